@@ -1,0 +1,46 @@
+# `make` lists the targets. Each works on a fresh clone; `PYTHON=python3.12 make setup` chooses
+# the interpreter, `JOBS=4 make test` the number of test processes.
+
+PYTHON ?= python3
+JOBS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format docs all clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Foveate needs Python 3.11 or newer: PYTHON=python3.11 make setup")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
+	touch $@
+
+setup: $(STAMP) ## make the environment .venv (again only when pyproject.toml or constraints.txt change)
+
+demo: $(STAMP) ## train on the bundled data, translate, draw (a few minutes)
+	$(BIN)/foveate demo
+
+test: $(STAMP) ## the quick tests and the examples of the docstrings
+	$(BIN)/python -m pytest -n $(JOBS)
+
+check: $(STAMP) ## format, lint, types and floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## put the code in its format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(STAMP) ## the documentation, in docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+all: check test docs ## everything that has to pass
+
+clean: ## remove what was built, but not .venv
+	rm -rf dist build docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,272 @@
+"""The bundle: a trained model as a folder of plain files, versioned and hashed, never a pickle.
+
+    bundle.json          format, package version, sha256 of every file, training summary, scores
+    config.toml          the whole configuration, defaults filled in
+    source.*, target.*   vocabularies and sentencepiece models (shared.* when both sides share)
+    weights.safetensors
+    README.md            model card
+
+Does not load PyTorch. Knows nothing of how the weights are used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foveate.config import Config, build_config, format_config, read_config
+from foveate.errors import BundleError, ConfigError
+from foveate.files import hash_file, name_aside, sync_folder, write_synced
+from foveate.text.codec import Codec
+
+FORMAT = "foveate"
+FORMAT_VERSION = 1
+WEIGHTS = "weights.safetensors"
+MANIFEST = "bundle.json"
+
+
+@dataclass
+class Bundle:
+    """Everything that a trained model is, as values.
+
+    Attributes:
+        config: resolved: nothing in it is "auto" that the model depends on.
+        source_codec: text to ids of the source side.
+        target_codec: the same object when both sides share a vocabulary.
+        weights: parameter name to array.
+        summary: what training did: pairs, parameters, updates, minutes, seed.
+        scores: metric name to value, interval and signature, on dev and perhaps test.
+    """
+
+    config: Config
+    source_codec: Codec
+    target_codec: Codec
+    weights: dict[str, NDArray[np.float32]]
+    summary: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_shared(self) -> bool:
+        """Say whether both sides use one vocabulary and one embedding table."""
+        return self.source_codec is self.target_codec
+
+
+def save_bundle(bundle: Bundle, path: str | Path) -> None:
+    """Write a bundle aside, sync it, and rename it into place.
+
+    A folder that is there keeps what is not ours (a run's `state/` and `log.jsonl`); its files
+    are then replaced one by one, `bundle.json` last.
+
+    Raises:
+        BundleError: the path is taken by something that is not a bundle, or cannot be written.
+    """
+    path = Path(path)
+    refuse_foreign(path)
+    aside = name_aside(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.mkdir()
+        _write_files(bundle, aside)
+        _move_into_place(aside, path)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot write the model: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def refuse_foreign(path: Path) -> None:
+    """Raise a BundleError when `path` holds something that Foveate did not write."""
+    if path.is_dir():
+        ours = {MANIFEST, "state", "log.jsonl"}
+        names = {entry.name for entry in path.iterdir()}
+        if names and not names & ours:
+            raise BundleError(f"{path}: is not empty and not a model: choose another folder")
+    elif path.exists():
+        raise BundleError(f"{path}: is a file; a model is a folder: choose another name")
+
+
+def _write_files(bundle: Bundle, folder: Path) -> None:
+    from safetensors.numpy import save
+
+    write_synced(folder / "config.toml", format_config(bundle.config))
+    if bundle.is_shared:
+        bundle.source_codec.save(folder, "shared")
+    else:
+        bundle.source_codec.save(folder, "source")
+        bundle.target_codec.save(folder, "target")
+    write_synced(folder / WEIGHTS, save(bundle.weights))
+    write_synced(folder / "README.md", format_card(bundle))
+    manifest = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "version": _package_version(),
+        "files": {entry.name: hash_file(entry) for entry in sorted(folder.iterdir())},
+        "is_shared": bundle.is_shared,
+        "summary": bundle.summary,
+        "scores": bundle.scores,
+    }
+    write_synced(folder / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    sync_folder(folder)
+
+
+def _move_into_place(aside: Path, path: Path) -> None:
+    if path.exists():
+        names = sorted((entry.name for entry in aside.iterdir()), key=lambda name: name == MANIFEST)
+        for name in names:
+            os.replace(aside / name, path / name)
+        sync_folder(path)
+    else:
+        os.rename(aside, path)
+    sync_folder(path.parent)
+
+
+def load_bundle(path: str | Path) -> Bundle:
+    """Read a bundle and check every file of it against its hash.
+
+    Raises:
+        BundleError: it is not there, not a bundle, from a newer format, or damaged.
+    """
+    path = Path(path)
+    manifest = read_manifest(path)
+    for name, digest in manifest["files"].items():
+        _check_file(path / name, digest)
+    try:
+        config = build_config(read_config(path / "config.toml"), origin=str(path / "config.toml"))
+    except ConfigError as error:
+        raise BundleError(str(error)) from None
+    stems = ("shared", "shared") if manifest["is_shared"] else ("source", "target")
+    source = Codec.load(path, stems[0], config.source_tokens, config.normalization)
+    target = (
+        source
+        if manifest["is_shared"]
+        else Codec.load(path, stems[1], config.target_tokens, config.normalization)
+    )
+    weights = _read_weights(path / WEIGHTS)
+    return Bundle(config, source, target, weights, manifest["summary"], manifest["scores"])
+
+
+def read_manifest(path: str | Path) -> dict[str, Any]:
+    """Read `bundle.json` alone.
+
+    Raises:
+        BundleError: as `load_bundle`, but no other file is looked at.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise BundleError(f"{path}: there is no such model")
+    if not path.is_dir():
+        raise BundleError(f"{path}: is a file; a model is a folder with a {MANIFEST}")
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        hint = f"{path}: is not a model: it has no {MANIFEST}"
+        if (path / "state").is_dir():
+            hint += "; its training has not ended: go on with foveate train ... --resume"
+        raise BundleError(hint) from None
+    except OSError as error:
+        raise BundleError(f"{path / MANIFEST}: cannot read it: {error.strerror}") from None
+    except ValueError as error:
+        raise BundleError(f"{path / MANIFEST}: is damaged: {error}") from None
+    return _check_manifest(manifest, path / MANIFEST)
+
+
+def _check_manifest(manifest: Any, path: Path) -> dict[str, Any]:
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise BundleError(f"{path}: is not a Foveate model")
+    version = manifest.get("format_version")
+    if version != FORMAT_VERSION:
+        raise BundleError(
+            f"{path}: format version {version!r} is not known to this Foveate, which reads "
+            f"{FORMAT_VERSION}: pip install --upgrade foveate"
+        )
+    wanted = {"files": dict, "is_shared": bool, "summary": dict, "scores": dict}
+    for name, kind in wanted.items():
+        if not isinstance(manifest.get(name), kind):
+            raise BundleError(f"{path}: is damaged: {name} is missing or of the wrong type")
+    for name in manifest["files"]:
+        if Path(name).name != name:
+            raise BundleError(f"{path}: is damaged: {name!r} is not a file name")
+    for name in ("config.toml", WEIGHTS):
+        if name not in manifest["files"]:
+            raise BundleError(f"{path}: is damaged: {name} is not listed in it")
+    return manifest
+
+
+def _check_file(path: Path, digest: str) -> None:
+    try:
+        actual = hash_file(path)
+    except FileNotFoundError:
+        raise BundleError(f"{path}: is missing from the model: copy the whole folder") from None
+    except OSError as error:
+        raise BundleError(f"{path}: cannot read it: {error.strerror}") from None
+    if actual != digest:
+        raise BundleError(
+            f"{path}: is damaged (its sha256 is not the one in {MANIFEST}): copy or train it again"
+        )
+
+
+def _read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        return dict(load(path.read_bytes()))
+    except SafetensorError as error:
+        raise BundleError(f"{path}: is not a safetensors file: {error}") from None
+
+
+def format_card(bundle: Bundle) -> str:
+    """Write the model card: what the model is, how good, from what, and how to use it."""
+    config, summary = bundle.config, bundle.summary
+    lines = [
+        "# A Foveate model",
+        "",
+        f"{summary.get('plan', config.architecture)}",
+        "",
+        "| what | value |",
+        "|---|---|",
+    ]
+    lines += [f"| {name.replace('_', ' ')} | {value} |" for name, value in facts(summary)]
+    for split, metrics in bundle.scores.items():
+        lines += ["", f"## Scores on {split}", "", "| metric | value | 95 % interval | signature |"]
+        lines += ["|---|---:|---|---|"]
+        lines += [
+            f"| {name} | {score['value']:.4g} | {score['low']:.4g} to {score['high']:.4g} "
+            f"| `{score['signature']}` |"
+            for name, score in metrics.items()
+        ]
+    lines += [
+        "",
+        "## Use",
+        "",
+        "    foveate translate MODEL inputs.txt",
+        "    foveate attend MODEL 'one input' --out attention.svg",
+        "",
+        "Attention weights show where the model looked; they are not a proof of why.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def facts(summary: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return the plain facts of a training summary, in their order."""
+    return [
+        (name, value)
+        for name, value in summary.items()
+        if isinstance(value, int | float | str) and name != "plan"
+    ]
+
+
+def _package_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("foveate")
+    except PackageNotFoundError:
+        return "unknown"

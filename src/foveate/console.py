@@ -1,0 +1,294 @@
+"""What a person sees: progress, tables, one-line errors.
+
+Progress and messages go to standard error: a live bar when that is a terminal, else one plain
+line a report. Results are made here as text and printed by the commands.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from foveate.evaluation import Evaluation
+    from foveate.metrics import Score
+    from foveate.training.report import Report
+
+Item = TypeVar("Item")
+
+METRIC_LABELS = {
+    "exact_match": "exact match",
+    "token_error_rate": "token error rate",
+    "character_error_rate": "character error rate",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+}
+FRACTIONS = ("exact_match", "token_error_rate", "character_error_rate")
+SECONDS_BETWEEN_LINES = 5.0
+
+
+def print_error(message: str) -> None:
+    """Print one line `foveate: error: ...` to standard error."""
+    lines = (" ".join(line.split()) for line in _printable(message).splitlines())
+    line = "; ".join(line for line in lines if line)
+    print(f"{_bold('foveate: error:', '31')} {line}", file=sys.stderr, flush=True)
+
+
+def say(message: str) -> None:
+    """Print a message to standard error."""
+    print(_printable(message), file=sys.stderr, flush=True)
+
+
+def _bold(text: str, colour: str, stream: TextIO | None = None) -> str:
+    return f"\x1b[1;{colour}m{text}\x1b[0m" if has_colour(stream or sys.stderr) else text
+
+
+def has_colour(stream: TextIO) -> bool:
+    """Return whether a stream is a terminal that wants colours (`NO_COLOR` is honoured)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _printable(text: str) -> str:
+    """Return text in which control characters cannot steer a terminal."""
+    return "".join(
+        character
+        if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cs")
+        else "\ufffd"
+        for character in text
+    )
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration for people.
+
+    Example:
+        >>> format_duration(192.4), format_duration(12), format_duration(7380)
+        ('3 min 12 s', '12 s', '2 h 3 min')
+    """
+    whole = max(0, round(seconds))
+    minutes, rest = divmod(whole, 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def format_metric(name: str, value: float) -> str:
+    """Return the value of a metric: rates in per cent, BLEU and chrF as they are.
+
+    Example:
+        >>> format_metric("exact_match", 0.612), format_metric("bleu", 39.04)
+        ('61.2 %', '39.0')
+    """
+    return f"{100 * value:.1f} %" if name in FRACTIONS else f"{value:.1f}"
+
+
+def format_report(report: Report) -> str:
+    """Return a report of training as one plain line."""
+    if report.kind not in ("progress", "validation"):
+        return report.message
+    parts = [f"update {report.update:,}/{report.total_updates:,}"]
+    if report.loss is not None:
+        parts.append(f"loss {report.loss:.3f}")
+    if report.target_tokens_per_second is not None:
+        parts.append(f"{report.target_tokens_per_second:,.0f} tokens/s")
+    parts += _format_dev(report)
+    if report.seconds_left is not None:
+        parts.append(f"{format_duration(report.seconds_left)} left")
+    return "  ".join(parts)
+
+
+def _format_dev(report: Report) -> list[str]:
+    if not report.dev:
+        return []
+    scores = [
+        f"{METRIC_LABELS.get(name, name)} {format_metric(name, value)}"
+        for name, value in report.dev.items()
+    ]
+    return ["dev: " + ", ".join(scores) + (" (best so far)" if report.is_best else "")]
+
+
+class TrainingDisplay:
+    """Shows the reports of training as they come.
+
+    Example:
+        with TrainingDisplay() as display:
+            train(table, dev, config, report=display)
+    """
+
+    def __init__(self, label: str = "training") -> None:
+        self._label = label
+        self._stream = sys.stderr
+        self._bar: Progress | None = None
+        self._last_line = 0.0
+        self._dev = ""
+        self._status = ""
+
+    def __enter__(self) -> Self:
+        if self._stream.isatty():
+            self._bar = _build_bar(self._label)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, report: Report) -> None:
+        """Show one report."""
+        if self._bar is not None:
+            self._show(self._bar, report)
+        elif report.kind != "progress" or self._is_due(report):
+            self._print(report)
+
+    def _is_due(self, report: Report) -> bool:
+        """Return whether enough time has gone by for another plain line of progress."""
+        is_last = report.update == report.total_updates
+        return is_last or time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES
+
+    def _print(self, report: Report) -> None:
+        if line := format_report(report):
+            print(_printable(line), file=self._stream, flush=True)
+        if report.kind == "progress":
+            self._last_line = time.monotonic()
+
+    def _show(self, bar: Progress, report: Report) -> None:
+        if report.kind not in ("progress", "validation"):
+            if report.message:
+                bar.console.print(_printable(report.message), markup=False, highlight=False)
+            return
+        if report.dev:
+            name, value = next(iter(report.dev.items()))
+            self._dev = f"dev {format_metric(name, value)}"
+        if not bar.task_ids:
+            bar.start()
+            bar.add_task(self._label, total=None, status="")
+        if report.kind == "progress":
+            self._status = self._describe(report)
+        total = report.total_updates or None
+        bar.update(bar.task_ids[0], completed=report.update, total=total, status=self._status)
+
+    def _describe(self, report: Report) -> str:
+        parts = [] if report.loss is None else [f"loss {report.loss:.2f}"]
+        if report.target_tokens_per_second is not None:
+            parts.append(f"{report.target_tokens_per_second:,.0f} tokens/s")
+        parts += [self._dev] if self._dev else []
+        if report.seconds_left is not None:
+            parts.append(f"{format_duration(report.seconds_left)} left")
+        return "  ".join(parts)
+
+
+def _build_bar(label: str) -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[status]}", markup=False),
+        console=Console(stderr=True, highlight=False),
+        expand=True,
+        transient=True,
+    )
+
+
+def watch(items: Iterable[Item], total: int | None = None, noun: str = "lines") -> Iterator[Item]:
+    """Pass items through and count them on standard error, when it takes more than a moment."""
+    is_live = sys.stderr.isatty() and not (sys.stdout.isatty() and total is None)
+    start = last = time.monotonic()
+    shown = 0
+    for count, item in enumerate(items, start=1):
+        yield item
+        now = time.monotonic()
+        if now - last >= (0.5 if is_live else 30):
+            last, shown = now, count
+            of = f"/{total:,}" if total else ""
+            line = f"{count:,}{of} {noun}, {count / (now - start):,.0f} a second"
+            if is_live:
+                print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
+            else:
+                print(line, file=sys.stderr, flush=True)
+    if shown and is_live:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def format_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int = 1
+) -> str:
+    """Lay out rows below a header: the first columns to the left, numbers to the right.
+
+    Example:
+        >>> print(format_table(("metric", "value"), [("BLEU", "39.0")]))
+        metric  value
+        BLEU     39.0
+    """
+    from rich.cells import cell_len
+
+    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(cell_len(row[column]) for row in cells) for column in range(len(header))]
+
+    def pad(cell: str, column: int) -> str:
+        blanks = " " * (widths[column] - cell_len(cell))
+        return cell + blanks if column < text_columns else blanks + cell
+
+    return "\n".join(
+        "  ".join(pad(cell, column) for column, cell in enumerate(row)).rstrip() for row in cells
+    )
+
+
+def format_scores(scores: Mapping[str, Score]) -> str:
+    """Return scores with their intervals as a table."""
+    rows = [
+        (
+            METRIC_LABELS.get(name, name),
+            format_metric(name, score.value),
+            f"{format_metric(name, score.low)} to {format_metric(name, score.high)}",
+        )
+        for name, score in scores.items()
+    ]
+    return format_table(("metric", "value", "95 % interval"), rows)
+
+
+def format_lengths(evaluation: Evaluation) -> str:
+    """Return the metrics of an evaluation by source length as a table."""
+    names = list(evaluation.metrics)
+    header = [f"source {evaluation.unit}", "sources", *(METRIC_LABELS.get(n, n) for n in names)]
+    rows = [
+        [
+            format_bin(row),
+            f"{row['sources']:,}",
+            *(format_metric(n, row[n]) if row.get(n) is not None else "" for n in names),
+        ]
+        for row in evaluation.by_source_length
+    ]
+    return format_table(header, rows)
+
+
+def format_bin(row: dict[str, Any]) -> str:
+    """Return a range of source lengths, both ends included.
+
+    Example:
+        >>> format_bin({"low": 1, "high": 4}), format_bin({"low": 5, "high": 5})
+        ('1-4', '5')
+    """
+    low, high = row["low"], row["high"]
+    return f"{low}" if low == high else f"{low}-{high}"
+
+
+def format_evaluation(evaluation: Evaluation) -> str:
+    """Return a whole evaluation as text: scores, scores by length, signatures."""
+    counts = f"{len(evaluation.sources):,} sources, {evaluation.num_pairs:,} pairs"
+    signatures = [f"  {score.signature}" for score in evaluation.metrics.values()]
+    parts = [counts, format_scores(evaluation.metrics), format_lengths(evaluation)]
+    return "\n\n".join([*parts, "\n".join(["signatures", *signatures])])

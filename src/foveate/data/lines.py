@@ -1,0 +1,152 @@
+"""Numbered lines of a text file, gunzipped and decoded, each with what is wrong with it.
+
+Knows what can go wrong with files and bytes; knows nothing of pairs or columns.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from foveate.errors import DataError, did_you_mean
+
+STANDARD_INPUT = "-"
+MAX_LINE_BYTES = 16 * 2**20  # a file without line ends must not fill the memory
+
+_CONTROLS = bytes(sorted({*range(32), 127} - set(b"\t\n\v\f\r\x1b")))
+_SIGNATURES = (
+    (b"\x1f\x8b", "it is gzip-compressed: let its name end in .gz"),
+    (b"PAR1\x15", "it is a parquet file: let its name end in .parquet"),
+    (b"PK\x03\x04", "it is a zip archive or an office document: save it as TSV or CSV"),
+    (b"BZh91AY&SY", "it is bzip2-compressed: unpack it, or compress it with gzip"),
+    (b"\xfd7zXZ", "it is xz-compressed: unpack it, or compress it with gzip"),
+    (b"\x28\xb5\x2f\xfd", "it is zstd-compressed: unpack it, or compress it with gzip"),
+    (codecs.BOM_UTF16_LE, "it is UTF-16 text: convert it with iconv -f UTF-16 -t UTF-8"),
+    (codecs.BOM_UTF16_BE, "it is UTF-16 text: convert it with iconv -f UTF-16 -t UTF-8"),
+)
+
+
+class Line(NamedTuple):
+    """One line without its end; `problem` is empty when the line is good."""
+
+    number: int
+    text: str
+    problem: str
+
+
+def read_numbered_lines(name: str) -> Iterator[Line]:
+    r"""Read a text file (`-`: standard input; `.gz`: gunzipped) line by line.
+
+    A line ends in LF or CR LF, the last one perhaps in nothing; a lone CR is text. A byte order
+    mark is dropped. A line that is not UTF-8 comes with its `problem`, the file goes on.
+
+    Raises:
+        DataError: the file is missing, unreadable, damaged or not text.
+    """
+    with open_bytes(name) as stream:
+        _refuse_binary(name, stream.peek(4096)[:4096])
+        number = 0
+        while raw := stream.readline(MAX_LINE_BYTES):
+            number += 1
+            if number == 1:
+                raw = raw.removeprefix(codecs.BOM_UTF8)
+            if len(raw) >= MAX_LINE_BYTES and not raw.endswith(b"\n"):
+                _skip_line(stream)
+                yield Line(number, "", f"longer than {MAX_LINE_BYTES:,} bytes")
+            else:
+                yield _decode(number, raw.removesuffix(b"\n").removesuffix(b"\r"))
+
+
+def show_name(name: str) -> str:
+    """Return how a message names the file."""
+    return "standard input" if name == STANDARD_INPUT else name
+
+
+def is_gzip_name(name: str) -> bool:
+    """Tell whether the name says that the file is gzip-compressed."""
+    return name.lower().endswith(".gz")
+
+
+@contextmanager
+def open_bytes(name: str) -> Iterator[io.BufferedReader]:
+    """Open a file for reading bytes; whatever fails until it is closed becomes a `DataError`."""
+    try:
+        if name == STANDARD_INPUT:
+            yield _peekable(sys.stdin.buffer)
+        else:
+            if Path(name).is_dir():
+                raise IsADirectoryError(name)
+            with Path(name).open("rb") as stream:
+                yield _gunzipped(name, stream) if is_gzip_name(name) else stream
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{show_name(name)}: {_explain(name, error)}") from None
+
+
+def _peekable(stream: object) -> io.BufferedReader:
+    if hasattr(stream, "peek"):
+        return cast(io.BufferedReader, stream)
+    return io.BufferedReader(cast(io.RawIOBase, stream))
+
+
+def _gunzipped(name: str, stream: io.BufferedReader) -> io.BufferedReader:
+    if stream.peek(2)[:2] not in (b"", b"\x1f\x8b"):
+        raise DataError(f"{name}: not a gzip file, though its name ends in .gz: rename it")
+    return cast(io.BufferedReader, gzip.GzipFile(fileobj=stream))
+
+
+def _explain(name: str, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"no such file{did_you_mean(Path(name).name, _neighbours(name))}"
+    if isinstance(error, IsADirectoryError):
+        return "it is a directory: give a file in it"
+    if isinstance(error, PermissionError):
+        return "no permission to read it"
+    if isinstance(error, EOFError):
+        return "the gzip data ends too early, the file is truncated: fetch it again"
+    if isinstance(error, zlib.error | gzip.BadGzipFile):
+        return f"the gzip data is damaged, fetch it again ({error})"
+    return f"cannot read it: {getattr(error, 'strerror', None) or error}"
+
+
+def _neighbours(name: str) -> list[str]:
+    try:
+        return [path.name for path in Path(name).parent.iterdir()]
+    except OSError:
+        return []
+
+
+def _refuse_binary(name: str, head: bytes) -> None:
+    for signature, advice in _SIGNATURES:
+        if head.startswith(signature):
+            raise DataError(f"{show_name(name)}: not UTF-8 text: {advice}")
+    num_controls = len(head) - len(head.translate(None, _CONTROLS))
+    if num_controls >= 8 and num_controls > len(head) / 50 and not _is_text(head):
+        raise DataError(f"{show_name(name)}: a binary file, not UTF-8 text")
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # the last character may be cut
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in head
+
+
+def _skip_line(stream: io.BufferedReader) -> None:
+    while (rest := stream.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
+        pass
+
+
+def _decode(number: int, raw: bytes) -> Line:
+    try:
+        return Line(number, raw.decode("utf-8"), "")
+    except UnicodeDecodeError as error:
+        problem = f"not UTF-8 (byte 0x{raw[error.start]:02x} at position {error.start + 1})"
+        return Line(number, raw.decode("utf-8", errors="replace"), problem)

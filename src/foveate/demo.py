@@ -1,0 +1,190 @@
+"""`foveate demo`: what attention is good for, seen on bundled real pairs in a few minutes.
+
+Trains the traditional encoder-decoder and the attention model for the same time, compares them
+by source length, and draws where the attention model looked.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from foveate.config import build_config
+from foveate.console import (
+    METRIC_LABELS,
+    TrainingDisplay,
+    format_bin,
+    format_metric,
+    format_table,
+    say,
+    watch,
+)
+from foveate.errors import ConfigError
+from foveate.evaluation import Evaluation, evaluate, is_right
+from foveate.files import replace_file
+from foveate.output import check_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from foveate.config import Architecture
+    from foveate.data.bundled_data import Demo
+    from foveate.records import Translation
+    from foveate.translator import Translator
+
+RIVALS: tuple[Architecture, ...] = ("traditional", "attention")
+NUM_EXAMPLES = 5
+
+
+def run_demo(name: str, out: str | None, minutes: float) -> int:
+    """Run the demo and return the exit status.
+
+    Raises:
+        ConfigError: there is no such demo, the folder is taken, or the time is not positive.
+    """
+    from foveate.data.bundled_data import load_demo
+
+    if minutes <= 0:
+        raise ConfigError(f"--minutes: must be above 0, not {minutes:g}")
+    demo = load_demo(name)
+    folder = Path(out) if out is not None else _unused_folder(name)
+    check_folder(str(folder))
+    say(f"{demo.title}: {demo.description}\nData {demo.credit}.")
+    translators: dict[str, Translator] = {}
+    for architecture in RIVALS:
+        say(f"\n{architecture}: training for {60 * minutes / len(RIVALS):.0f} seconds")
+        translator = _train(demo, architecture, minutes / len(RIVALS), folder)
+        if translator is None:
+            say(f"stopped; what was trained is in {folder}")
+            return 130
+        translators[architecture] = translator
+    say("\nevaluating both on the test set")
+    evaluations = {
+        architecture: evaluate(translator, demo.test, watch=watch)
+        for architecture, translator in translators.items()
+    }
+    show_results(demo, evaluations, translators["attention"], folder)
+    return 0
+
+
+def _unused_folder(name: str) -> Path:
+    stem = f"foveate-demo-{name}"
+    names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 10_000))
+    return next(Path(candidate) for candidate in names if not Path(candidate).exists())
+
+
+def _train(
+    demo: Demo, architecture: Architecture, minutes: float, folder: Path
+) -> Translator | None:
+    """Train one model; None when it was stopped."""
+    from foveate.training.run import train
+
+    config = build_config({"architecture": architecture, "minutes": minutes})
+    with TrainingDisplay(architecture) as display:
+        trained = train(demo.train, demo.dev, config, out=folder / architecture, report=display)
+    return None if trained.was_interrupted else trained.translator
+
+
+def show_results(
+    demo: Demo, evaluations: dict[str, Evaluation], translator: Translator, folder: Path
+) -> None:
+    """Print the comparison, some translations and a heat map, and write the page."""
+    from foveate.cli import print_attention
+
+    print(f"\n{demo.title}: {len(demo.test):,} test pairs that neither model has seen\n")
+    print(compare_scores(evaluations))
+    print("\nexact match by source length\n")
+    print(compare_lengths(evaluations))
+    chosen = choose_examples(evaluations["attention"].sources)
+    print("\ntranslations, from short to long (* = right)\n")
+    print(list_examples(evaluations, chosen), "\n")
+    sources = [evaluations["attention"].sources[index] for index in chosen]
+    translations = list(translator.translate(sources))
+    print_attention(translations[len(chosen) // 2])
+    page = folder / "index.html"
+    replace_file(page, draw_page(demo, evaluations, translations))
+    print(f"\nthe page with the pictures: {page}")
+    print(f"try your own:               foveate attend {folder / 'attention'} TEXT")
+
+
+def compare_scores(evaluations: dict[str, Evaluation]) -> str:
+    """Return a table with a row for each metric and a column for each model."""
+    first = next(iter(evaluations.values()))
+    names = ("exact_match", "token_error_rate", "character_error_rate")
+    rows = [
+        [
+            METRIC_LABELS[name],
+            *(
+                f"{format_metric(name, score.value)} "
+                f"({format_metric(name, score.low)} to {format_metric(name, score.high)})"
+                for score in (found.metrics[name] for found in evaluations.values())
+            ),
+        ]
+        for name in names
+        if name in first.metrics
+    ]
+    return format_table(["", *evaluations], rows)
+
+
+def compare_lengths(evaluations: dict[str, Evaluation]) -> str:
+    """Return a table with the exact match of each model for each range of source lengths."""
+    columns = [found.by_source_length for found in evaluations.values()]
+    unit = next(iter(evaluations.values())).unit
+    rows = [
+        [
+            format_bin(bins[0]),
+            str(bins[0]["sources"]),
+            *(format_metric("exact_match", one["exact_match"]) for one in bins),
+        ]
+        for bins in zip(*columns, strict=True)
+    ]
+    return format_table([unit, "sources", *evaluations], rows)
+
+
+def choose_examples(sources: Sequence[str]) -> list[int]:
+    """Return the numbers of sources spread evenly over all lengths, shortest first.
+
+    Example:
+        >>> choose_examples(["ccc", "a", "bb", "eeeee", "dddd"])
+        [1, 2, 0, 4, 3]
+    """
+    order = sorted(range(len(sources)), key=lambda index: (len(sources[index]), index))
+    count = min(NUM_EXAMPLES, len(order))
+    return [order[(2 * place + 1) * len(order) // (2 * count)] for place in range(count)]
+
+
+def list_examples(evaluations: dict[str, Evaluation], chosen: Sequence[int]) -> str:
+    """Return chosen sources with their references and what each model made of them."""
+    blocks = []
+    for index in chosen:
+        first = next(iter(evaluations.values()))
+        references = first.references[index]
+        rows = [("source", first.sources[index]), ("reference", " | ".join(references))]
+        for architecture, found in evaluations.items():
+            mark = "*" if is_right(found.outputs[index], references) else " "
+            rows.append((architecture, f"{found.outputs[index]} {mark}"))
+        blocks.append("\n".join(f"{label:<12}{text}".rstrip() for label, text in rows))
+    return "\n\n".join(blocks)
+
+
+def draw_page(
+    demo: Demo, evaluations: dict[str, Evaluation], translations: Sequence[Translation]
+) -> str:
+    """Return a page with the curves over source length and the heat maps of some translations."""
+    from foveate.insight.curves import draw_length_curve
+    from foveate.insight.html import draw_html
+
+    unit = evaluations["attention"].unit
+    figures = [
+        draw_length_curve(
+            {
+                architecture: [(format_bin(row), 100 * row[name]) for row in found.by_source_length]
+                for architecture, found in evaluations.items()
+            },
+            f"{METRIC_LABELS[name]}, per cent",
+            f"{demo.title}: with and without attention",
+            xlabel=f"source length in {unit}",
+        )
+        for name in ("exact_match", "character_error_rate")
+    ]
+    return draw_html(translations, f"{demo.title}: where attention looked", figures=figures)

@@ -1,0 +1,399 @@
+"""`Seq2Seq`: a translation model as a scikit-learn estimator.
+
+It knows columns of texts (lists, arrays, Series, one-column tables) and scikit-learn's manners;
+everything else, from tokens to search, is done by `training`, `translator` and `bundle`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import unicodedata
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foveate.config import Config, build_config, field_names
+from foveate.data.readers import _find_fault
+from foveate.data.table import PairTable
+from foveate.errors import DataError, MissingExtraError
+from foveate.records import Pair
+
+try:
+    from sklearn.base import BaseEstimator
+    from sklearn.utils import check_array, check_consistent_length
+    from sklearn.utils.validation import check_is_fitted
+except ImportError:
+    raise MissingExtraError("scikit-learn", "train", "foveate.Seq2Seq") from None
+
+if TYPE_CHECKING:
+    from sklearn.utils import Tags
+
+    from foveate.config import Architecture, TokenKind
+    from foveate.records import Translation
+    from foveate.training.report import Report
+    from foveate.translator import Backend, Translator
+
+NUM_SHOWN = 10  # bad rows that an error names
+
+
+class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
+    """Learn to turn texts into texts, as a scikit-learn estimator.
+
+    Every option of `foveate.config.Config` is a parameter with the same name, meaning and
+    default. `X` and `y` are columns of texts: a list, an array, a pandas Series or a table of one
+    column. A source with several right targets is simply repeated, once for each.
+
+    Args:
+        beam_size: hypotheses that `predict` and `translate` keep; None is the model's own choice.
+        length_penalty: how much longer outputs are favoured; None is the model's own choice.
+        verbose: print what training does.
+
+    Attributes:
+        translator_: the learnt `foveate.translator.Translator`.
+        config_: the configuration that was trained, with everything found from the data.
+        summary_: what training reports: pairs, parameters, updates, minutes, dev scores.
+        n_features_in_: always 1, the column of sources.
+
+    Raises:
+        ConfigError: in `fit`, for an option out of range.
+        ValueError: for data that is no column of texts; a sparse matrix is a TypeError.
+
+    Example:
+        >>> model = Seq2Seq(max_updates=400, hidden_size=64, seed=7)
+        >>> model = model.fit(["a b", "b a", "b b"], ["A B", "B A", "B B"])
+        >>> model.predict(["a b"]).shape
+        (1,)
+    """
+
+    def __init__(
+        self,
+        *,
+        architecture: Architecture = "attention",
+        minutes: float | None = None,
+        max_updates: int | None = None,
+        seed: int = 1,
+        source_tokens: TokenKind = "auto",
+        target_tokens: TokenKind = "auto",
+        vocabulary_size: int | None = None,
+        shared_vocabulary: bool | None = None,
+        subword_sampling: float | None = None,
+        normalization: str = "NFC",
+        max_characters: int = 2000,
+        skip_bad: bool = False,
+        layout: str = "gnmt",
+        cell: str = "lstm",
+        attention_score: str = "scaled_dot",
+        num_heads: int | None = None,
+        input_feeding: bool = False,
+        embedding_size: int | None = None,
+        hidden_size: int | None = None,
+        num_layers: int = 2,
+        dropout: float | None = None,
+        word_dropout: float | None = None,
+        label_smoothing: float = 0.1,
+        batch_tokens: int | None = None,
+        learning_rate: float | None = None,
+        warmup: float = 0.04,
+        weight_decay: float = 0.01,
+        clip_norm: float = 1.0,
+        average_decay: float = 0.999,
+        patience: int = 0,
+        num_validations: int = 20,
+        threads: int = 0,
+        device: str = "auto",
+        beam_size: int | None = None,
+        length_penalty: float | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.architecture = architecture
+        self.minutes = minutes
+        self.max_updates = max_updates
+        self.seed = seed
+        self.source_tokens = source_tokens
+        self.target_tokens = target_tokens
+        self.vocabulary_size = vocabulary_size
+        self.shared_vocabulary = shared_vocabulary
+        self.subword_sampling = subword_sampling
+        self.normalization = normalization
+        self.max_characters = max_characters
+        self.skip_bad = skip_bad
+        self.layout = layout
+        self.cell = cell
+        self.attention_score = attention_score
+        self.num_heads = num_heads
+        self.input_feeding = input_feeding
+        self.embedding_size = embedding_size
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.dropout = dropout
+        self.word_dropout = word_dropout
+        self.label_smoothing = label_smoothing
+        self.batch_tokens = batch_tokens
+        self.learning_rate = learning_rate
+        self.warmup = warmup
+        self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
+        self.average_decay = average_decay
+        self.patience = patience
+        self.num_validations = num_validations
+        self.threads = threads
+        self.device = device
+        self.beam_size = beam_size
+        self.length_penalty = length_penalty
+        self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = True  # of one column
+        tags.input_tags.string = True
+        tags.target_tags.required = True
+        tags.target_tags.one_d_labels = True
+        return tags
+
+    @property
+    def config_(self) -> Config:
+        """The configuration that was trained; None is left nowhere that training needs a value."""
+        return self.translator_.config
+
+    @property
+    def summary_(self) -> dict[str, Any]:
+        """What training reports: pairs, parameters, updates, minutes, dev scores."""
+        return self.translator_.summary
+
+    def fit(self, X: Any, y: Any, *, dev: tuple[Any, Any] | None = None) -> Self:
+        """Train on pairs of texts.
+
+        Args:
+            X: n sources.
+            y: n targets.
+            dev: sources and targets that choose the best state of the model; when it is not
+                given, a small part of the pairs is kept aside for this.
+
+        Raises:
+            ConfigError: an option is out of range.
+            DataError: a text is empty or too long, and `skip_bad` is off.
+            ValueError: `X` and `y` are not columns of texts of the same length.
+            KeyboardInterrupt: training was interrupted; the best model so far is kept in `self`.
+        """
+        from foveate.training.run import train
+
+        config = self._build_config()
+        table = _build_table(X, y, config, "X", "y", minimum=2)
+        dev_table = None if dev is None else _build_table(*dev, config, "dev X", "dev y")
+        trained = train(table, dev_table, config, report=_print_report if self.verbose else None)
+        self.translator_ = trained.translator
+        self.n_features_in_ = 1
+        if trained.was_interrupted:
+            raise KeyboardInterrupt
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.object_]:
+        """Translate a column of sources.
+
+        The result is an array, as scikit-learn has it, so that `model.predict(X) == y` compares
+        text by text; its elements are plain strings.
+
+        Example:
+            >>> model.predict(["foveate"])  # doctest: +SKIP
+            array(['F OW V IY EY T'], dtype=object)
+        """
+        check_is_fitted(self, "translator_")
+        texts = read_column(X, "X")
+        translations = self._translate(texts, attention=False)
+        return np.array([translation.text for translation in translations], dtype=object)
+
+    def translate(self, text: str, *, n_best: int = 1) -> Translation:
+        """Translate one text; the result holds scores, attention and, on demand, alternatives.
+
+        Example:
+            >>> model.translate("foveate").plot()  # doctest: +SKIP
+        """
+        check_is_fitted(self, "translator_")
+        if not isinstance(text, str):
+            raise ValueError(f"translate takes one text, not {text!r}; for more: translate_many")
+        return self._translate([text], n_best=n_best)[0]
+
+    def translate_many(self, texts: Any, *, n_best: int = 1) -> list[Translation]:
+        """Translate a column of texts, in its order, with scores, attention and alternatives."""
+        check_is_fitted(self, "translator_")
+        return self._translate(read_column(texts, "texts"), n_best=n_best)
+
+    def score(self, X: Any, y: Any) -> float:
+        """Return the share of sources whose translation is exactly the target, row by row.
+
+        Both are compared in NFC. (`foveate evaluate` has more metrics, and takes rows that repeat
+        a source as further references for it.)
+        """
+        check_is_fitted(self, "translator_")
+        sources, targets = read_column(X, "X", minimum=1), read_column(y, "y", minimum=1)
+        check_consistent_length(sources, targets)
+        outputs = self._translate(sources, attention=False)
+        pairs = zip(outputs, targets, strict=True)
+        hits = [_compose(output.text) == _compose(target) for output, target in pairs]
+        return float(np.mean(hits))
+
+    def save(self, path: str | Path) -> None:
+        """Save the model as a bundle: a folder that every door of Foveate reads."""
+        check_is_fitted(self, "translator_")
+        self.translator_.save(path)
+
+    @classmethod
+    def load(cls, path: str | Path, backend: Backend = "auto") -> Self:
+        """Load a bundle, whichever door trained it, as a fitted estimator."""
+        from foveate.translator import Translator
+
+        translator = Translator.load(path, backend=backend, threads=_granted_threads())
+        model = cls(**{name: getattr(translator.config, name) for name in field_names()})
+        model.translator_ = translator
+        model.n_features_in_ = 1
+        return model
+
+    def _build_config(self) -> Config:
+        values = {name: getattr(self, name) for name in field_names()}
+        plain = {  # a grid made with NumPy holds NumPy's numbers
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in values.items()
+        }
+        plain["threads"] = plain["threads"] or _granted_threads()
+        return build_config(plain, origin="Seq2Seq")
+
+    def _translate(self, texts: Iterable[str], **options: Any) -> list[Translation]:
+        search = {"beam_size": self.beam_size, "length_penalty": self.length_penalty}
+        return list(self.translator_.translate(texts, **search, **options))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return parameters and the bundle's files: no object of ours is ever pickled."""
+        state = dict(super().__getstate__())
+        if "translator_" in state:
+            state["translator_"] = _pack(state["translator_"])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        if "translator_" in state:
+            state["translator_"] = _unpack(state["translator_"])
+        super().__setstate__(state)
+
+
+def read_column(values: Any, name: str, *, minimum: int = 0) -> list[str]:
+    """Return a column of texts as a list of strings.
+
+    Args:
+        values: a list, an array, a Series, or a table or 2-D array of one column.
+        name: what to call it in an error.
+        minimum: the least number of rows.
+
+    Raises:
+        ValueError: it is a single text, has several columns, or holds anything but texts.
+        TypeError: it is a sparse matrix.
+
+    Example:
+        >>> read_column(("a", "b"), "X")
+        ['a', 'b']
+    """
+    is_numeric = getattr(getattr(values, "dtype", None), "kind", "O") in "biufc"
+    array = check_array(
+        values,
+        dtype=None if is_numeric else object,  # object: fixed-width strings of NumPy waste memory
+        ensure_2d=False,
+        ensure_all_finite=is_numeric,
+        ensure_min_samples=0,
+        input_name=name,
+    )
+    if array.ndim == 0:
+        raise ValueError(
+            f"{name} is {values!r:.60}, not a column of texts. "
+            "Reshape your data: put the texts into a list, even a single one."
+        )
+    if len(array) < minimum:
+        raise ValueError(f"{name} has {len(array)} sample(s), a minimum of {minimum} is required.")
+    if array.ndim == 2 and array.shape[1] != 1:
+        raise ValueError(
+            f"{name} has {array.shape[1]} columns. Give the one column that holds the texts."
+        )
+    return _check_texts(array.ravel().tolist(), name)
+
+
+def _check_texts(values: list[Any], name: str) -> list[str]:
+    wrong = [row for row, value in enumerate(values) if not isinstance(value, str)]
+    if wrong:
+        value = values[wrong[0]]
+        raise ValueError(
+            f"{name} must hold texts (str); {len(wrong)} of {len(values)} rows do not, "
+            f"the first is row {wrong[0]}: {value!r:.60} ({type(value).__name__}). "
+            "Drop missing values, decode bytes, and turn numbers into texts first."
+        )
+    return values
+
+
+def _build_table(
+    X: Any, y: Any, config: Config, X_name: str, y_name: str, *, minimum: int = 1
+) -> PairTable:
+    if y is None:
+        raise ValueError("Seq2Seq requires y to be passed, but the target y is None")
+    sources = read_column(X, X_name, minimum=minimum)
+    targets = read_column(y, y_name, minimum=minimum)
+    check_consistent_length(sources, targets)
+    pairs = [Pair(source, target) for source, target in zip(sources, targets, strict=True)]
+    faults = [_find_fault(pair, config.max_characters) for pair in pairs]
+    if any(faults):
+        _judge_faults(faults, f"{X_name}, {y_name}", config.skip_bad)
+        pairs = [pair for pair, fault in zip(pairs, faults, strict=True) if not fault]
+    return PairTable.from_pairs(pairs)
+
+
+def _judge_faults(faults: list[str], name: str, skip_bad: bool) -> None:
+    """Raise, or warn, about the rows that have a fault."""
+    bad = [f"row {row}: {fault}" for row, fault in enumerate(faults) if fault]
+    count = f"{name}: {len(bad):,} bad of {len(faults):,} rows"
+    if len(bad) == len(faults) or not skip_bad:
+        listing = "\n  ".join([count, *bad[:NUM_SHOWN]])
+        raise DataError(f"{listing}\nCorrect them, or leave them out with skip_bad=True.")
+    warnings.warn(f"{count} left out (the first: {bad[0]})", UserWarning, stacklevel=4)
+
+
+def _compose(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _granted_threads() -> int:
+    """Return the number of threads that joblib grants a worker process, 0 when it says nothing."""
+    granted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(granted) if granted.isdigit() else 0
+
+
+def _print_report(report: Report) -> None:
+    """Tell on standard error what training says, without its many rows of progress."""
+    line = report.message
+    if report.kind == "validation" and report.dev:
+        scores = ", ".join(f"{name} {value:.4g}" for name, value in report.dev.items())
+        line = f"update {report.update:,} of {report.total_updates:,}: dev {scores}"
+    if line:
+        sys.stderr.write(f"{line}\n")
+
+
+def _pack(translator: Translator) -> dict[str, bytes]:
+    """Return the files of the bundle, by their path in its folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = Path(folder) / "bundle"
+        translator.save(bundle)
+        files = (path for path in sorted(bundle.rglob("*")) if path.is_file())
+        return {path.relative_to(bundle).as_posix(): path.read_bytes() for path in files}
+
+
+def _unpack(files: dict[str, bytes]) -> Translator:
+    from foveate.translator import Translator
+
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return Translator.load(folder, threads=_granted_threads())

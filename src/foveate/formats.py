@@ -1,0 +1,139 @@
+"""Results as text: translations, alignments, facts about a model. Knows no files, no terminal."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal
+
+from foveate.records import Translation
+
+if TYPE_CHECKING:
+    from foveate.bundle import Bundle
+
+OutputFormat = Literal["text", "tsv", "jsonl"]
+
+
+def format_translation(source: str, translation: Translation, form: OutputFormat) -> list[str]:
+    r"""Return the lines for one source: a line for each of the n best, one for all in JSON.
+
+    Example:
+        >>> format_translation("ab", Translation(["a", "b"], ["B"], "B", -0.5), "tsv")
+        ['ab\tB\t-0.5000\n']
+    """
+    if form == "jsonl":
+        row = {"source": source, **translation.to_dict()}
+        return [format_json(_without_nothing(row)) + "\n"]
+    found = [translation, *translation.alternatives]
+    if form == "text":
+        return [_one_line(other.text) + "\n" for other in found]
+    return [f"{_one_cell(source)}\t{_one_cell(other.text)}\t{other.score:.4f}\n" for other in found]
+
+
+def _without_nothing(row: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in row.items() if value is not None}
+    kept["alternatives"] = [_without_nothing(other) for other in row["alternatives"]]
+    return kept
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\r\n", " ").replace("\n", " ").replace("\r", " ")
+
+
+def _one_cell(text: str) -> str:
+    return _one_line(text).replace("\t", " ")
+
+
+def format_json(value: Any, indent: int | None = None) -> str:
+    """Return JSON in which numbers that are not finite are null."""
+    return json.dumps(_finite(value), ensure_ascii=False, indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def format_alignment(
+    translation: Translation,
+    method: Literal["argmax", "mutual"],
+    word_kinds: tuple[Any, Any] | None = None,
+) -> str:
+    """Return the alignment of one pair as a Pharaoh line.
+
+    Given the kinds of the source and target tokens, words are counted instead of tokens.
+    """
+    from foveate.insight.alignment import (
+        format_pharaoh,
+        hard_alignment,
+        merge_to_words,
+        word_groups,
+    )
+
+    if translation.attention is None or not translation.tokens:
+        return ""
+    links = hard_alignment(translation.attention, method)
+    if word_kinds is not None:
+        source_kind, target_kind = word_kinds
+        links = merge_to_words(
+            links,
+            word_groups(translation.source_tokens, source_kind),
+            word_groups(translation.tokens, target_kind),
+        )
+    return format_pharaoh(links)
+
+
+def describe_bundle(bundle: Bundle) -> dict[str, Any]:
+    """Return what there is to know about a model: tokens, training, scores, every option."""
+    codecs = (bundle.source_codec, bundle.target_codec)
+    source, target = (
+        {"tokens": codec.kind, "vocabulary": len(codec.vocabulary)} for codec in codecs
+    )
+    return {
+        "architecture": bundle.config.architecture,
+        "parameters": sum(array.size for array in bundle.weights.values()),
+        "source": source,
+        "target": target,
+        "summary": bundle.summary,
+        "scores": bundle.scores,
+        "config": dataclasses.asdict(bundle.config),
+    }
+
+
+def format_facts(facts: dict[str, Any], indent: str = "") -> str:
+    """Return nested facts as aligned lines.
+
+    Example:
+        >>> print(format_facts({"pairs": 12000, "source": {"tokens": "characters"}}))
+        pairs  12,000
+        source
+          tokens  characters
+    """
+    plain = {name: value for name, value in facts.items() if value not in (None, {}, [])}
+    width = max(
+        (len(name) for name, value in plain.items() if not isinstance(value, dict)), default=0
+    )
+    return "\n".join(_format_fact(name, value, width, indent) for name, value in plain.items())
+
+
+def _format_fact(name: str, value: Any, width: int, indent: str) -> str:
+    if isinstance(value, dict):
+        return f"{indent}{name}\n{format_facts(value, indent + '  ')}"
+    return f"{indent}{name:{width}}  {_format_value(value)}"
+
+
+def _format_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return ", ".join(_format_value(item) for item in value)
+    return str(value)

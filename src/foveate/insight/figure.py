@@ -1,0 +1,228 @@
+"""Draw attention weights with matplotlib: rows target, columns source.
+
+matplotlib enters Foveate here and nowhere else, inside functions, and without pyplot and its
+global state. A user's style sheet changes nothing: every colour and size is said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foveate.errors import MissingExtraError
+from foveate.insight.labels import reading_note, shorten, show_tokens, weights_of, width_in_em
+from foveate.insight.palette import LIGHT, NUM_LEVELS, ink_on, level_of, ramp
+from foveate.records import Translation
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.font_manager import FontEntry
+
+_LONGEST_LABEL = 22.0  # em: a word of thirty characters is whole
+_SLANT = 0.71
+_BASE_FONT = "DejaVu Sans"  # comes with matplotlib
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Labels, and sizes in points (72 to the inch)."""
+
+    columns: list[str]
+    rows: list[str]
+    title: str
+    note: str
+    cell: float
+    font: float
+
+    @property
+    def widths(self) -> list[float]:
+        return [width_in_em(label) * self.font for label in self.columns]
+
+    @property
+    def is_slanted(self) -> bool:
+        return max(self.widths, default=0.0) > self.cell - 3
+
+    @property
+    def left(self) -> float:
+        return 22 + max([34.0, *(width_in_em(label) * self.font for label in self.rows)])
+
+    @property
+    def above(self) -> float:
+        header = max(self.widths) * _SLANT + self.font if self.is_slanted else self.font * 2
+        return 16 + header + (24 if self.title else 0)
+
+    @property
+    def below(self) -> float:
+        return 46.0 if self.note else 32.0
+
+    @property
+    def grid(self) -> tuple[float, float]:
+        return self.cell * max(len(self.columns), 1), self.cell * max(len(self.rows), 1)
+
+    @property
+    def size(self) -> tuple[float, float]:
+        width, height = self.grid
+        if self.is_slanted:
+            ends = (self.cell * (j + 0.5) + w * _SLANT for j, w in enumerate(self.widths))
+            width = max(width, *ends)
+        least = (350.0 if self.note else 0.0, 36 + width_in_em(self.title) * 13)
+        return max(self.left + max(width, 120.0) + 16, *least), self.above + height + self.below
+
+
+def draw_figure(translation: Translation, title: str = "") -> Figure:
+    """Return the attention weights as a matplotlib figure, rows target, columns source.
+
+    Labels use the fonts that are installed; a character that none of them has becomes `□`.
+    Pieces inside a word begin with `-`. Columns are in reading order in every script.
+
+    Raises:
+        ModelMismatchError: the translation has no attention.
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "plot", "drawing a figure") from error
+    weights = weights_of(translation)
+    plan = _plan(translation, title)
+    width, height = plan.size
+    figure = Figure(figsize=(width / 72, height / 72), facecolor=LIGHT.paper)
+    grid_width, grid_height = plan.grid
+    corner, extent = (
+        (plan.left / width, plan.below / height),
+        (grid_width / width, grid_height / height),
+    )
+    axes = figure.add_axes((*corner, *extent))
+    _draw_weights(axes, weights, plan.cell)
+    _draw_labels(axes, plan)
+    _draw_scale(figure.add_axes((corner[0], (plan.below - 18) / height, 72 / width, 7 / height)))
+    _write(figure, 16 / width, 1 - 24 / height, title, size=13, weight="bold")
+    _write(figure, 16 / width, 12 / height, plan.note, size=7.5, color=LIGHT.muted)
+    return figure
+
+
+def figure_to_png(figure: Figure) -> bytes:
+    """Return a figure as the bytes of a PNG file."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=200, facecolor=figure.get_facecolor())
+    return buffer.getvalue()
+
+
+def _plan(translation: Translation, title: str) -> _Plan:
+    columns, rows = (
+        [shorten(label, _LONGEST_LABEL) for label in show_tokens(tokens, hyphens=True)]
+        for tokens in (translation.source_tokens, translation.tokens)
+    )
+    length = max(len(columns), len(rows))
+    steps = ((10, 28.0), (16, 24.0), (24, 20.0), (44, 15.0), (64, 12.0))
+    cell = next((size for longest, size in steps if length <= longest), 9.0)
+    font = min(max(cell * 0.55, 7.0), 10.5)
+    return _Plan(columns, rows, title, reading_note(translation), cell, font)
+
+
+def _draw_weights(axes: Axes, weights: NDArray[np.float64], cell: float) -> None:
+    T, S = weights.shape
+    levels = np.array([[level_of(weight) for weight in row] for row in weights.tolist()])
+    if weights.size:
+        edge = 1.4 if cell >= 20 else 0.8
+        mesh = axes.pcolormesh(levels, cmap=_color_map(), vmin=0, vmax=NUM_LEVELS - 1)
+        mesh.set(edgecolor=LIGHT.paper, linewidth=edge)
+    axes.set(xlim=(0, max(S, 1)), ylim=(max(T, 1), 0), facecolor=LIGHT.paper)
+    axes.set_axis_off()
+    if cell < 20:
+        return
+    for (i, j), weight in np.ndenumerate(weights):
+        if weight >= 0.05:
+            text = f"{weight:.2f}".removeprefix("0").removesuffix(".00")
+            ink = ink_on(ramp(LIGHT)[levels[i, j]])
+            _write(axes, j + 0.5, i + 0.52, text, size=7.5, color=ink, ha="center", va="center")
+
+
+def _draw_labels(axes: Axes, plan: _Plan) -> None:
+    gap = 7 / plan.cell  # axes count in cells
+    for j, label in enumerate(plan.columns):
+        turn: dict[str, Any] = {"ha": "center", "va": "baseline"}
+        if plan.is_slanted:
+            turn = {"ha": "left", "va": "baseline", "rotation": 45, "rotation_mode": "anchor"}
+        _write(axes, j + 0.5 + 0.15 * plan.is_slanted, -gap, label, size=plan.font, **turn)
+    for i, label in enumerate(plan.rows):
+        _write(axes, -gap, i + 0.5, label, size=plan.font, ha="right", va="center_baseline")
+    faint = {"color": LIGHT.muted, "size": 7.5, "ha": "right", "va": "baseline"}
+    _write(axes, -gap, -gap - 10 / plan.cell, "source →", **faint)
+    _write(axes, -gap, -gap, "target ↓", **faint)
+
+
+def _draw_scale(axes: Axes) -> None:
+    levels = [[level_of(k / (NUM_LEVELS - 1)) for k in range(NUM_LEVELS)]]
+    axes.imshow(levels, cmap=_color_map(), vmin=0, vmax=NUM_LEVELS - 1, aspect="auto")
+    axes.set_axis_off()
+    faint = {"color": LIGHT.muted, "size": 7.5, "va": "center"}
+    _write(axes, -1.5, 0, "0", ha="right", **faint)
+    _write(axes, NUM_LEVELS + 0.5, 0, "1  weight", ha="left", **faint)
+
+
+def _color_map() -> Any:
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(list(ramp(LIGHT)))
+
+
+def _write(where: Figure | Axes, x: float, y: float, text: str, **style: Any) -> None:
+    """Write plain text (a `$` is a `$`) in a font that has its characters."""
+    text, fonts = _choose_fonts(text)
+    style = {"color": LIGHT.ink, **style}
+    where.text(x, y, text, family=fonts, parse_math=False, usetex=False, **style)
+
+
+def _choose_fonts(text: str) -> tuple[str, list[str]]:
+    """Return the text with `□` for what no font has, and the fonts to write it with."""
+    shown, families = "", [_BASE_FONT]
+    for character in text:
+        family = _family_of(character)
+        shown += character if family else "□"
+        if family and family not in families:
+            families.insert(0, family)  # a script's own font first: it shapes best
+    return shown, families
+
+
+@lru_cache(maxsize=4096)
+def _family_of(character: str) -> str | None:
+    """Return the first font family that has the character, plain sans-serif ones first."""
+    return next((font.name for font in _fonts() if _has(font.fname, character)), None)
+
+
+@lru_cache(maxsize=1)
+def _fonts() -> list[FontEntry]:
+    from matplotlib.font_manager import fontManager
+
+    plain = [
+        font
+        for font in fontManager.ttflist
+        if font.style == "normal"
+        and font.stretch == "normal"
+        and font.weight in (400, "normal", "regular")
+        and not any(word in font.name for word in ("Last Resort", "Color Emoji", "Mono"))
+    ]
+    return sorted(
+        plain, key=lambda font: (font.name != _BASE_FONT, "Sans" not in font.name, font.name)
+    )
+
+
+@lru_cache(maxsize=1024)
+def _code_points(path: str) -> frozenset[int]:
+    from matplotlib.ft2font import FT2Font
+
+    try:
+        return frozenset(FT2Font(path).get_charmap())
+    except (OSError, RuntimeError):  # a broken font is no font
+        return frozenset()
+
+
+def _has(path: str, character: str) -> bool:
+    return ord(character) in _code_points(path)

@@ -1,0 +1,136 @@
+"""Draw translations as one web page to explore: hover or walk with the arrow keys.
+
+The page is a single file that asks the network for nothing; its policy forbids it to.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from html import escape
+from importlib.resources import files
+
+from foveate.insight.labels import (
+    join_shown,
+    show_tokens,
+    weights_of,
+)
+from foveate.insight.svg import clean, draw_svg
+from foveate.records import Translation
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+
+
+def draw_html(
+    translations: Sequence[Translation], title: str, *, figures: Sequence[str] = ()
+) -> str:
+    """Return a self-contained page with the attention of every translation, to explore.
+
+    A fixed line at the foot shows source token, target token and weight of the cell under
+    the pointer or chosen with the arrow keys. A translation without attention is shown as text.
+
+    Args:
+        translations: what to show, in this order.
+        title: heading of the page.
+        figures: SVG pictures of our own (such as `draw_length_curve` gives) to put on top;
+            they are not escaped.
+    """
+    shown = escape(clean(title))
+    sections = [_draw_section(k, translation) for k, translation in enumerate(translations)]
+    charts = [f'<figure class="card">{figure}</figure>' for figure in figures]
+    data = json.dumps([_data(translation) for translation in translations], ensure_ascii=True)
+    return "\n".join(
+        [
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+            '<meta name="viewport" content="width=device-width,initial-scale=1">',
+            '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">',
+            f"<title>{shown}</title>\n<style>{_asset('page.css')}</style>\n</head>\n<body>",
+            f"<main>\n<h1>{shown}</h1>",
+            *charts,
+            *sections,
+            f"</main>\n{_READOUT}",
+            f'<script type="application/json" id="data">{_script_safe(data)}</script>',
+            f"<script>{_asset('page.js')}</script>\n</body>\n</html>\n",
+        ]
+    )
+
+
+_READOUT = """<footer id="readout" role="status" aria-live="polite">
+<span class="hint">Point at a cell, or press Tab and walk with the arrow keys.</span>
+<span class="cell" hidden>
+<span class="end"><span class="side">target</span> <bdi class="target"></bdi></span>
+<span class="arrow">looked at</span>
+<span><span class="side">source</span> <bdi class="source"></bdi></span>
+<span class="amount"><span class="meter"><span></span></span> <span class="weight"></span></span>
+</span>
+</footer>"""
+
+
+def _asset(name: str) -> str:
+    return (files("foveate.insight") / name).read_text(encoding="utf-8")
+
+
+def _data(translation: Translation) -> dict[str, list[str] | list[list[float]]]:
+    if not _has_attention(translation):
+        return {"source": [], "target": [], "weights": []}
+    return {
+        "source": show_tokens(translation.source_tokens, hyphens=True),
+        "target": show_tokens(translation.tokens, hyphens=True),
+        "weights": [[round(w, 4) for w in row] for row in weights_of(translation).tolist()],
+    }
+
+
+def _has_attention(translation: Translation) -> bool:
+    is_empty = not translation.tokens or not translation.source_tokens
+    return translation.attention is not None and not is_empty
+
+
+def _script_safe(data: str) -> str:
+    return data.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _draw_section(k: int, translation: Translation) -> str:
+    source = escape(join_shown(translation.source_tokens)) or "(empty)"
+    text = escape(clean(translation.text)) or "(empty)"
+    parts = [
+        f'<section class="card" aria-labelledby="h{k}">',
+        f'<p class="source-text" dir="auto">{source}</p>',
+        f'<h2 id="h{k}" dir="auto">{text}</h2>',
+        _draw_map(k, translation),
+        *_draw_alternatives(translation),
+        "</section>",
+    ]
+    return "\n".join(parts)
+
+
+def _draw_map(k: int, translation: Translation) -> str:
+    if not _has_attention(translation):
+        return '<p class="none">No attention weights: there is nothing to look at.</p>'
+    return (
+        f'<div class="map" data-map="{k}" tabindex="0" role="application" '
+        'aria-roledescription="heat map" aria-describedby="readout" '
+        f'aria-label="Attention weights: arrow keys move from cell to cell">'
+        f"{draw_svg(translation, tooltips=False)}</div>"
+    )
+
+
+def _draw_alternatives(translation: Translation) -> Iterator[str]:
+    if not translation.alternatives:
+        return
+    yield '<table>\n<caption>Alternatives</caption>\n<thead><tr><th scope="col">#</th>'
+    yield '<th scope="col">translation</th><th scope="col">log-probability</th>'
+    yield '<th scope="col">probability</th></tr></thead>\n<tbody>'
+    for rank, other in enumerate([translation, *translation.alternatives], start=1):
+        probability = math.exp(min(other.score, 0.0)) if math.isfinite(other.score) else 0.0
+        yield (
+            f'<tr><td class="number">{rank}</td><td dir="auto">{escape(clean(other.text))}</td>'
+            f'<td class="number">{other.score:.2f}</td>'
+            f'<td class="number">{_percent(probability)}</td></tr>'
+        )
+    yield "</tbody>\n</table>"
+
+
+def _percent(probability: float) -> str:
+    return f"{probability:.1%}" if probability >= 0.001 else "&lt; 0.1%"

@@ -1,0 +1,102 @@
+"""From option names to parts: the only file of this room that knows a `Config`."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from foveate.config import Config
+from foveate.errors import ConfigError
+from foveate.models.attention import (
+    AdditiveAttention,
+    Attention,
+    DotAttention,
+    GeneralAttention,
+    ScaledDotAttention,
+)
+from foveate.models.decoders import (
+    BahdanauDecoder,
+    Decoder,
+    GnmtDecoder,
+    LuongDecoder,
+    TraditionalDecoder,
+)
+from foveate.models.encoders import BidirectionalEncoder, TraditionalEncoder
+from foveate.models.seq2seq import Seq2SeqModel, build_embedding
+from foveate.models.transformer import TransformerDecoder, TransformerEncoder
+
+
+def build_model(config: Config, source_size: int, target_size: int, shared: bool) -> Seq2SeqModel:
+    """Build the model that a resolved configuration describes.
+
+    Args:
+        config: with embedding_size, hidden_size, num_heads, dropout and word_dropout filled in.
+        source_size: entries of the source vocabulary.
+        target_size: entries of the target vocabulary.
+        shared: both sides have the same vocabulary, and so one table.
+
+    Raises:
+        ConfigError: widths that do not divide by the number of heads, or by 2.
+    """
+    assert config.hidden_size and config.embedding_size and config.num_heads
+    assert config.dropout is not None
+    check_widths(config.hidden_size, config.num_heads, config.architecture)
+    source = build_embedding(source_size, config.embedding_size)
+    target = source if shared else build_embedding(target_size, config.embedding_size)
+    encoder, decoder = _build_parts(config, config.embedding_size, config.hidden_size)
+    return Seq2SeqModel(
+        source, target, encoder, decoder, config.dropout, config.word_dropout or 0.0
+    )
+
+
+def check_widths(hidden_size: int, num_heads: int, architecture: str) -> None:
+    """Raise a ConfigError when the widths cannot be divided as the model needs."""
+    if hidden_size % num_heads:
+        raise ConfigError(f"hidden_size {hidden_size} must be a multiple of num_heads {num_heads}")
+    if architecture == "transformer" and hidden_size // num_heads % 2:
+        raise ConfigError(
+            f"hidden_size {hidden_size} / num_heads {num_heads} must be even for rotary positions"
+        )
+    if architecture == "attention" and hidden_size % 2:
+        raise ConfigError(f"hidden_size {hidden_size} must be even: two directions share it")
+
+
+def _build_parts(config: Config, embedding: int, hidden: int) -> tuple[nn.Module, Decoder]:
+    dropout, layers = config.dropout or 0.0, config.num_layers
+    if config.architecture == "transformer":
+        heads = config.num_heads or 1
+        encoder = TransformerEncoder(embedding, hidden, layers, heads, 4 * hidden, dropout)
+        return encoder, TransformerDecoder(
+            embedding, hidden, hidden, layers, heads, 4 * hidden, dropout
+        )
+    if config.architecture == "traditional":
+        return (
+            TraditionalEncoder(config.cell, embedding, hidden, layers, dropout),
+            TraditionalDecoder(config.cell, embedding, hidden, hidden, layers, dropout),
+        )
+    return (
+        BidirectionalEncoder(config.cell, embedding, hidden, layers, dropout),
+        _build_attention_decoder(config, embedding, hidden),
+    )
+
+
+def _build_attention_decoder(config: Config, embedding: int, hidden: int) -> Decoder:
+    dropout, layers, cell = config.dropout or 0.0, config.num_layers, config.cell
+    attention = build_attention(config.attention_score, hidden, hidden, config.num_heads or 1)
+    if config.layout == "bahdanau":
+        return BahdanauDecoder(cell, embedding, hidden, hidden, attention)
+    if config.layout == "luong":
+        return LuongDecoder(
+            cell, embedding, hidden, hidden, attention, layers, dropout, config.input_feeding
+        )
+    return GnmtDecoder(cell, embedding, hidden, hidden, attention, layers, dropout)
+
+
+def build_attention(score: str, query_size: int, key_size: int, num_heads: int) -> Attention:
+    """Build the attention that `attention_score` names."""
+    if score == "additive":
+        return AdditiveAttention(query_size, key_size, key_size, num_heads)
+    if score == "general":
+        return GeneralAttention(query_size, key_size, num_heads)
+    if score == "dot":
+        return DotAttention(num_heads)
+    return ScaledDotAttention(query_size, key_size, key_size, num_heads)

@@ -1,0 +1,330 @@
+"""Recurrent decoders: embedded target history and `Encoded` in, features and weights out.
+
+Every decoder does the same thing twice: `forward` over all teacher-forced steps at once, and
+`start` and `step` for search, one token a row. Both give the same numbers. A decoder's state is a
+flat dictionary of tensors whose first axis is the row, so that reordering rows is written once.
+Knows nothing of vocabularies: features become logits in `seq2seq.py`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from foveate.models.attention import Attention
+from foveate.models.encoders import Encoded
+from foveate.models.recurrent import NUM_STATES, Cell, CellName, RecurrentLayer
+
+State = dict[str, Tensor]
+Weights = Tensor | None  # [B, N, T, S] attention weights, or None without attention
+
+
+class Decoder(nn.Module, ABC):
+    """What the rest of the house knows of a decoder."""
+
+    feature_size: int
+
+    @abstractmethod
+    def forward(self, embedded: Tensor, encoded: Encoded) -> tuple[Tensor, Weights]:
+        """Return features [B, T, F] and weights for the whole target history [B, T, E]."""
+
+    @abstractmethod
+    def start(self, encoded: Encoded) -> State:
+        """Return the state before the first token, all that depends on the source included."""
+
+    @abstractmethod
+    def step(self, embedded: Tensor, state: State) -> tuple[Tensor, Weights, State]:
+        """Return features [R, F], weights [R, N, 1, S] and the next state for tokens [R, E]."""
+
+
+class Bridge(nn.Module):
+    """Begin every decoder layer from the source's summary: s_0 = tanh(W_s summary).
+
+    Reference: Bahdanau et al. 2015, appendix A.2.2; Cho et al. 2014a, appendix A.
+    """
+
+    def __init__(self, cell: CellName, summary_size: int, hidden_size: int, num_layers: int):
+        super().__init__()
+        self.shape = (num_layers, NUM_STATES[cell], hidden_size)
+        self.projection = nn.Linear(summary_size, num_layers * NUM_STATES[cell] * hidden_size)
+
+    def forward(self, summary: Float[Tensor, "B H"]) -> Float[Tensor, "B L P D"]:
+        """Return the initial state of all layers."""
+        return torch.unflatten(torch.tanh(self.projection(summary)), -1, self.shape)
+
+
+class LayerStack(nn.Module):
+    """Recurrent layers over each other, residual from the second on where the widths agree."""
+
+    def __init__(
+        self, cell: CellName, input_size: int, hidden_size: int, num_layers: int, dropout: float
+    ) -> None:
+        super().__init__()
+        sizes = [input_size] + [hidden_size] * (num_layers - 1)
+        self.layers = nn.ModuleList(RecurrentLayer(cell, n, hidden_size) for n in sizes)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, inputs: Float[Tensor, "B T I"], state: Float[Tensor, "B L P D"]
+    ) -> Float[Tensor, "B T D"]:
+        """Run all steps, layer by layer."""
+        for index, layer in enumerate(self.layers):
+            outputs, _ = layer(self.dropout(inputs) if index else inputs, state[:, index])
+            inputs = outputs + inputs if index else outputs
+        return inputs
+
+    def step(
+        self, inputs: Float[Tensor, "R I"], state: Float[Tensor, "R L P D"]
+    ) -> tuple[Float[Tensor, "R D"], Float[Tensor, "R L P D"]]:
+        """Run one step through all layers."""
+        states = []
+        for index, layer in enumerate(self.layers):
+            assert isinstance(layer, RecurrentLayer)
+            following = layer.step(self.dropout(inputs) if index else inputs, state[:, index])
+            inputs = following[:, 0] + inputs if index else following[:, 0]
+            states.append(following)
+        return inputs, torch.stack(states, dim=1)
+
+
+class TraditionalDecoder(Decoder):
+    """s_i = f(s_{i-1}, E y_{i-1}, c) with one fixed vector c: no attention.
+
+    Reference: Cho et al. 2014a, section 2.2 and appendix A.1.
+    """
+
+    def __init__(
+        self,
+        cell: CellName,
+        embedding_size: int,
+        hidden_size: int,
+        encoder_size: int,
+        num_layers: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.feature_size = hidden_size
+        self.bridge = Bridge(cell, encoder_size, hidden_size, num_layers)
+        input_size = embedding_size + encoder_size
+        self.stack = LayerStack(cell, input_size, hidden_size, num_layers, dropout)
+
+    def forward(self, embedded: Tensor, encoded: Encoded) -> tuple[Tensor, Weights]:
+        """Write every step from the same summary of the source."""
+        summary = encoded.summary[:, None, :].expand(-1, embedded.shape[1], -1)
+        inputs = torch.cat((embedded, summary), dim=-1)
+        return self.stack(inputs, self.bridge(encoded.summary)), None
+
+    def start(self, encoded: Encoded) -> State:
+        """Keep the summary, and nothing else of the source."""
+        return {"summary": encoded.summary, "recurrent": self.bridge(encoded.summary)}
+
+    def step(self, embedded: Tensor, state: State) -> tuple[Tensor, Weights, State]:
+        """Write one step."""
+        inputs = torch.cat((embedded, state["summary"]), dim=-1)
+        features, recurrent = self.stack.step(inputs, state["recurrent"])
+        return features, None, {**state, "recurrent": recurrent}
+
+
+class AttentionDecoder(Decoder):
+    """What the attention decoders share: keys computed once, and one call to attend."""
+
+    def __init__(self, attention: Attention) -> None:
+        super().__init__()
+        self.attention = attention
+
+    def source_state(self, encoded: Encoded) -> State:
+        """Return the part of the state that depends on the source alone."""
+        return {
+            "encoder_states": encoded.states,
+            "source_mask": encoded.source_mask,
+            "keys": self.attention.keys(encoded.states),
+        }
+
+    def attend(self, query: Tensor, source: State) -> tuple[Tensor, Tensor]:
+        """Return context [B, T, H] and weights [B, N, T, S] for queries [B, T, Q]."""
+        context, weights = self.attention(
+            query, source["keys"], source["encoder_states"], source["source_mask"]
+        )
+        return context, weights
+
+
+class GnmtDecoder(AttentionDecoder):
+    """The bottom layer attends, and its recurrence does not see the context.
+
+        s_i = f(s_{i-1}, E y_{i-1}),   c_i = attention(s_i),   u_i = g(u_{i-1}, [s_i; c_i])
+
+    So the bottom layer runs over the whole teacher-forced target in one call, all attention is
+    one batched product, and the upper layers run over [s; c]: training needs no loop over steps.
+    It is still recurrent over contexts, through the upper layers.
+
+    Reference: Wu et al. 2016, section 3; Chen et al. 2018, section 4.1.
+
+    Differs: a step attends with its own bottom state, not with the one of the step before.
+    """
+
+    def __init__(
+        self,
+        cell: CellName,
+        embedding_size: int,
+        hidden_size: int,
+        encoder_size: int,
+        attention: Attention,
+        num_layers: int,
+        dropout: float,
+    ) -> None:
+        super().__init__(attention)
+        num_upper = max(num_layers - 1, 1)
+        self.feature_size = hidden_size + encoder_size
+        self.bridge = Bridge(cell, encoder_size, hidden_size, 1 + num_upper)
+        self.bottom = RecurrentLayer(cell, embedding_size, hidden_size)
+        self.upper = LayerStack(cell, hidden_size + encoder_size, hidden_size, num_upper, dropout)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, embedded: Tensor, encoded: Encoded) -> tuple[Tensor, Weights]:
+        """Run the bottom layer, attend for all steps at once, run the upper layers."""
+        state = self.bridge(encoded.summary)
+        bottom, _ = self.bottom(embedded, state[:, 0])
+        context, weights = self.attend(bottom, self.source_state(encoded))
+        upper = self.upper(self.dropout(torch.cat((bottom, context), dim=-1)), state[:, 1:])
+        return torch.cat((upper, context), dim=-1), weights
+
+    def start(self, encoded: Encoded) -> State:
+        """Compute the keys and the initial states."""
+        return {**self.source_state(encoded), "recurrent": self.bridge(encoded.summary)}
+
+    def step(self, embedded: Tensor, state: State) -> tuple[Tensor, Weights, State]:
+        """Write one step."""
+        recurrent = state["recurrent"]
+        bottom = self.bottom.step(embedded, recurrent[:, 0])
+        context, weights = self.attend(bottom[:, None, 0], state)
+        inputs = torch.cat((bottom[:, 0], context[:, 0]), dim=-1)
+        upper, upper_state = self.upper.step(self.dropout(inputs), recurrent[:, 1:])
+        recurrent = torch.cat((bottom[:, None], upper_state), dim=1)
+        features = torch.cat((upper, context[:, 0]), dim=-1)
+        return features, weights, {**state, "recurrent": recurrent}
+
+
+class LuongDecoder(AttentionDecoder):
+    """The current state attends: c_i = attention(s_i), h~_i = tanh(W_c [c_i; s_i]).
+
+    With input feeding h~_{i-1} is read beside the embedding, which needs a loop over the steps;
+    without it all steps run at once.
+
+    Reference: Luong et al. 2015, equation 5 and section 3.3.
+    """
+
+    def __init__(
+        self,
+        cell: CellName,
+        embedding_size: int,
+        hidden_size: int,
+        encoder_size: int,
+        attention: Attention,
+        num_layers: int,
+        dropout: float,
+        input_feeding: bool = False,
+    ) -> None:
+        super().__init__(attention)
+        self.feature_size = hidden_size
+        self.input_feeding = input_feeding
+        input_size = embedding_size + (hidden_size if input_feeding else 0)
+        self.bridge = Bridge(cell, encoder_size, hidden_size, num_layers)
+        self.stack = LayerStack(cell, input_size, hidden_size, num_layers, dropout)
+        self.combine = nn.Linear(encoder_size + hidden_size, hidden_size, bias=False)
+
+    def forward(self, embedded: Tensor, encoded: Encoded) -> tuple[Tensor, Weights]:
+        """Run all steps: at once, or in a loop when the attentional state is fed back."""
+        if self.input_feeding:
+            return self._loop(embedded, encoded)
+        states = self.stack(embedded, self.bridge(encoded.summary))
+        context, weights = self.attend(states, self.source_state(encoded))
+        return torch.tanh(self.combine(torch.cat((context, states), dim=-1))), weights
+
+    def _loop(self, embedded: Tensor, encoded: Encoded) -> tuple[Tensor, Weights]:
+        state, features, weights = self.start(encoded), [], []
+        for index in range(embedded.shape[1]):
+            feature, weight, state = self.step(embedded[:, index], state)
+            features.append(feature)
+            weights.append(weight)
+        return torch.stack(features, dim=1), torch.cat(weights, dim=2)  # type: ignore[arg-type]
+
+    def start(self, encoded: Encoded) -> State:
+        """Compute the keys and the initial states; the first attentional state is zero."""
+        state = {**self.source_state(encoded), "recurrent": self.bridge(encoded.summary)}
+        if self.input_feeding:
+            rows = encoded.summary.shape[0]
+            state["attentional"] = encoded.summary.new_zeros(rows, self.feature_size)
+        return state
+
+    def step(self, embedded: Tensor, state: State) -> tuple[Tensor, Weights, State]:
+        """Write one step."""
+        if self.input_feeding:
+            embedded = torch.cat((embedded, state["attentional"]), dim=-1)
+        hidden, recurrent = self.stack.step(embedded, state["recurrent"])
+        context, weights = self.attend(hidden[:, None], state)
+        features = torch.tanh(self.combine(torch.cat((context[:, 0], hidden), dim=-1)))
+        following = {**state, "recurrent": recurrent}
+        if self.input_feeding:
+            following["attentional"] = features
+        return features, weights, following
+
+
+class BahdanauDecoder(AttentionDecoder):
+    """The previous state attends, and the context enters the cell.
+
+        c_i = attention(s_{i-1}),   s_i = f(s_{i-1}, E y_{i-1}, c_i),   g(E y_{i-1}, s_i, c_i)
+
+    The faithful reference. Everything that does not depend on the previous state is computed
+    outside the loop: keys once, the embeddings' part of the gates, and the readout.
+
+    Reference: Bahdanau et al. 2015, section 3.1 and appendix A.2.2.
+
+    Differs: the readout g is tanh of a linear layer, where the paper has maxout.
+    """
+
+    def __init__(
+        self,
+        cell: CellName,
+        embedding_size: int,
+        hidden_size: int,
+        encoder_size: int,
+        attention: Attention,
+    ) -> None:
+        super().__init__(attention)
+        self.feature_size = hidden_size
+        self.bridge = Bridge(cell, encoder_size, hidden_size, 1)
+        self.cell = Cell(cell, hidden_size)
+        self.embedding_gates = nn.Linear(embedding_size, self.cell.gate_size, bias=False)
+        self.context_gates = nn.Linear(encoder_size, self.cell.gate_size, bias=False)
+        self.readout = nn.Linear(embedding_size + hidden_size + encoder_size, hidden_size)
+
+    def forward(self, embedded: Tensor, encoded: Encoded) -> tuple[Tensor, Weights]:
+        """Loop over the steps; what can be hoisted out of the loop is."""
+        source, state = self.source_state(encoded), self.bridge(encoded.summary)[:, 0]
+        gates = self.embedding_gates(embedded)  # B T G
+        hidden, contexts, weights = [], [], []
+        for index in range(embedded.shape[1]):
+            context, weight = self.attend(state[:, None, 0], source)
+            state = self.cell(gates[:, index] + self.context_gates(context[:, 0]), state)
+            hidden.append(state[:, 0])
+            contexts.append(context)
+            weights.append(weight)
+        features = self._read(embedded, torch.stack(hidden, dim=1), torch.cat(contexts, dim=1))
+        return features, torch.cat(weights, dim=2)
+
+    def _read(self, embedded: Tensor, hidden: Tensor, context: Tensor) -> Tensor:
+        return torch.tanh(self.readout(torch.cat((embedded, hidden, context), dim=-1)))
+
+    def start(self, encoded: Encoded) -> State:
+        """Compute the keys and the initial state."""
+        return {**self.source_state(encoded), "recurrent": self.bridge(encoded.summary)[:, 0]}
+
+    def step(self, embedded: Tensor, state: State) -> tuple[Tensor, Weights, State]:
+        """Write one step."""
+        context, weights = self.attend(state["recurrent"][:, None, 0], state)
+        gates = self.embedding_gates(embedded) + self.context_gates(context[:, 0])
+        recurrent = self.cell(gates, state["recurrent"])
+        features = self._read(embedded, recurrent[:, 0], context[:, 0])
+        return features, weights, {**state, "recurrent": recurrent}

@@ -1,0 +1,84 @@
+"""Files that a command writes: whole or not at all, and checked before the work begins.
+
+Knows nothing of what is written.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from foveate.errors import ConfigError
+from foveate.files import name_aside
+
+
+def check_file(where: str) -> None:
+    """Make sure that a file can be written at `where` before any work is done.
+
+    Raises:
+        ConfigError: it is a folder, its folder is missing, or it may not be written.
+    """
+    if where == "-":
+        return
+    path = Path(where)
+    if where == "" or path.is_dir():
+        raise ConfigError(f"{where or repr(where)}: is not a file name; name a file to write to")
+    if not path.parent.is_dir():
+        raise ConfigError(f"{where}: the folder {path.parent} is not there; make it first")
+    writable = path if path.exists() and not path.is_file() else path.parent
+    if not os.access(writable, os.W_OK):
+        raise ConfigError(f"{where}: no permission to write it")
+
+
+def check_folder(where: str, *, resume: bool = False) -> None:
+    """Make sure that `where` can become a new folder, or is one that can be resumed.
+
+    Raises:
+        ConfigError: something is there already, or cannot be made there.
+    """
+    path = Path(where)
+    if where in ("", "-"):
+        raise ConfigError(f"{where!r}: is not a folder name; a model is a folder")
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"{where}: is a file already; a model is a folder: choose another name")
+    is_used = path.is_dir() and any(path.iterdir())
+    if resume and not is_used:
+        raise ConfigError(f"{where}: nothing to resume there; leave out --resume to begin")
+    if is_used and not resume:
+        hint = "add --resume to go on, or " if (path / "state").is_dir() else ""
+        raise ConfigError(f"{where}: is there already and not empty; {hint}choose another folder")
+    parent = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise ConfigError(f"{where}: cannot be made in {parent}: no permission, or not a folder")
+
+
+@contextmanager
+def open_output(where: str) -> Iterator[TextIO]:
+    """Open `where` for writing text; `-` is standard output.
+
+    A regular file appears under its name only when everything was written: an error, a full disk
+    or Ctrl-C leaves what was there before. A pipe or a device is written to directly.
+    """
+    if where == "-":
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    check_file(where)
+    path = Path(os.path.realpath(where))
+    if path.exists() and not path.is_file():
+        with path.open("w", encoding="utf-8", newline="\n") as stream:
+            yield stream
+        return
+    beside = name_aside(path)
+    try:
+        with beside.open("x", encoding="utf-8", newline="\n") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,23 @@
+"""Greedy search, beam search, sampling and forced decoding, written once over a `Stepper`.
+
+Knows nothing of PyTorch, ONNX, text or files.
+"""
+
+from foveate.search.beam import beam_search
+from foveate.search.forced import forced_search
+from foveate.search.greedy import greedy_search
+from foveate.search.hypothesis import Hypothesis
+from foveate.search.sampling import sample_search
+from foveate.search.stepper import State, Step, Stepper, best_candidates
+
+__all__ = [
+    "Hypothesis",
+    "State",
+    "Step",
+    "Stepper",
+    "beam_search",
+    "best_candidates",
+    "forced_search",
+    "greedy_search",
+    "sample_search",
+]

@@ -1,0 +1,87 @@
+"""The only thing that search knows of a model: give it tokens, get the best continuations.
+
+A recurrent network and a Transformer, PyTorch and ONNX Runtime, and the fake of the tests are all
+a `Stepper`. Arrays are NumPy's; what is inside a `State` is the stepper's own business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foveate.text.vocabulary import EOS
+
+State = Any
+
+
+@dataclass(slots=True)
+class Step:
+    """What one step of the decoder gives for each of its R rows.
+
+    Attributes:
+        state: the state after the step, to be given to the next one.
+        ids: [R, k] candidates, best first; [R, V] = 0, 1, 2, ... when k was None.
+        log_probs: [R, k] log-probabilities of `ids`, in nats.
+        attention: [R, S] weights over the source, 0 on padding; None without attention.
+    """
+
+    state: State
+    ids: NDArray[np.int64]
+    log_probs: NDArray[np.float32]
+    attention: NDArray[np.float32] | None = None
+
+
+class Stepper(Protocol):
+    """A model that decodes one token at a time, for R rows at once.
+
+    PAD, UNK and BOS are never generated, and this is the stepper's part of it: with a number k
+    it chooses among the ids from EOS (3) on, which is a slice, `log_probs[:, EOS:]`. The
+    log-probabilities are those of the whole vocabulary and are **not** normalised again, so the
+    score of a hypothesis is the one that forced decoding of it gives.
+    `best_candidates` does this for a stepper that has its log-probabilities in NumPy.
+    """
+
+    def start(self, source: NDArray[np.int64], source_mask: NDArray[np.bool_]) -> State:
+        """Encode `source` [B, S] and return the state of B rows, in this order."""
+        ...
+
+    def step(self, state: State, tokens: NDArray[np.int64], k: int | None) -> Step:
+        """Feed each row its last token [R] (BOS at first) and return its best continuations.
+
+        Args:
+            state: the state before the step; the search does not use it again afterwards.
+            tokens: one token a row.
+            k: number of candidates a row, EOS among them if it is one of the best; fewer come
+                back when the vocabulary is smaller. None asks for the whole vocabulary, in the
+                order of its ids and with PAD, UNK and BOS.
+        """
+        ...
+
+    def reorder(self, state: State, rows: NDArray[np.int64]) -> State:
+        """Return the state whose row i is row `rows[i]` of `state`: drop, repeat or permute."""
+        ...
+
+
+def best_candidates(
+    log_probs: NDArray[np.float32], k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return ids and log-probabilities [R, k] of the best candidates, best first, from [R, V].
+
+    PAD, UNK and BOS are no candidates; there are fewer than k when the vocabulary is smaller.
+
+    Example:
+        >>> best_candidates(np.log([[0.1, 0.3, 0.1, 0.2, 0.05, 0.25]]), 2)[0].tolist()
+        [[5, 3]]
+    """
+    allowed = log_probs[:, EOS:]
+    k = min(k, allowed.shape[1])
+    if k == 1:
+        columns = allowed.argmax(axis=1)[:, None]
+    else:
+        columns = np.argpartition(-allowed, k - 1, axis=1)[:, :k]
+        order = np.argsort(-np.take_along_axis(allowed, columns, axis=1), axis=1, kind="stable")
+        columns = np.take_along_axis(columns, order, axis=1)
+    return columns + EOS, np.take_along_axis(allowed, columns, axis=1)

@@ -1,0 +1,62 @@
+"""`TorchStepper`: a PyTorch model behind the `Stepper` that search sees.
+
+Arrays go in, arrays come out; tensors stay in the state. Knows no text.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from foveate.models.decoders import State
+from foveate.models.seq2seq import Seq2SeqModel
+from foveate.search.stepper import Step
+from foveate.text.vocabulary import EOS
+
+
+class TorchStepper:
+    """Step a `Seq2SeqModel` in evaluation mode, without gradients.
+
+    Args:
+        model: it is switched to evaluation mode at every start.
+        with_attention: return attention weights, averaged over heads; without, they are not
+            copied out of PyTorch.
+    """
+
+    def __init__(self, model: Seq2SeqModel, with_attention: bool = True) -> None:
+        self.model = model
+        self.with_attention = with_attention
+        self.device = model.output_bias.device
+
+    @torch.inference_mode()
+    def start(self, source: NDArray[np.int64], source_mask: NDArray[np.bool_]) -> State:
+        """Encode the sources [B, S]."""
+        self.model.eval()
+        return self.model.start(self._tensor(source), self._tensor(source_mask))
+
+    @torch.inference_mode()
+    def step(self, state: State, tokens: NDArray[np.int64], k: int | None) -> Step:
+        """Return the k best next tokens of every row, or all of them in the order of their ids."""
+        logits, attention, state = self.model.step(self._tensor(tokens), state)
+        log_probs = torch.log_softmax(logits, dim=-1)  # R V
+        if k is None:
+            ids = torch.arange(log_probs.shape[1]).expand(log_probs.shape)
+        else:
+            allowed = log_probs[:, EOS:]  # PAD, UNK and BOS are no candidates
+            log_probs, ids = allowed.topk(min(k, allowed.shape[1]), dim=-1)
+            ids = ids + EOS
+        weights = None
+        if attention is not None and self.with_attention:
+            weights = attention.mean(dim=1)[:, 0].cpu().numpy()  # R S
+        return Step(state, ids.cpu().numpy(), log_probs.cpu().numpy(), weights)
+
+    @torch.inference_mode()
+    def reorder(self, state: State, rows: NDArray[np.int64]) -> State:
+        """Pick rows, in the given order, with repetition."""
+        index = self._tensor(rows)
+        return {name: tensor.index_select(0, index) for name, tensor in state.items()}
+
+    def _tensor(self, array: NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)

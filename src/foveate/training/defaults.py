@@ -1,0 +1,120 @@
+"""Good defaults, found from the data: the sizes that fit the pairs and the minutes.
+
+The rule in one paragraph. What decides the quality of a small model on a slow machine is how
+often it sees every pair, so the minutes are shared out between passes over the data and width:
+width grows with the 0.4th power of the arithmetic that is there for one training token, up to
+what so many pairs can fill. Dropout grows with the number of passes that follow from that. The
+peak learning rate falls as the model widens. Does not load PyTorch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from foveate.config import Config
+
+FLOPS_PER_SECOND = 2e10  # what two slow cores do of a training step's products, in practice
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What the rule looks at. Lengths are mean tokens."""
+
+    num_pairs: int
+    source_length: float
+    target_length: float
+    source_size: int
+    target_size: int
+    source_kind: str
+    target_kind: str
+
+    @property
+    def has_subwords(self) -> bool:
+        """Say whether the target is made of subwords: sentences, as a rule."""
+        return self.target_kind in ("unigram", "bpe")
+
+    @property
+    def training_tokens(self) -> float:
+        """Target tokens, end marks included, of one pass over the data."""
+        return self.num_pairs * (self.target_length + 1)
+
+
+def default_minutes(facts: DataFacts) -> float:
+    """Return the minutes to train for when nothing is told: 1 to 60, with the size of the data.
+
+    Example:
+        >>> default_minutes(DataFacts(100_000, 7.5, 6.5, 30, 45, "characters", "whitespace"))
+        29.0
+    """
+    minutes = 30 * (facts.training_tokens / 800_000) ** 0.5 * (2 if facts.has_subwords else 1)
+    return float(round(min(max(minutes, 1.0), 60.0)))
+
+
+def resolve(config: Config, facts: DataFacts) -> Config:
+    """Fill in every size that is None."""
+    minutes = config.minutes or default_minutes(facts)
+    hidden = config.hidden_size or choose_hidden_size(facts, minutes)
+    passes = estimate_passes(facts, minutes, hidden)
+    is_transformer = config.architecture == "transformer"
+    rate = 4e-3 * 128 / hidden * (0.4 if is_transformer else 1.0)
+    chosen = {
+        "hidden_size": hidden,
+        "embedding_size": min(hidden, 256) if facts.has_subwords else min(hidden, 128),
+        "num_heads": 1 if hidden % 4 else 4,
+        "dropout": round(min(max(0.015 * passes, 0.02), 0.35), 2),
+        "word_dropout": 0.1 if facts.has_subwords else 0.0,
+        "subword_sampling": 0.1 if facts.has_subwords else 0.0,
+        "batch_tokens": choose_batch_tokens(facts),
+        "learning_rate": float(f"{min(rate, 4e-3):.2g}"),
+    }
+    if config.max_updates is None:
+        chosen["minutes"] = minutes
+    unset = {name: value for name, value in chosen.items() if getattr(config, name) is None}
+    return dataclasses.replace(config, **unset)
+
+
+def choose_hidden_size(facts: DataFacts, minutes: float) -> int:
+    """Choose a width, a multiple of 16, for the minutes and the number of pairs."""
+    work = minutes * 60 * FLOPS_PER_SECOND / facts.training_tokens  # for one training token
+    for_minutes = 128 * (work / 15e6) ** 0.4
+    for_pairs = 64 * (facts.num_pairs / 100) ** 0.3
+    return round(min(max(min(for_minutes, for_pairs), 48), 512) / 16) * 16
+
+
+def estimate_passes(facts: DataFacts, minutes: float, hidden: int) -> float:
+    """Estimate how often the minutes allow every pair to be seen."""
+    parameters = 36 * hidden**2  # two bidirectional layers, two decoder layers, readout
+    if facts.has_subwords:
+        parameters += facts.target_size * min(hidden, 256)
+    return minutes * 60 * FLOPS_PER_SECOND / (6 * parameters * facts.training_tokens)
+
+
+def choose_batch_tokens(facts: DataFacts) -> int:
+    """Choose a batch of 16 to 48 pairs of mean length, fewer when there are few pairs."""
+    pairs = min(max(facts.num_pairs / 60, 16), 48)
+    return max(64, round(pairs * (facts.source_length + facts.target_length + 1)))
+
+
+KIND_WORDS = {
+    "characters": "characters",
+    "whitespace": "symbols",
+    "bytes": "bytes",
+    "unigram": "subwords",
+    "bpe": "subwords",
+}
+
+
+def describe_plan(config: Config, facts: DataFacts, parameters: int) -> str:
+    """Say in one line what will be trained on what."""
+    model = {
+        "attention": f"{config.layout} attention {config.cell.upper()}",
+        "traditional": f"traditional {config.cell.upper()}",
+        "transformer": "Transformer",
+    }[config.architecture]
+    kinds = f"{KIND_WORDS[facts.source_kind]} to {KIND_WORDS[facts.target_kind]}"
+    return (
+        f"{facts.num_pairs:,} pairs, {kinds}: {config.num_layers}-layer {model} "
+        f"{config.hidden_size}, {parameters / 1e6:.2f} M parameters, dropout {config.dropout}, "
+        f"learning rate {config.learning_rate}, {config.batch_tokens} tokens a batch"
+    )

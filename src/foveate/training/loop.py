@@ -1,0 +1,203 @@
+"""The training loop: one class that owns model, average, optimizer and counters.
+
+Everything random in it is a function of the seed and of saved state, so a run that was killed
+and goes on ends with the same weights, bit for bit, as one that was not. Knows ids, not text.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from foveate.config import Config
+from foveate.data.batching import EncodedPairs, collate, plan_batches
+from foveate.errors import TrainingError
+from foveate.models.seq2seq import Seq2SeqModel
+from foveate.records import Batch
+from foveate.training.optimizer import (
+    build_optimizer,
+    learning_rate_factor,
+    read_optimizer,
+    restore_optimizer,
+    update_average,
+)
+from foveate.training.state import Counters
+
+Encode = Callable[[int], EncodedPairs]  # the pairs of an epoch as ids
+CALIBRATION_BATCHES = 16
+
+
+class Trainer:
+    """Train a model on encoded pairs, one update at a time.
+
+    Args:
+        model: new, on its device.
+        config: resolved.
+        encode: gives the encoded pairs of an epoch; a pure function of its number.
+
+    Attributes:
+        average: the moving average of the model, which is validated and kept.
+        best: weights of the best average so far, by parameter name.
+        counters: where the run is.
+    """
+
+    def __init__(self, model: Seq2SeqModel, config: Config, encode: Encode) -> None:
+        self.model = model
+        self.config = config
+        self.encode = encode
+        self.average = copy.deepcopy(model).eval()
+        self.best: dict[str, Tensor] = {}
+        self.optimizer = build_optimizer(model, config)
+        self.counters = Counters()
+        self.total_updates = 0
+        self.loss_sum = 0.0  # of the target tokens since the last `take_loss`
+        self.num_tokens = 0
+        self._device = model.output_bias.device
+        self._batches = self._iterate()
+
+    def plan(self, seconds: float) -> int:
+        """Return how many updates fit in so many seconds, by timing a few.
+
+        Works on copies, and leaves the random generator as it was.
+        """
+        random_state = torch.get_rng_state()
+        trial = Trainer(copy.deepcopy(self.model), self.config, self.encode)
+        trial.total_updates = 10**6
+        trial.update()  # the first pays for allocations
+        pairs = self.encode(0)
+        plan = self._plan_epoch(pairs, 0)
+        picked = [plan[len(plan) * index // CALIBRATION_BATCHES] for index in range(CALIBRATION_BATCHES)]
+        begin = time.perf_counter()
+        for rows in picked:
+            trial.update_on(self._collate(pairs, rows))
+        each = (time.perf_counter() - begin) / len(picked)
+        torch.set_rng_state(random_state)
+        return max(1, int(seconds / each))
+
+    def update(self) -> None:
+        """Do the next update.
+
+        Raises:
+            TrainingError: the loss is not a number.
+        """
+        self.update_on(next(self._batches))
+
+    def update_on(self, batch: Batch) -> None:
+        """Do one update on a batch: loss, gradients, clipping, AdamW, average."""
+        counters, config = self.counters, self.config
+        assert config.learning_rate is not None
+        factor = learning_rate_factor(counters.update, self.total_updates, config.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.learning_rate * factor
+        self.model.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.model.loss(*self._tensors(batch), label_smoothing=config.label_smoothing)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"the loss is not a number at update {counters.update + 1}: train again with a "
+                f"learning_rate below {config.learning_rate}"
+            )
+        self.optimizer.step()
+        update_average(self.average, self.model, counters.update, config.average_decay)
+        counters.update += 1
+        tokens = int(batch.target_mask.sum())
+        self.loss_sum += value * tokens
+        self.num_tokens += tokens
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the last update."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    @property
+    def epoch(self) -> float:
+        """Passes over the data so far, with a fraction."""
+        return self.counters.epoch + self.counters.batch / max(1, self._epoch_length)
+
+    def take_loss(self) -> tuple[float, int]:
+        """Return the mean loss since the last call, and the number of target tokens."""
+        result = (self.loss_sum / max(1, self.num_tokens), self.num_tokens)
+        self.loss_sum, self.num_tokens = 0.0, 0
+        return result
+
+    def keep_best(self) -> None:
+        """Remember the average as the best so far."""
+        self.best = {name: value.clone() for name, value in named_tensors(self.average).items()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return everything that the next update depends on, besides the counters."""
+        groups = {
+            "model": named_tensors(self.model),
+            "average": named_tensors(self.average),
+            "best": self.best,
+            "optimizer": read_optimizer(self.optimizer, self.model),
+        }
+        flat = {f"{group}/{name}": t for group, part in groups.items() for name, t in part.items()}
+        flat["random"] = torch.get_rng_state()
+        return flat
+
+    def restore(self, counters: Counters, tensors: dict[str, Tensor]) -> None:
+        """Go on from a saved state."""
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "best": {}, "optimizer": {}}
+        for name, tensor in tensors.items():
+            if name != "random":
+                group, rest = name.split("/", 1)
+                parts[group][rest] = tensor.to(self._device)
+        load_tensors(self.model, parts["model"])
+        load_tensors(self.average, parts["average"])
+        self.best = parts["best"]
+        restore_optimizer(self.optimizer, self.model, parts["optimizer"])
+        self.counters = counters
+        self._batches = self._iterate()
+        torch.set_rng_state(tensors["random"])
+
+    def _iterate(self) -> Iterator[Batch]:
+        self._epoch_length = 0
+        while True:
+            pairs = self.encode(self.counters.epoch)
+            plan = self._plan_epoch(pairs, self.counters.epoch)
+            self._epoch_length = len(plan)
+            while self.counters.batch < len(plan):
+                self.counters.batch += 1
+                yield self._collate(pairs, plan[self.counters.batch - 1])
+            self.counters.epoch += 1
+            self.counters.batch = 0
+
+    def _plan_epoch(self, pairs: EncodedPairs, epoch: int) -> list[Tensor]:
+        assert self.config.batch_tokens is not None
+        seed, budget = self.config.seed, self.config.batch_tokens
+        return plan_batches(pairs.source_lengths, pairs.target_lengths, budget, seed, epoch)
+
+    @staticmethod
+    def _collate(pairs: EncodedPairs, rows: Tensor) -> Batch:
+        return collate([pairs.source(row) for row in rows], [pairs.target(row) for row in rows])
+
+    def _tensors(self, batch: Batch) -> tuple[Tensor, ...]:
+        arrays = (
+            batch.source,
+            batch.source_mask,
+            batch.target_in,
+            batch.target_out,
+            batch.target_mask,
+        )
+        return tuple(torch.from_numpy(array).to(self._device) for array in arrays)
+
+
+def named_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Return the parameters of a module by name, shared ones once."""
+    return {name: parameter.detach() for name, parameter in module.named_parameters()}
+
+
+@torch.no_grad()
+def load_tensors(module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Copy tensors into the parameters of the same names."""
+    for name, parameter in module.named_parameters():
+        parameter.copy_(tensors[name])

@@ -1,0 +1,396 @@
+"""A whole training run: from a table of pairs to a bundle, resumable at any moment."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from foveate.bundle import Bundle, refuse_foreign, save_bundle
+from foveate.config import Config, build_config
+from foveate.data.batching import EncodedPairs, encode_table
+from foveate.data.table import PairTable
+from foveate.errors import BundleError, ConfigError, DataError, FoveateError
+from foveate.evaluation import evaluate
+from foveate.files import replace_file
+from foveate.models.build import build_model
+from foveate.text.codec import Codec
+from foveate.text.detection import build_codecs
+from foveate.torch_backend import TorchStepper
+from foveate.training.defaults import DataFacts, describe_plan, resolve
+from foveate.training.loop import Trainer, named_tensors
+from foveate.training.report import Listener, Report, be_silent
+from foveate.training.state import StateFolder
+from foveate.training.validation import Validation
+from foveate.translator import Translator
+
+SAVE_SECONDS = 60.0
+REPORT_SECONDS = 1.0
+NUM_LOG_ROWS = 200
+VALIDATION_SHARE = 0.1  # of the minutes, at most, by the calibration
+LARGEST_DEV = 2000
+
+
+@dataclass
+class Trained:
+    """What a run leaves: a translator, the resolved options, and what happened."""
+
+    translator: Translator
+    config: Config
+    summary: dict[str, Any]
+    was_interrupted: bool = False
+
+
+def train(
+    table: PairTable,
+    dev: PairTable | None,
+    config: Config,
+    *,
+    out: Path | None = None,
+    resume: bool = False,
+    report: Listener | None = None,
+) -> Trained:
+    """Train a model on pairs and return it; with `out`, leave it there as a bundle.
+
+    Args:
+        table: the pairs.
+        dev: pairs to select the best weights by; None takes some from `table`.
+        config: the options; None in it is found from the data.
+        out: folder for the bundle, `state/` and `log.jsonl`.
+        resume: go on with the run in `out`, which was stopped or killed.
+        report: is told what happens.
+
+    Raises:
+        ConfigError: options that do not go together, or another run's with `resume`.
+        DataError: there is too little data.
+        BundleError: `out` is taken, or there is nothing to resume.
+        TrainingError: the loss is not a number.
+    """
+    if out is not None:
+        refuse_foreign(out)
+    begin = time.perf_counter()
+    run = _Run(table, dev, config, out, report or be_silent)
+    run.resume() if resume else run.begin()
+    run.calibrate(begin)
+    return run.finish(was_interrupted=run.loop())
+
+
+class _Run:
+    """The parts of one run, tied together."""
+
+    def __init__(
+        self,
+        table: PairTable,
+        dev: PairTable | None,
+        config: Config,
+        out: Path | None,
+        report: Listener,
+    ) -> None:
+        torch.set_num_threads(config.threads or os.cpu_count() or 1)
+        self.report, self.out = report, out
+        self.fingerprint = _fingerprint(table, dev)
+        self.table, self.dev = (table, dev) if dev is not None else hold_out(table, config.seed)
+        if dev is None:
+            report(Report("note", f"dev: {len(self.dev):,} pairs held out of the training pairs"))
+        self.config = config
+        self.state = StateFolder(out) if out is not None else None
+        self.device = choose_device(config.device)
+        self.minutes: float | None = None
+
+    def begin(self) -> None:
+        """Learn the vocabularies and build a new model."""
+        if self.state is not None and self.state.exists:
+            raise BundleError(
+                f"{self.out}: holds a training run: add --resume to go on with it, or choose "
+                "another folder"
+            )
+        codecs = build_codecs(self.table.sources, self.table.targets, len(self.table), self.config)
+        self._set_text(*codecs)
+        kinds = {"source_tokens": codecs[0].kind, "target_tokens": codecs[1].kind}
+        requested = dataclasses.asdict(self.config)
+        self.config = resolve(dataclasses.replace(self.config, **kinds), self.facts)
+        self._build()
+        self.run = {
+            "requested": requested,
+            "config": dataclasses.asdict(self.config),
+            "data": self.fingerprint,
+        }
+
+    def resume(self) -> None:
+        """Take up a run that was stopped."""
+        if self.state is None or not self.state.exists:
+            raise BundleError(f"{self.out}: there is no training run to resume")
+        self.run = self.state.read_run()
+        if self.run["data"] != self.fingerprint:
+            raise DataError(
+                f"{self.out}: was begun with other pairs: resume with the same files, or train "
+                "into another folder"
+            )
+        requested = dataclasses.asdict(self.config)
+        changed = [name for name in requested if requested[name] != self.run["requested"][name]]
+        if changed:
+            raise ConfigError(
+                f"{self.out}: was begun with other options ({', '.join(changed)}): resume with "
+                "the same, or train into another folder"
+            )
+        self.config = build_config(self.run["config"], origin=str(self.out))
+        self._set_text(*self.state.read_codecs(self.config))
+        self._build()
+        saved = self.state.load()
+        if saved is not None:
+            self.trainer.restore(*saved)
+        done = self.trainer.counters.update
+        self.report(Report("note", f"resumed after {done:,} of {self.run['total_updates']:,} updates"))
+
+    def calibrate(self, begin: float) -> None:
+        """Turn minutes into a number of updates, once, and write it down."""
+        if "total_updates" not in self.run:
+            updates = self.config.max_updates
+            if updates is None:
+                assert self.config.minutes is not None
+                updates = self._updates_for(self.config.minutes * 60, begin)
+            self.run["total_updates"] = updates
+            if self.state is not None:
+                self._write_state_folder()
+        self.trainer.total_updates = self.total = int(self.run["total_updates"])
+        self.plan = describe_plan(self.config, self.facts, self.num_parameters)
+        self.report(Report("plan", f"{self.plan}, {self.total:,} updates", total_updates=self.total))
+
+    def loop(self) -> bool:
+        """Train to the last update; return whether the user stopped it."""
+        try:
+            self._train()
+        except KeyboardInterrupt:
+            self._save_state()
+            return True
+        except FoveateError:
+            self._save_state()
+            raise
+        return False
+
+    def finish(self, was_interrupted: bool) -> Trained:
+        """Score the best weights on the whole dev set and write the bundle."""
+        counters = self.trainer.counters
+        if not self.trainer.best:
+            self.trainer.keep_best()
+        summary = {
+            "plan": self.plan,
+            "pairs": len(self.table),
+            "dev_pairs": len(self.dev),
+            "parameters": self.num_parameters,
+            "updates": counters.update,
+            "epochs": round(self.trainer.epoch, 2),
+            "minutes": round(counters.seconds / 60, 2),
+            "best_update": counters.best_update,
+            "seed": self.config.seed,
+            "max_length_ratio": self.length_ratio,
+            "was_interrupted": was_interrupted,
+        }
+        weights = {name: tensor.cpu().numpy() for name, tensor in self.trainer.best.items()}
+        bundle = Bundle(self.config, self.source_codec, self.target_codec, weights, summary)
+        translator = Translator.from_bundle(bundle, threads=self.config.threads)
+        if not was_interrupted:
+            self.report(Report("note", f"scoring the best weights on {len(self.dev):,} dev pairs"))
+            scores = evaluate(translator, self.dev).metrics
+            bundle.scores["dev"] = {name: score.to_dict() for name, score in scores.items()}
+        if self.out is not None:
+            save_bundle(bundle, self.out)
+        self._tell("end", dev=counters.best_scores)
+        return Trained(translator, self.config, summary, was_interrupted)
+
+    def _set_text(self, source_codec: Codec, target_codec: Codec) -> None:
+        self.source_codec, self.target_codec = source_codec, target_codec
+        pairs = encode_table(self.table, source_codec, target_codec)
+        if not len(pairs):
+            raise DataError("there are no pairs to train on")
+        self._pairs = pairs
+        ratio = pairs.target_lengths / np.maximum(pairs.source_lengths, 1)
+        largest = max(float(np.quantile(ratio, 0.999)), 2 * float(ratio.mean()))
+        self.length_ratio = round(largest, 2)
+        self.facts = DataFacts(
+            len(self.table),
+            float(pairs.source_lengths.mean()),
+            float(pairs.target_lengths.mean()),
+            len(source_codec.vocabulary),
+            len(target_codec.vocabulary),
+            source_codec.kind,
+            target_codec.kind,
+        )
+
+    def _build(self) -> None:
+        torch.manual_seed(self.config.seed)
+        model = build_model(
+            self.config,
+            self.facts.source_size,
+            self.facts.target_size,
+            self.source_codec is self.target_codec,
+        ).to(self.device)
+        self.num_parameters = sum(parameter.numel() for parameter in model.parameters())
+        self.trainer = Trainer(model, self.config, self._encode_epoch)
+        self.validation = Validation.build(self.dev, self.target_codec)
+
+    def _encode_epoch(self, epoch: int) -> EncodedPairs:
+        """Return the pairs as ids; subwords are sampled afresh in every epoch."""
+        sampling = self.config.subword_sampling or 0.0
+        if sampling == 0 or not self.facts.has_subwords:
+            return self._pairs
+        seed = int(np.random.SeedSequence([self.config.seed, epoch]).generate_state(1)[0] >> 1)
+        return encode_table(
+            self.table, self.source_codec, self.target_codec, sampling=sampling, seed=seed
+        )
+
+    def _updates_for(self, seconds: float, begin: float) -> int:
+        self.report(Report("note", "measuring how fast this machine trains"))
+        per_validation = self._time_validation()
+        left = seconds - (time.perf_counter() - begin)
+        validations = min(per_validation * self.config.num_validations, VALIDATION_SHARE * left)
+        return self.trainer.plan(max(left - validations, 0.02 * seconds))
+
+    def _time_validation(self) -> float:
+        """Time greedy search over some dev sources, held to the lengths of real targets."""
+        some = self.validation.sources[:32]
+        limit = round(self.facts.target_length) + 1
+        begin = time.perf_counter()
+        translator = self._translator()
+        for _ in translator.translate(some, beam_size=1, attention=False, max_length=limit):
+            pass
+        each = (time.perf_counter() - begin) / len(some)
+        return each * len(self.validation.sources)
+
+    def _translator(self) -> Translator:
+        summary = {"max_length_ratio": self.length_ratio}
+        bundle = Bundle(self.config, self.source_codec, self.target_codec, {}, summary)
+        return Translator(bundle, TorchStepper(self.trainer.average, with_attention=False))
+
+    def _train(self) -> None:
+        trainer, counters = self.trainer, self.trainer.counters
+        validate_every = max(1, round(self.total / self.config.num_validations))
+        log_every = max(1, self.total // NUM_LOG_ROWS)
+        self._clock = last_save = last_report = time.perf_counter()
+        while counters.update < self.total and not self._is_stale():
+            trainer.update()
+            now = time.perf_counter()
+            counters.seconds += now - self._clock
+            self._clock = now
+            is_last = counters.update == self.total
+            if counters.update % log_every == 0 or now - last_report > REPORT_SECONDS or is_last:
+                self._tell("progress", elapsed=now - last_report)
+                last_report = now
+            if counters.update % validate_every == 0 or is_last:
+                self._validate()
+                last_report = time.perf_counter()
+            if self.state is not None and now - last_save > SAVE_SECONDS:
+                self._save_state()
+                last_save = time.perf_counter()
+        self._save_state()
+
+    def _is_stale(self) -> bool:
+        return 0 < self.config.patience <= self.trainer.counters.stale
+
+    def _validate(self) -> None:
+        counters = self.trainer.counters
+        scores = self.validation.measure(self._translator())
+        is_best = self.validation.is_better(scores, counters.best_scores)
+        if is_best:
+            counters.best_update, counters.best_scores = counters.update, scores
+            self.trainer.keep_best()
+        counters.stale = 0 if is_best else counters.stale + 1
+        counters.seconds += time.perf_counter() - self._clock
+        self._clock = time.perf_counter()
+        self._tell("validation", dev=scores, is_best=is_best)
+
+    def _tell(
+        self,
+        kind: Any,
+        elapsed: float | None = None,
+        dev: dict[str, float] | None = None,
+        is_best: bool = False,
+    ) -> None:
+        trainer, counters = self.trainer, self.trainer.counters
+        loss, speed = None, None
+        if elapsed is not None:
+            loss, tokens = trainer.take_loss()
+            speed = tokens / max(elapsed, 1e-9)
+        left = counters.seconds / max(counters.update, 1) * (self.total - counters.update)
+        self._publish(
+            Report(
+                kind,
+                update=counters.update,
+                total_updates=self.total,
+                epoch=round(trainer.epoch, 3),
+                seconds=round(counters.seconds, 2),
+                seconds_left=round(left, 1),
+                loss=loss,
+                learning_rate=trainer.learning_rate,
+                target_tokens_per_second=speed,
+                dev=dev,
+                is_best=is_best,
+            )
+        )
+
+    def _publish(self, report: Report) -> None:
+        self.report(report)
+        if self.out is not None:
+            with (self.out / "log.jsonl").open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(report.to_log()) + "\n")
+
+    def _save_state(self) -> None:
+        if self.state is None:
+            return
+        try:
+            self.state.save(self.trainer.counters, self.trainer.tensors())
+        except OSError as error:
+            self.report(Report("note", f"could not save the state: {error.strerror or error}"))
+
+    def _write_state_folder(self) -> None:
+        assert self.state is not None and self.out is not None
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            self.state.begin(self.run, self.source_codec, self.target_codec)
+        except OSError as error:
+            raise BundleError(f"{self.out}: cannot write there: {error.strerror}") from None
+
+
+def hold_out(table: PairTable, seed: int) -> tuple[PairTable, PairTable]:
+    """Split a dev set off: a twentieth of the pairs, at most `LARGEST_DEV`, a tenth if few.
+
+    With fewer than ten pairs there is nothing to spare: dev is then the training pairs.
+    """
+    if len(table) < 10:
+        return table, table
+    count = min(max(len(table) // 20, min(50, len(table) // 10)), LARGEST_DEV)
+    try:
+        return table.split_off(max(count, 1), seed)
+    except DataError:
+        return table, table
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device that an option names.
+
+    Raises:
+        ConfigError: PyTorch does not know it or cannot use it here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.zeros(0, device=name).device
+    except (RuntimeError, AssertionError):
+        raise ConfigError(f"device: {name!r} cannot be used here; cpu can") from None
+
+
+def _fingerprint(table: PairTable, dev: PairTable | None) -> str:
+    digest = hashlib.sha256()
+    for part in (table, dev):
+        if part is not None:
+            for text in (*part.sources(), "", *part.targets(), ""):
+                digest.update(text.encode("utf-8") + b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,326 @@
+"""`Translator`: texts in, `Translation`s out, in order, with constant memory.
+
+It puts codec, stepper and search together. Which backend steps is decided in `load` alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foveate.bundle import Bundle, load_bundle, save_bundle
+from foveate.config import Config
+from foveate.data.batching import collate_sources
+from foveate.errors import BundleError, MissingExtraError, ModelMismatchError, SearchError
+from foveate.records import Translation
+from foveate.search import (
+    Hypothesis,
+    Stepper,
+    beam_search,
+    forced_search,
+    greedy_search,
+    sample_search,
+)
+from foveate.text.codec import Codec
+
+if TYPE_CHECKING:
+    from foveate.models.seq2seq import Seq2SeqModel
+
+Backend = Literal["auto", "torch", "onnx"]
+Item = TypeVar("Item")
+WINDOW = 2000  # texts that are sorted by length together
+DEFAULT_BEAM_SIZE = 5
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to draw outputs instead of searching for the best."""
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 1
+
+
+class Translator:
+    """A trained model, ready to use.
+
+    Args:
+        bundle: the model as values.
+        stepper: what steps it.
+    """
+
+    def __init__(self, bundle: Bundle, stepper: Stepper) -> None:
+        self.bundle = bundle
+        self.stepper = stepper
+
+    @classmethod
+    def load(
+        cls, path: str | Path, *, backend: Backend = "auto", threads: int = 0
+    ) -> Translator:
+        """Load a bundle.
+
+        Args:
+            path: the model's folder.
+            backend: what computes; `auto` takes what the bundle and the machine have.
+            threads: processor threads; 0 leaves it to the backend.
+
+        Raises:
+            BundleError: the bundle is missing or damaged.
+            ModelMismatchError: the bundle does not hold what the backend needs.
+            MissingExtraError: PyTorch is not installed.
+        """
+        bundle = load_bundle(path)
+        if backend == "onnx":
+            raise ModelMismatchError(f"{path}: holds no ONNX model: use --backend torch")
+        return cls.from_bundle(bundle, threads=threads, origin=str(path))
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle, *, threads: int = 0, origin: str = "model") -> Translator:
+        """Make a translator from a bundle in memory."""
+        return cls(bundle, _build_stepper(bundle, threads, origin))
+
+    def save(self, path: str | Path) -> None:
+        """Write the model as a bundle.
+
+        Raises:
+            BundleError: the path is taken or cannot be written.
+        """
+        save_bundle(self.bundle, path)
+
+    @property
+    def config(self) -> Config:
+        """The resolved configuration."""
+        return self.bundle.config
+
+    @property
+    def source_codec(self) -> Codec:
+        """Text to ids of the source side."""
+        return self.bundle.source_codec
+
+    @property
+    def target_codec(self) -> Codec:
+        """Text to ids of the target side."""
+        return self.bundle.target_codec
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What training did."""
+        return self.bundle.summary
+
+    @property
+    def has_attention(self) -> bool:
+        """Say whether there is something to look at."""
+        return self.config.architecture != "traditional"
+
+    def translate(
+        self,
+        texts: Iterable[str],
+        *,
+        beam_size: int | None = None,
+        n_best: int = 1,
+        length_penalty: float | None = None,
+        attention: bool = True,
+        max_length: int | None = None,
+        batch_tokens: int = 8000,
+        sampling: Sampling | None = None,
+    ) -> Iterator[Translation]:
+        """Translate texts one by one, in their order, holding only a window of them.
+
+        Args:
+            texts: sources; an empty one has an empty translation.
+            beam_size: hypotheses kept a source; 1 is greedy, None means 5.
+            n_best: how many hypotheses to return; all but the best are `alternatives`.
+            length_penalty: scores are divided by length to this power when ranked; None means 1
+                for subwords and 0 for symbols.
+            attention: whether to return attention weights.
+            max_length: most tokens of an output; None asks the training data.
+            batch_tokens: source tokens times beam, padding included, of one batch.
+            sampling: draw `n_best` outputs instead of searching.
+
+        Raises:
+            SearchError: numbers that make no sense, such as n_best above beam_size.
+        """
+        beam_size = beam_size or max(DEFAULT_BEAM_SIZE, n_best)
+        if n_best > beam_size:
+            raise SearchError(f"n_best {n_best} needs a beam_size of at least {n_best}")
+        if length_penalty is None:
+            length_penalty = 1.0 if self.target_codec.kind in ("unigram", "bpe") else 0.0
+        num_rows = n_best if sampling else beam_size
+
+        def search(
+            source: NDArray[np.int64], mask: NDArray[np.bool_], numbers: Sequence[int]
+        ) -> list[list[Hypothesis]]:
+            lengths = mask.sum(axis=1)
+            limits = self._limit(lengths) if max_length is None else np.full_like(lengths, max_length)
+            if sampling:
+                return sample_search(
+                    self.stepper,
+                    source,
+                    mask,
+                    num_samples=n_best,
+                    temperature=sampling.temperature,
+                    top_k=sampling.top_k,
+                    top_p=sampling.top_p,
+                    seed=sampling.seed,
+                    max_lengths=limits,
+                    row_numbers=numbers,
+                )
+            if beam_size == 1:
+                return [[best] for best in greedy_search(self.stepper, source, mask, max_lengths=limits)]
+            return beam_search(
+                self.stepper,
+                source,
+                mask,
+                beam_size=beam_size,
+                n_best=n_best,
+                length_penalty=length_penalty,
+                max_lengths=limits,
+            )
+
+        self._show_attention(attention)
+        start = 0
+        for window in _windows(texts):
+            yield from self._run_window(window, start, batch_tokens // num_rows, search)
+            start += len(window)
+
+    def translate_one(self, text: str, **options: Any) -> Translation:
+        """Translate one text; the options are those of `translate`."""
+        return next(iter(self.translate([text], **options)))
+
+    def score_pairs(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Translation]:
+        """Score given targets: `score` is their log-probability, `attention` where they look.
+
+        Raises:
+            ModelMismatchError: a source or target has no tokens.
+        """
+        self._show_attention(True)
+        for window in _windows(pairs):
+            sources = [source for source, _ in window]
+            targets = self.target_codec.encode_many(target for _, target in window)
+            if not all(targets):
+                raise ModelMismatchError("a target is empty: there is nothing to score")
+
+            def search(
+                source: NDArray[np.int64],
+                mask: NDArray[np.bool_],
+                numbers: Sequence[int],
+                targets: list[list[int]] = targets,
+            ) -> list[list[Hypothesis]]:
+                given = [targets[number] for number in numbers]
+                return [[one] for one in forced_search(self.stepper, source, mask, given)]
+
+            results = self._run_window(sources, 0, 4000, search)
+            for (_, target), result in zip(window, results, strict=True):
+                result.tokens = self.target_codec.split(target)
+                result.text = target
+                yield result
+
+    def _show_attention(self, wanted: bool) -> None:
+        if hasattr(self.stepper, "with_attention"):
+            self.stepper.with_attention = wanted
+
+    def _limit(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+        ratio = float(self.summary.get("max_length_ratio", 2.0))
+        return np.ceil(lengths * ratio).astype(np.int64) + 10
+
+    def _run_window(
+        self,
+        texts: Sequence[str],
+        start: int,
+        batch_tokens: int,
+        search: Callable[..., list[list[Hypothesis]]],
+    ) -> list[Translation]:
+        codec = self.source_codec
+        encoded = codec.encode_many(texts)
+        results = [
+            Translation([], [], "", 0.0, np.zeros((0, 0), np.float32) if self.has_attention else None)
+            for _ in texts
+        ]
+        for rows in _batches([len(ids) for ids in encoded], batch_tokens):
+            source, mask = collate_sources([encoded[row] for row in rows])
+            found = search(source, mask, [start + row for row in rows])
+            for row, hypotheses in zip(rows, found, strict=True):
+                results[row] = self._describe(codec.split(texts[row]), hypotheses)
+        return results
+
+    def _describe(self, source_tokens: list[str], hypotheses: list[Hypothesis]) -> Translation:
+        translations = [
+            Translation(
+                source_tokens,
+                self.target_codec.tokens(hypothesis.ids),
+                self.target_codec.decode(hypothesis.ids),
+                hypothesis.score,
+                hypothesis.attention,
+            )
+            for hypothesis in hypotheses
+        ]
+        translations[0].alternatives = translations[1:]
+        return translations[0]
+
+
+def _windows(items: Iterable[Item]) -> Iterator[list[Item]]:
+    iterator = iter(items)
+    while window := list(islice(iterator, WINDOW)):
+        yield window
+
+
+def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Cut the rows that are not empty into batches of similar length, longest first."""
+    order = sorted((row for row, length in enumerate(lengths) if length), key=lambda r: -lengths[r])
+    start = 0
+    while start < len(order):
+        size = max(1, math.floor(batch_tokens / lengths[order[start]]))
+        yield order[start : start + size]
+        start += size
+
+
+def _build_stepper(bundle: Bundle, threads: int, origin: str) -> Stepper:
+    try:
+        import torch
+    except ImportError:
+        raise MissingExtraError("PyTorch", "train", "running this model") from None
+    from foveate.torch_backend import TorchStepper
+
+    if threads:
+        torch.set_num_threads(threads)
+    return TorchStepper(restore_model(bundle, origin))
+
+
+def restore_model(bundle: Bundle, origin: str = "model") -> Seq2SeqModel:
+    """Build the PyTorch model of a bundle and give it its weights.
+
+    Raises:
+        BundleError: the weights are not those of the configuration and vocabularies.
+    """
+    import torch
+
+    from foveate.models.build import build_model
+
+    model = build_model(
+        bundle.config,
+        len(bundle.source_codec.vocabulary),
+        len(bundle.target_codec.vocabulary),
+        bundle.is_shared,
+    )
+    parameters = dict(model.named_parameters())
+    if parameters.keys() != bundle.weights.keys():
+        names = ", ".join(sorted(parameters.keys() ^ bundle.weights.keys())[:3])
+        raise BundleError(f"{origin}: the weights are not those of its configuration: {names}")
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            weights = torch.from_numpy(bundle.weights[name])
+            if parameter.shape != weights.shape:
+                raise BundleError(
+                    f"{origin}: {name} has the shape {tuple(weights.shape)}, but the "
+                    f"configuration and vocabularies ask for {tuple(parameter.shape)}"
+                )
+            parameter.copy_(weights)
+    return model.eval()

@@ -1,0 +1,533 @@
+"""Search against brute force, a naive beam and forced decoding, over a real small `Stepper`."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from foveate.errors import SearchError
+from foveate.search import (
+    Hypothesis,
+    Step,
+    beam_search,
+    best_candidates,
+    forced_search,
+    greedy_search,
+    sample_search,
+)
+from foveate.text.vocabulary import BOS, EOS, UNK
+
+PRIME = 211
+
+
+class FakeStepper:
+    """Random tables, chosen by a hash of the real source tokens and the whole history."""
+
+    def __init__(self, seed, vocabulary_size=7, end_bias=0.0, sharpness=1.0, has_attention=True):
+        generator = np.random.default_rng(seed)
+        logits = sharpness * generator.normal(size=(PRIME, vocabulary_size))
+        logits[:, EOS] += end_bias
+        self.log_probs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        self.log_probs = self.log_probs.astype(np.float32)
+        self.looks = generator.random((PRIME, 31)).astype(np.float32) ** 3
+        self.has_attention = has_attention
+        self.num_steps = self.num_rows = 0
+
+    def start(self, source, source_mask):
+        places = np.arange(1, source.shape[1] + 1)
+        return (source * source_mask * places**2).sum(axis=1) % PRIME, source_mask
+
+    def step(self, state, tokens, k):
+        self.num_steps += 1
+        self.num_rows += len(tokens)
+        hashes, mask = (state[0] * 37 + tokens * 13 + 5) % PRIME, state[1]
+        looks = self.looks[hashes, : mask.shape[1]] * mask
+        total = looks.cumsum(axis=1)[:, -1:]  # in this order, padding changes no bit of it
+        attention = looks / total if self.has_attention else None
+        log_probs = self.log_probs[hashes]
+        ids = np.broadcast_to(np.arange(log_probs.shape[1]), log_probs.shape)
+        if k is not None:
+            ids, log_probs = best_candidates(log_probs, k)
+        return Step((hashes, mask), ids, log_probs, attention)
+
+    def reorder(self, state, rows):
+        return state[0][rows], state[1][rows]
+
+
+def make_sources(seed, num_sources, longest=5):
+    generator = np.random.default_rng(seed)
+    lengths = generator.integers(1, longest + 1, size=num_sources)
+    mask = np.arange(lengths.max()) < lengths[:, None]
+    return np.where(mask, generator.integers(4, 50, size=mask.shape), 0), mask
+
+
+def walk_slowly(stepper, source, mask, ids):
+    """Score one output, with EOS, token by token: (log-probabilities, attention rows)."""
+    state = stepper.start(source[None], mask[None])
+    log_probs, attention, token = [], [], BOS
+    for following in [*ids, EOS]:
+        step = stepper.step(state, np.array([token]), None)
+        log_probs.append(float(step.log_probs[0, following]))
+        if step.attention is not None:
+            attention.append(step.attention[0, mask])
+        state, token = step.state, following
+    return log_probs, attention
+
+
+def naive_rank(stepper, source, mask, ids, length_penalty, coverage_penalty, is_finished=True):
+    log_probs, attention = walk_slowly(stepper, source, mask, ids)
+    counted = log_probs if is_finished else log_probs[:-1]
+    rank = sum(counted) / len(counted) ** length_penalty
+    if coverage_penalty:
+        for column in range(int(mask.sum())):
+            covered = sum(float(row[column]) for row in attention[:-1])
+            rank += coverage_penalty * np.log(min(max(covered, 1e-6), 1.0))
+    return rank
+
+
+def naive_beam(
+    stepper, source, mask, *, beam_size, n_best, max_length, min_length=0, prune=True, **penalties
+):
+    """One source, Python lists, every prefix scored from its beginning: the rules as written."""
+
+    def rank(prefix, is_finished):
+        return naive_rank(stepper, source, mask, prefix, **penalties, is_finished=is_finished)
+
+    live, finished, unfinished = [((), 0.0, stepper.start(source[None], mask[None]))], [], []
+    for length in range(max_length + 1):
+        candidates = []
+        for prefix, score, state in live:
+            step = stepper.step(state, np.array([prefix[-1] if prefix else BOS]), None)
+            candidates += [
+                (score + float(step.log_probs[0, i]), prefix, i, step.state)
+                for i in range(EOS, step.ids.shape[1])
+                if i != EOS or length >= min_length
+            ]
+        candidates.sort(key=lambda candidate: -candidate[0])
+        ended = [prefix for _, prefix, i, _ in candidates[:beam_size] if i == EOS]
+        finished += [(rank(prefix, True), prefix) for prefix in ended]
+        finished.sort(key=lambda pair: -pair[0])
+        if length == max_length:
+            unfinished = [(rank(p, False), p) for p, _, _ in live if p not in ended]
+            unfinished.sort(key=lambda pair: -pair[0])
+        others = [candidate for candidate in candidates if candidate[2] != EOS][:beam_size]
+        live = [((*prefix, i), total, state) for total, prefix, i, state in others]
+        if prune and len(finished) >= n_best:
+            horizon = length + 1 if len(finished) >= beam_size else max_length + 1
+            power, worst = horizon ** penalties["length_penalty"], finished[n_best - 1][0]
+            live = [prefix for prefix in live if prefix[1] / power > worst]
+    return [list(prefix) for _, prefix in [*finished, *unfinished][:n_best]]
+
+
+def assert_same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert one.ids == other.ids
+        assert one.score == other.score
+        assert one.token_log_probs == other.token_log_probs
+        assert one.is_finished == other.is_finished
+        assert one.attention is not None
+        assert other.attention is not None
+        np.testing.assert_array_equal(one.attention, other.attention)
+
+
+def all_outputs(vocabulary_size, max_length):
+    for length in range(max_length + 1):
+        yield from itertools.product(range(EOS + 1, vocabulary_size), repeat=length)
+
+
+@pytest.mark.parametrize("length_penalty", [0.0, 0.7, 1.0, 2.0])
+@pytest.mark.parametrize("coverage_penalty", [0.0, 0.3])
+@pytest.mark.parametrize("seed", [2, 3])
+def test_a_beam_wide_enough_is_brute_force(seed, length_penalty, coverage_penalty):
+    stepper = FakeStepper(seed)
+    source, mask = make_sources(seed, 3)
+    penalties = {"length_penalty": length_penalty, "coverage_penalty": coverage_penalty}
+    found = beam_search(stepper, source, mask, beam_size=500, n_best=5, max_lengths=4, **penalties)
+    for row, hypotheses in enumerate(found):
+        ranked = sorted(
+            all_outputs(7, 4),
+            key=lambda ids: -naive_rank(stepper, source[row], mask[row], ids, **penalties),
+        )
+        assert [tuple(hypothesis.ids) for hypothesis in hypotheses] == ranked[:5]
+        assert all(hypothesis.is_finished for hypothesis in hypotheses)
+
+
+BEAMS = {
+    "seed": st.integers(0, 10_000),
+    "beam_size": st.integers(1, 6),
+    "n_best": st.integers(1, 6),
+    "length_penalty": st.sampled_from([0.0, 0.6, 1.0, 1.7]),
+    "coverage_penalty": st.sampled_from([0.0, 0.2]),
+    "min_length": st.integers(0, 3),
+    "end_bias": st.sampled_from([-4.0, -1.0, 0.0, 2.0]),
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(**BEAMS)
+def test_beam_search_is_the_naive_beam(
+    seed, beam_size, n_best, min_length, end_bias, length_penalty, coverage_penalty
+):
+    stepper = FakeStepper(seed, vocabulary_size=11, end_bias=end_bias)
+    source, mask = make_sources(seed, 3)
+    max_lengths = np.random.default_rng(seed).integers(3, 8, size=3)
+    options = {
+        "beam_size": beam_size,
+        "n_best": min(n_best, beam_size),
+        "min_length": min_length,
+        "length_penalty": length_penalty,
+        "coverage_penalty": coverage_penalty,
+    }
+    found = beam_search(stepper, source, mask, max_lengths=max_lengths, **options)
+    for row, hypotheses in enumerate(found):
+        expected = naive_beam(
+            stepper, source[row], mask[row], max_length=int(max_lengths[row]), **options
+        )
+        assert [hypothesis.ids for hypothesis in hypotheses] == expected
+        assert len(hypotheses) == options["n_best"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), beam_size=st.integers(1, 5), end_bias=st.sampled_from([-2, 1]))
+def test_dropping_prefixes_early_changes_nothing_without_penalty(seed, beam_size, end_bias):
+    stepper = FakeStepper(seed, vocabulary_size=13, end_bias=end_bias)
+    source, mask = make_sources(seed, 2)
+    penalties = {"length_penalty": 0.0, "coverage_penalty": 0.0}
+    found = beam_search(
+        stepper, source, mask, beam_size=beam_size, n_best=beam_size, max_lengths=7, **penalties
+    )
+    for row, hypotheses in enumerate(found):
+        expected = naive_beam(
+            stepper,
+            source[row],
+            mask[row],
+            beam_size=beam_size,
+            n_best=beam_size,
+            max_length=7,
+            prune=False,
+            **penalties,
+        )
+        assert [hypothesis.ids for hypothesis in hypotheses] == expected
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    length_penalty=st.sampled_from([0.0, 0.5, 1.0, 3.0]),
+    end_bias=st.sampled_from([-3.0, 0.0, 1.0]),
+)
+def test_a_beam_of_one_is_greedy_search(seed, length_penalty, end_bias):
+    stepper = FakeStepper(seed, end_bias=end_bias)
+    source, mask = make_sources(seed, 7)
+    max_lengths = np.random.default_rng(seed).integers(1, 12, size=7)
+    greedy = greedy_search(stepper, source, mask, max_lengths=max_lengths)
+    beam = beam_search(
+        stepper, source, mask, beam_size=1, length_penalty=length_penalty, max_lengths=max_lengths
+    )
+    assert_same([hypotheses[0] for hypotheses in beam], greedy)
+
+
+def test_greedy_search_takes_the_best_token_at_every_step():
+    stepper = FakeStepper(5, vocabulary_size=17, end_bias=0.5)
+    source, mask = make_sources(5, 11)
+    found = greedy_search(stepper, source, mask, max_lengths=6)
+    assert {hypothesis.is_finished for hypothesis in found} == {True, False}
+    for row, hypothesis in enumerate(found):
+        state, token, ids = stepper.start(source[row][None], mask[row][None]), BOS, []
+        while len(ids) <= 6:
+            step = stepper.step(state, np.array([token]), None)
+            state, token = step.state, int(step.log_probs[0, EOS:].argmax()) + EOS
+            if token == EOS:
+                break
+            ids.append(token)
+        assert hypothesis.ids == ids[:6]
+        assert hypothesis.is_finished == (token == EOS)
+
+
+SEARCHES: dict[str, Any] = {
+    "greedy": lambda *args, **kw: [[one] for one in greedy_search(*args, **kw)],
+    "beam": lambda *args, **kw: beam_search(*args, beam_size=5, n_best=3, **kw),
+    "beam with penalties": lambda *args, **kw: beam_search(
+        *args, beam_size=3, n_best=2, length_penalty=1.0, coverage_penalty=0.1, **kw
+    ),
+    "samples": lambda *args, **kw: sample_search(*args, num_samples=3, **kw),
+    "samples of top k": lambda *args, **kw: sample_search(*args, top_k=3, temperature=2.0, **kw),
+    "samples of top p": lambda *args, **kw: sample_search(*args, top_p=0.8, **kw),
+}
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_score_and_attention_are_those_of_forced_decoding(name):
+    stepper = FakeStepper(7, vocabulary_size=13)
+    source, mask = make_sources(7, 11)
+    found = SEARCHES[name](stepper, source, mask, max_lengths=7)
+    for place in range(len(found[0])):
+        hypotheses = [alternatives[place] for alternatives in found]
+        forced = forced_search(stepper, source, mask, [hypothesis.ids for hypothesis in hypotheses])
+        finished = [row for row, hypothesis in enumerate(hypotheses) if hypothesis.is_finished]
+        assert finished
+        assert_same([hypotheses[row] for row in finished], [forced[row] for row in finished])
+        for hypothesis, full in zip(hypotheses, forced, strict=True):
+            assert hypothesis.token_log_probs == full.token_log_probs
+
+
+def test_forced_search_is_the_sum_of_single_steps():
+    stepper = FakeStepper(11, vocabulary_size=13)
+    source, mask = make_sources(11, 5)
+    targets = [[], [UNK], [4, 5, 6], [12, UNK, 4, 4, 9, 10, 11], [7]]
+    for row, found in enumerate(forced_search(stepper, source, mask, targets)):
+        log_probs, attention = walk_slowly(stepper, source[row], mask[row], targets[row])
+        assert found.ids == targets[row]
+        assert found.is_finished
+        assert found.token_log_probs == log_probs[:-1]
+        assert found.score == pytest.approx(sum(log_probs), abs=1e-12)
+        assert found.attention is not None
+        assert found.attention.shape == (len(targets[row]), mask[row].sum())
+        for got, expected in zip(found.attention, attention, strict=False):
+            np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("name", [name for name in SEARCHES if "samples" not in name])
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), padding=st.integers(0, 3))
+def test_batch_mates_order_and_padding_change_nothing(name, seed, padding):
+    stepper = FakeStepper(seed, vocabulary_size=13)
+    source, mask = make_sources(seed, 7)
+    generator = np.random.default_rng(seed)
+    max_lengths = generator.integers(1, 9, size=7)
+    together = SEARCHES[name](stepper, source, mask, max_lengths=max_lengths)
+    order = generator.permutation(7)[: 1 + seed % 7]
+    other = SEARCHES[name](
+        stepper,
+        np.pad(source[order], ((0, 0), (0, padding))),
+        np.pad(mask[order], ((0, 0), (0, padding))),
+        max_lengths=max_lengths[order],
+    )
+    for place, row in enumerate(order):
+        assert_same(other[place], together[row])
+
+
+def test_samples_depend_on_seed_and_row_number_only():
+    stepper = FakeStepper(13, vocabulary_size=13)
+    source, mask = make_sources(13, 7)
+    together = sample_search(stepper, source, mask, num_samples=3, seed=17, max_lengths=9)
+    order = np.array([5, 0, 3])
+    other = sample_search(
+        stepper,
+        source[order],
+        mask[order],
+        num_samples=3,
+        seed=17,
+        max_lengths=np.array([9, 11, 23]),
+        row_numbers=order,
+    )
+    for place, row in enumerate(order):
+        for one, expected in zip(other[place], together[row], strict=True):
+            assert one.ids[:9] == expected.ids
+    again = sample_search(stepper, source, mask, num_samples=3, seed=18, max_lengths=9)
+    assert [one.ids for one in again[0]] != [one.ids for one in together[0]]
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_k", "top_p"),
+    [(1.0, 0, 1.0), (0.5, 0, 1.0), (1.7, 3, 1.0), (1.0, 0, 0.6), (1.3, 4, 0.7)],
+)
+def test_samples_have_the_frequencies_that_were_asked_for(temperature, top_k, top_p):
+    stepper = FakeStepper(19, vocabulary_size=11)
+    source, mask = make_sources(19, 1)
+    first = stepper.step(stepper.start(source, mask), np.array([BOS]), None).log_probs[0]
+    ranked = sorted(range(EOS, 11), key=lambda i: -first[i])[: top_k or None]
+    weights = {i: float(np.exp(first[i] / temperature)) for i in ranked}
+    total, share = sum(weights.values()), 0.0
+    kept = {}
+    for i in ranked:
+        if share < top_p * total:
+            kept[i] = weights[i]
+        share += weights[i]
+    samples = sample_search(
+        stepper,
+        source,
+        mask,
+        num_samples=20_000,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        max_lengths=1,
+    )
+    counts = Counter(sample.ids[0] if sample.ids else EOS for sample in samples[0])
+    assert set(counts) == set(kept)
+    for i, weight in kept.items():
+        assert counts[i] / 20_000 == pytest.approx(weight / sum(kept.values()), abs=0.015)
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_only_real_tokens_are_generated(name):
+    stepper = FakeStepper(23, vocabulary_size=7, end_bias=-2.0)
+    stepper.log_probs[:, :EOS] = -0.01  # PAD, UNK and BOS would win everywhere
+    source, mask = make_sources(23, 5)
+    found = SEARCHES[name](stepper, source, mask, max_lengths=7)
+    ids = [i for alternatives in found for hypothesis in alternatives for i in hypothesis.ids]
+    assert ids
+    assert min(ids) > EOS
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_attention_has_the_columns_of_the_real_source(name):
+    stepper = FakeStepper(29, vocabulary_size=11)
+    source, mask = make_sources(29, 7)
+    found = SEARCHES[name](stepper, source, mask, max_lengths=7)
+    for length, alternatives in zip(mask.sum(axis=1), found, strict=True):
+        for hypothesis in alternatives:
+            assert hypothesis.attention is not None
+            assert hypothesis.attention.shape == (len(hypothesis.ids), length)
+            np.testing.assert_allclose(hypothesis.attention.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_unfinished_hypotheses_come_after_finished_ones():
+    stepper = FakeStepper(31, vocabulary_size=11, end_bias=-1.0)
+    source, mask = make_sources(31, 23)
+    found = beam_search(stepper, source, mask, beam_size=5, n_best=5, max_lengths=3)
+    flags = [[hypothesis.is_finished for hypothesis in hypotheses] for hypotheses in found]
+    assert all(row == sorted(row, reverse=True) for row in flags)
+    assert any(row.count(True) not in (0, 5) for row in flags)
+    for hypotheses in found:
+        assert len({tuple(hypothesis.ids) for hypothesis in hypotheses}) == 5
+        for hypothesis in hypotheses:
+            if not hypothesis.is_finished:
+                assert len(hypothesis.ids) == 3
+                assert hypothesis.score == pytest.approx(sum(hypothesis.token_log_probs))
+
+
+@pytest.mark.parametrize("length_penalty", [0.0, 1.0])
+def test_beam_search_stops_when_nothing_better_can_come(length_penalty):
+    stepper = FakeStepper(37, vocabulary_size=13, end_bias=9.0)
+    source, mask = make_sources(37, 11)
+    beam_search(stepper, source, mask, beam_size=5, length_penalty=length_penalty, max_lengths=1000)
+    assert stepper.num_steps < 20
+
+
+def test_padding_costs_a_beam_with_coverage_penalty_no_step():
+    source, mask = make_sources(53, 5)
+    rows = []
+    for padding in (0, 7):
+        stepper = FakeStepper(53, vocabulary_size=13, end_bias=1.0)
+        wide = [np.pad(array, ((0, 0), (0, padding))) for array in (source, mask)]
+        beam_search(stepper, *wide, beam_size=5, max_lengths=11, coverage_penalty=0.3)
+        rows.append(stepper.num_rows)
+    assert rows[0] == rows[1]
+
+
+def test_finished_rows_are_no_longer_computed():
+    stepper = FakeStepper(41, vocabulary_size=13, sharpness=2.0)
+    source, mask = make_sources(41, 101)
+    found = greedy_search(stepper, source, mask, max_lengths=50)
+    assert stepper.num_rows == sum(len(hypothesis.ids) + 1 for hypothesis in found)
+
+
+def test_a_beam_without_a_way_on_keeps_what_it_has():
+    stepper = FakeStepper(43, vocabulary_size=7)
+    stepper.log_probs[:, EOS:] = -np.inf
+    source, mask = make_sources(43, 3)
+    found = beam_search(stepper, source, mask, beam_size=3, max_lengths=5)
+    assert [[(one.ids, one.is_finished) for one in row] for row in found] == [[([], False)]] * 3
+
+
+def test_a_model_without_attention():
+    stepper = FakeStepper(47, has_attention=False)
+    source, mask = make_sources(47, 3)
+    for search in ("greedy", "beam", "samples"):
+        found = SEARCHES[search](stepper, source, mask, max_lengths=5)
+        assert all(one.attention is None for row in found for one in row)
+    with pytest.raises(SearchError, match="no attention"):
+        beam_search(stepper, source, mask, beam_size=2, max_lengths=5, coverage_penalty=0.1)
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_no_sources_give_no_results(name):
+    source = np.zeros((0, 5), np.int64)
+    assert SEARCHES[name](FakeStepper(1), source, source > 0, max_lengths=3) == []
+
+
+@given(seed=st.integers(0, 1000), k=st.integers(1, 1013))
+def test_best_candidates_are_the_head_of_a_full_sort(seed, k):
+    log_probs = np.random.default_rng(seed).normal(size=(3, 1009)).astype(np.float32)
+    ids, values = best_candidates(log_probs, k)
+    for row in range(3):
+        expected = sorted(range(EOS, 1009), key=lambda i: -log_probs[row, i])[:k]
+        assert ids[row].tolist() == expected
+        assert values[row].tolist() == log_probs[row, expected].tolist()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"beam_size": 0}, "beam_size must be at least 1"),
+        ({"beam_size": 2, "n_best": 3}, "n_best must be from 1 to beam_size"),
+        ({"beam_size": 2, "n_best": 0}, "n_best must be"),
+        ({"beam_size": 2, "length_penalty": -1.0}, "length_penalty"),
+        ({"beam_size": 2, "length_penalty": float("nan")}, "length_penalty"),
+        ({"beam_size": 2, "coverage_penalty": -0.5}, "coverage_penalty"),
+        ({"beam_size": 2, "min_length": -1}, "min_length"),
+        ({"beam_size": 2, "min_length": 8}, "max_lengths: 7 is below 8"),
+        ({"beam_size": 2, "max_lengths": 0}, "max_lengths: 0 is below 1"),
+        ({"beam_size": 2, "max_lengths": np.array([3, 3])}, "each of the 3 sources"),
+    ],
+)
+def test_bad_arguments_of_beam_search_are_named(options, message):
+    source, mask = make_sources(1, 3)
+    with pytest.raises(SearchError, match=message):
+        beam_search(FakeStepper(1), source, mask, **{"max_lengths": 7, **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_samples": 0}, "num_samples"),
+        ({"temperature": 0.0}, "temperature"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"top_k": -1}, "top_k"),
+        ({"top_p": 0.0}, "top_p"),
+        ({"top_p": 1.5}, "top_p"),
+        ({"seed": -1}, "seed"),
+        ({"row_numbers": [1, 2]}, "2 row_numbers for 3 sources"),
+    ],
+)
+def test_bad_arguments_of_sampling_are_named(options, message):
+    source, mask = make_sources(1, 3)
+    with pytest.raises(SearchError, match=message):
+        sample_search(FakeStepper(1), source, mask, max_lengths=5, **options)
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        ([[4]], "1 targets for 3 sources"),
+        ([[4], [5, EOS], [6]], "target 1: PAD, BOS, EOS"),
+        ([[4], [5], [-2]], "target 2"),
+        ([[4], [5], [7]], "id 7, but the model knows only 7 tokens"),
+    ],
+)
+def test_bad_targets_are_named(targets, message):
+    source, mask = make_sources(1, 3)
+    with pytest.raises(SearchError, match=message):
+        forced_search(FakeStepper(1), source, mask, targets)
+
+
+def test_bad_sources_and_broken_models_are_named():
+    source, mask = make_sources(1, 3)
+    with pytest.raises(SearchError, match=r"both must be \[B, S\]"):
+        greedy_search(FakeStepper(1), source, mask[:, :-1], max_lengths=5)
+    with pytest.raises(SearchError, match="source row 1 has no tokens"):
+        greedy_search(FakeStepper(1), source, mask & (np.arange(3) != 1)[:, None], max_lengths=5)
+    stepper = FakeStepper(1)
+    stepper.log_probs[:] = np.nan
+    for name in SEARCHES:
+        with pytest.raises(SearchError, match="NaN"):
+            SEARCHES[name](stepper, source, mask, max_lengths=5)
