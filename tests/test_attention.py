@@ -8,7 +8,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
-from models_naive import mask_of, naive_attention, randomise, softmax, to_numpy
 from torch import nn
 
 from foveate.models import (
@@ -20,6 +19,7 @@ from foveate.models import (
     masked_softmax,
 )
 from foveate.models.attention import merge_heads, split_heads
+from models_naive import mask_of, naive_attention, randomise, softmax, to_numpy
 
 SCORES = ("additive", "dot", "general", "scaled_dot")
 B, S, T, Q = 2, 5, 3, 7
@@ -127,9 +127,7 @@ def test_masked_softmax_equals_softmax_over_the_real_positions(
     scores: list[float], data: st.DataObject
 ) -> None:
     mask = data.draw(st.lists(st.booleans(), min_size=len(scores), max_size=len(scores)))
-    weights = masked_softmax(
-        torch.tensor(scores, dtype=torch.float64), torch.tensor(mask)
-    ).numpy()
+    weights = masked_softmax(torch.tensor(scores, dtype=torch.float64), torch.tensor(mask)).numpy()
     expected = np.zeros(len(scores))
     if any(mask):
         expected[np.array(mask)] = softmax(np.array(scores)[np.array(mask)])

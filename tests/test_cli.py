@@ -73,7 +73,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             *TINY,
             *dev,
         ]
-        assert main([*argv, "--max-updates", "20", "--architecture", architecture]) == 0
+        assert main([*argv, "--max-updates", "8", "--architecture", architecture]) == 0
     return folder
 
 

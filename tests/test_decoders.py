@@ -10,15 +10,6 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from models_naive import (
-    Array,
-    mask_of,
-    naive_attention,
-    naive_cell,
-    naive_layer_step,
-    randomise,
-    to_numpy,
-)
 from torch import Tensor
 
 from foveate.models import (
@@ -32,6 +23,15 @@ from foveate.models import (
 )
 from foveate.models.build import build_attention
 from foveate.models.recurrent import CellName
+from models_naive import (
+    Array,
+    mask_of,
+    naive_attention,
+    naive_cell,
+    naive_layer_step,
+    randomise,
+    to_numpy,
+)
 
 B, S, T, E = 2, 5, 3, 7
 LENGTHS = [S, 3]

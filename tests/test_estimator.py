@@ -8,6 +8,7 @@ import io
 import os
 import pickle
 import pickletools
+import signal
 import subprocess
 import sys
 import unicodedata
@@ -17,11 +18,11 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-import joblib
+import joblib  # type: ignore[import-untyped]
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import sparse
+from scipy import sparse  # type: ignore[import-untyped]
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score
@@ -125,7 +126,7 @@ def expect_numbers_refused(estimator: Seq2Seq) -> dict[str, str]:
 
 @parametrize_with_checks(
     [Seq2Seq(**TINY, beam_size=1)], expected_failed_checks=expect_numbers_refused, xfail_strict=True
-)
+)  # type: ignore[untyped-decorator]
 def test_numbers_are_refused(
     estimator: Seq2Seq, check: Callable[[Seq2Seq], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,11 +136,14 @@ def test_numbers_are_refused(
 
 def write_numbers(values: Any) -> Any:
     """Turn a table of good numbers into texts; leave anything else for Seq2Seq to judge."""
-    array = np.asarray(values) if not sparse.issparse(values) else None
-    is_good = array is not None and array.size > 0 and array.ndim == 2
-    if is_good and all(isinstance(value, Real) and np.isfinite(value) for value in array.flat):
-        return np.array([" ".join(f"{value:.1f}" for value in row) for row in array], dtype=object)
-    return values
+    if sparse.issparse(values):
+        return values
+    array = np.asarray(values)
+    if array.ndim != 2 or not array.size:
+        return values
+    if not all(isinstance(value, Real) and np.isfinite(float(value)) for value in array.flat):
+        return values
+    return np.array([" ".join(f"{value:.1f}" for value in row) for row in array], dtype=object)
 
 
 class NumberTexts(Seq2Seq):
@@ -176,7 +180,7 @@ def expect_unsuitable(estimator: Seq2Seq) -> dict[str, str]:
 
 @parametrize_with_checks(
     [NumberTexts(**TINY, beam_size=1)], expected_failed_checks=expect_unsuitable, xfail_strict=True
-)
+)  # type: ignore[untyped-decorator]
 def test_written_numbers_pass(
     estimator: Seq2Seq, check: Callable[[Seq2Seq], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -329,6 +333,24 @@ def test_training_tells_what_it_does_only_on_demand(capsys: pytest.CaptureFixtur
     assert "pairs" in capsys.readouterr().err
 
 
+class Impatient(io.StringIO):
+    """A terminal whose user presses Ctrl-C at the first score."""
+
+    def write(self, text: str) -> int:
+        if text.startswith("update"):
+            signal.raise_signal(signal.SIGINT)
+        return super().write(text)
+
+
+def test_ctrl_c_keeps_the_best_model_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Seq2Seq(**{**TINY, "max_updates": 9, "num_validations": 3}, verbose=True)
+    monkeypatch.setattr(sys, "stderr", Impatient())
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(SOURCES, TARGETS)
+    assert model.summary_["updates"] == 3
+    assert model.predict(["bead"]).shape == (1,)
+
+
 # --- predict, translate, score ----------------------------------------------------------------
 
 
@@ -469,6 +491,13 @@ def test_a_fitted_model_works_in_worker_processes(taught: Seq2Seq) -> None:
     with joblib.Parallel(n_jobs=2) as parallel:
         results = parallel(joblib.delayed(taught.predict)(half) for half in halves)
     assert np.concatenate(results).tolist() == taught.predict(SOURCES).tolist()
+
+
+def test_training_keeps_to_the_threads_that_joblib_grants(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")  # as joblib does in its worker processes
+    model = Seq2Seq(**{**TINY, "threads": 0})
+    assert model.fit(SOURCES, TARGETS).config_.threads == 2
+    assert model.set_params(threads=1).fit(SOURCES, TARGETS).config_.threads == 1
 
 
 def test_cross_validation_takes_series() -> None:

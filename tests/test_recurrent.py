@@ -7,13 +7,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from models_naive import mask_of, naive_cell, naive_layer_step, randomise, to_numpy
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from foveate.models import BidirectionalEncoder, BidirectionalLayer, Cell, RecurrentLayer
 from foveate.models.encoders import TraditionalEncoder, masked_mean
 from foveate.models.recurrent import NUM_STATES, CellName, reverse_within_length
+from models_naive import mask_of, naive_cell, naive_layer_step, randomise, to_numpy
 
 CELLS: tuple[CellName, ...] = ("lstm", "gru")
 B, S, E, H = 3, 5, 7, 11

@@ -7,6 +7,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from foveate.models import Encoded, TransformerDecoder, TransformerEncoder
+from foveate.models.transformer import DecoderLayer, EncoderLayer, MultiHeadAttention, rotate
 from models_naive import (
     Array,
     mask_of,
@@ -18,10 +22,6 @@ from models_naive import (
     randomise,
     to_numpy,
 )
-from torch import Tensor, nn
-
-from foveate.models import Encoded, TransformerDecoder, TransformerEncoder
-from foveate.models.transformer import DecoderLayer, EncoderLayer, MultiHeadAttention, rotate
 
 B, S, T, E, MEMORY, INNER = 2, 5, 3, 7, 13, 17
 LENGTHS = [S, 3]
@@ -225,12 +225,14 @@ def test_decoder_equals_the_formula(num_heads: int, num_layers: int, shown_layer
     features, weights = decoder(embedded, encoded)
     for b, length in enumerate(LENGTHS):
         expected, shown = naive_decoder(
-            embedded[b].numpy(), memory[b, :length].numpy(), to_numpy(decoder), num_layers, num_heads
+            embedded[b].numpy(),
+            memory[b, :length].numpy(),
+            to_numpy(decoder),
+            num_layers,
+            num_heads,
         )
         np.testing.assert_allclose(features[b].detach(), expected, atol=1e-5)
-        np.testing.assert_allclose(
-            weights[b, ..., :length].detach(), shown[shown_layer], atol=1e-5
-        )
+        np.testing.assert_allclose(weights[b, ..., :length].detach(), shown[shown_layer], atol=1e-5)
 
 
 def test_a_width_that_agrees_needs_no_projection() -> None:

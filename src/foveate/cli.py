@@ -14,9 +14,10 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from itertools import tee
+from functools import partial
+from itertools import chain, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -219,9 +220,8 @@ def translate(
     _check_least(0, seed=seed, threads=threads)
     sampling = _sampling(sample, temperature, top_k, top_p, seed)
     translator = load_translator(model, backend, threads)
-    lines, sources = tee(read_lines(file))
-    found = translator.translate(
-        lines,
+    run = partial(
+        translator.translate,
         beam_size=beam_size,
         n_best=n_best,
         length_penalty=length_penalty,
@@ -229,8 +229,11 @@ def translate(
         attention=attention,
         sampling=sampling,
     )
+    lines, sources = tee(read_lines(file))
+    found: Iterable[Translation] = run(lines)
     if file == "-" and sys.stdin.isatty():
         say("type a line to translate, Ctrl-D to end")
+        found = chain.from_iterable(run([line]) for line in lines)  # answer at once
     with open_output(out) as stream:
         for source, translation in watch(zip(sources, found, strict=True)):
             stream.writelines(format_translation(source, translation, format))

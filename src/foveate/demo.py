@@ -60,7 +60,7 @@ def run_demo(name: str, out: str | None, minutes: float) -> int:
         translators[architecture] = translator
     say("\nevaluating both on the test set")
     evaluations = {
-        architecture: evaluate(translator, demo.test, watch=watch)
+        architecture: evaluate(translator, demo.test, beam_size=1, watch=watch)
         for architecture, translator in translators.items()
     }
     show_results(demo, evaluations, translators["attention"], folder)
@@ -79,7 +79,8 @@ def _train(
     """Train one model; None when it was stopped."""
     from foveate.training.run import train
 
-    config = build_config({"architecture": architecture, "minutes": minutes})
+    options = {"architecture": architecture, "minutes": minutes, "num_validations": 4}
+    config = build_config(options)
     with TrainingDisplay(architecture) as display:
         trained = train(demo.train, demo.dev, config, out=folder / architecture, report=display)
     return None if trained.was_interrupted else trained.translator
@@ -99,7 +100,7 @@ def show_results(
     print("\ntranslations, from short to long (* = right)\n")
     print(list_examples(evaluations, chosen), "\n")
     sources = [evaluations["attention"].sources[index] for index in chosen]
-    translations = list(translator.translate(sources))
+    translations = list(translator.translate(sources, beam_size=1))
     print_attention(translations[len(chosen) // 2])
     page = folder / "index.html"
     replace_file(page, draw_page(demo, evaluations, translations))

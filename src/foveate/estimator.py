@@ -11,7 +11,7 @@ import sys
 import tempfile
 import unicodedata
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from foveate.config import Architecture, TokenKind
     from foveate.records import Translation
     from foveate.training.report import Report
+    from foveate.training.run import Trained
     from foveate.translator import Backend, Translator
 
 NUM_SHOWN = 10  # bad rows that an error names
@@ -65,7 +66,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         ValueError: for data that is no column of texts; a sparse matrix is a TypeError.
 
     Example:
-        >>> model = Seq2Seq(max_updates=400, hidden_size=64, seed=7)
+        >>> model = Seq2Seq(max_updates=20, hidden_size=32, seed=7)
         >>> model = model.fit(["a b", "b a", "b b"], ["A B", "B A", "B B"])
         >>> model.predict(["a b"]).shape
         (1,)
@@ -182,11 +183,13 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
             ValueError: `X` and `y` are not columns of texts of the same length.
             KeyboardInterrupt: training was interrupted; the best model so far is kept in `self`.
         """
-        from foveate.training.run import train
-
+        train = _import_train()
         config = self._build_config()
         table = _build_table(X, y, config, "X", "y", minimum=2)
-        dev_table = None if dev is None else _build_table(*dev, config, "dev X", "dev y")
+        dev_table = None
+        if dev is not None:
+            dev_X, dev_y = dev
+            dev_table = _build_table(dev_X, dev_y, config, "dev X", "dev y")
         trained = train(table, dev_table, config, report=_print_report if self.verbose else None)
         self.translator_ = trained.translator
         self.n_features_in_ = 1
@@ -201,8 +204,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         text by text; its elements are plain strings.
 
         Example:
-            >>> model.predict(["foveate"])  # doctest: +SKIP
-            array(['F OW V IY EY T'], dtype=object)
+            model.predict(["foveate"])  # array(['F OW V IY EY T'], dtype=object)
         """
         check_is_fitted(self, "translator_")
         texts = read_column(X, "X")
@@ -213,7 +215,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         """Translate one text; the result holds scores, attention and, on demand, alternatives.
 
         Example:
-            >>> model.translate("foveate").plot()  # doctest: +SKIP
+            model.translate("foveate").plot()
         """
         check_is_fitted(self, "translator_")
         if not isinstance(text, str):
@@ -264,9 +266,17 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         plain["threads"] = plain["threads"] or _granted_threads()
         return build_config(plain, origin="Seq2Seq")
 
-    def _translate(self, texts: Iterable[str], **options: Any) -> list[Translation]:
-        search = {"beam_size": self.beam_size, "length_penalty": self.length_penalty}
-        return list(self.translator_.translate(texts, **search, **options))
+    def _translate(
+        self, texts: list[str], *, n_best: int = 1, attention: bool = True
+    ) -> list[Translation]:
+        translations = self.translator_.translate(
+            texts,
+            beam_size=self.beam_size,
+            n_best=n_best,
+            length_penalty=self.length_penalty,
+            attention=attention,
+        )
+        return list(translations)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return parameters and the bundle's files: no object of ours is ever pickled."""
@@ -341,22 +351,41 @@ def _build_table(
     sources = read_column(X, X_name, minimum=minimum)
     targets = read_column(y, y_name, minimum=minimum)
     check_consistent_length(sources, targets)
-    pairs = [Pair(source, target) for source, target in zip(sources, targets, strict=True)]
-    faults = [_find_fault(pair, config.max_characters) for pair in pairs]
-    if any(faults):
-        _judge_faults(faults, f"{X_name}, {y_name}", config.skip_bad)
-        pairs = [pair for pair, fault in zip(pairs, faults, strict=True) if not fault]
-    return PairTable.from_pairs(pairs)
+    bad: list[str] = []
+    table = PairTable.from_pairs(_sift(sources, targets, config.max_characters, bad))
+    if bad:
+        _judge_rows(bad, len(sources), f"{X_name}, {y_name}", config.skip_bad)
+    return table
 
 
-def _judge_faults(faults: list[str], name: str, skip_bad: bool) -> None:
-    """Raise, or warn, about the rows that have a fault."""
-    bad = [f"row {row}: {fault}" for row, fault in enumerate(faults) if fault]
-    count = f"{name}: {len(bad):,} bad of {len(faults):,} rows"
-    if len(bad) == len(faults) or not skip_bad:
+def _sift(
+    sources: list[str], targets: list[str], max_characters: int, bad: list[str]
+) -> Iterator[Pair]:
+    """Yield the good pairs; append what is wrong with the others to `bad`."""
+    for row, pair in enumerate(map(Pair, sources, targets)):
+        if fault := _find_fault(pair, max_characters):
+            bad.append(f"row {row}: {fault}")
+        else:
+            yield pair
+
+
+def _judge_rows(bad: list[str], num_rows: int, name: str, skip_bad: bool) -> None:
+    """Raise an error for bad rows, or warn when they may be skipped."""
+    count = f"{name}: {len(bad):,} bad of {num_rows:,} rows"
+    if len(bad) == num_rows or not skip_bad:
         listing = "\n  ".join([count, *bad[:NUM_SHOWN]])
         raise DataError(f"{listing}\nCorrect them, or leave them out with skip_bad=True.")
     warnings.warn(f"{count} left out (the first: {bad[0]})", UserWarning, stacklevel=4)
+
+
+def _import_train() -> Callable[..., Trained]:
+    try:
+        from foveate.training.run import train
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError("PyTorch", "train", "training") from None
+    return train
 
 
 def _compose(text: str) -> str:

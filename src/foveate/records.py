@@ -63,7 +63,9 @@ class Translation:
 
         return draw_figure(self)
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> str | None:
+        if self.attention is None:
+            return None
         from foveate.insight.plots import draw_svg
 
         return draw_svg(self)

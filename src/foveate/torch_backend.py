@@ -5,11 +5,16 @@ Arrays go in, arrays come out; tensors stay in the state. Knows no text.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from foveate.config import Config
+from foveate.errors import BundleError
+from foveate.models.build import build_model
 from foveate.models.decoders import State
 from foveate.models.seq2seq import Seq2SeqModel
 from foveate.search.stepper import Step
@@ -60,3 +65,43 @@ class TorchStepper:
 
     def _tensor(self, array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+
+
+def build_torch_stepper(
+    config: Config,
+    vocabulary_sizes: tuple[int, int],
+    is_shared: bool,
+    weights: Mapping[str, NDArray[np.float32]],
+    *,
+    threads: int = 0,
+    origin: str = "model",
+) -> TorchStepper:
+    """Build the model of a resolved configuration, give it its weights, and wrap it.
+
+    Args:
+        config: resolved.
+        vocabulary_sizes: entries of the source and the target vocabulary.
+        is_shared: both sides have one embedding table.
+        weights: parameter name to array.
+        threads: processor threads; 0 leaves them as they are.
+        origin: what to call the model in an error.
+
+    Raises:
+        BundleError: the weights are not those of the configuration and vocabularies.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    model = build_model(config, *vocabulary_sizes, is_shared)
+    parameters = dict(model.named_parameters())
+    if parameters.keys() != weights.keys():
+        names = ", ".join(sorted(parameters.keys() ^ weights.keys())[:3])
+        raise BundleError(f"{origin}: the weights are not those of its configuration: {names}")
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            if parameter.shape != weights[name].shape:
+                raise BundleError(
+                    f"{origin}: {name} has the shape {weights[name].shape}, but the "
+                    f"configuration and vocabularies ask for {tuple(parameter.shape)}"
+                )
+            parameter.copy_(torch.from_numpy(weights[name]))
+    return TorchStepper(model.eval())

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from foveate.bundle import Bundle, load_bundle, save_bundle
 from foveate.config import Config
 from foveate.data.batching import collate_sources
-from foveate.errors import BundleError, MissingExtraError, ModelMismatchError, SearchError
+from foveate.errors import MissingExtraError, ModelMismatchError, SearchError
 from foveate.records import Translation
 from foveate.search import (
     Hypothesis,
@@ -29,9 +29,6 @@ from foveate.search import (
     sample_search,
 )
 from foveate.text.codec import Codec
-
-if TYPE_CHECKING:
-    from foveate.models.seq2seq import Seq2SeqModel
 
 Backend = Literal["auto", "torch", "onnx"]
 Item = TypeVar("Item")
@@ -284,43 +281,14 @@ def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
 
 def _build_stepper(bundle: Bundle, threads: int, origin: str) -> Stepper:
     try:
-        import torch
+        from foveate.torch_backend import build_torch_stepper
     except ImportError:
         raise MissingExtraError("PyTorch", "train", "running this model") from None
-    from foveate.torch_backend import TorchStepper
-
-    if threads:
-        torch.set_num_threads(threads)
-    return TorchStepper(restore_model(bundle, origin))
-
-
-def restore_model(bundle: Bundle, origin: str = "model") -> Seq2SeqModel:
-    """Build the PyTorch model of a bundle and give it its weights.
-
-    Raises:
-        BundleError: the weights are not those of the configuration and vocabularies.
-    """
-    import torch
-
-    from foveate.models.build import build_model
-
-    model = build_model(
+    return build_torch_stepper(
         bundle.config,
-        len(bundle.source_codec.vocabulary),
-        len(bundle.target_codec.vocabulary),
+        (len(bundle.source_codec.vocabulary), len(bundle.target_codec.vocabulary)),
         bundle.is_shared,
+        bundle.weights,
+        threads=threads,
+        origin=origin,
     )
-    parameters = dict(model.named_parameters())
-    if parameters.keys() != bundle.weights.keys():
-        names = ", ".join(sorted(parameters.keys() ^ bundle.weights.keys())[:3])
-        raise BundleError(f"{origin}: the weights are not those of its configuration: {names}")
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            weights = torch.from_numpy(bundle.weights[name])
-            if parameter.shape != weights.shape:
-                raise BundleError(
-                    f"{origin}: {name} has the shape {tuple(weights.shape)}, but the "
-                    f"configuration and vocabularies ask for {tuple(parameter.shape)}"
-                )
-            parameter.copy_(weights)
-    return model.eval()

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from foveate.bundle import Bundle, refuse_foreign, save_bundle
+from foveate.bundle import MANIFEST, Bundle, refuse_foreign, save_bundle
 from foveate.config import Config, build_config
 from foveate.data.batching import EncodedPairs, encode_table
 from foveate.data.table import PairTable
@@ -112,6 +112,8 @@ class _Run:
                 f"{self.out}: holds a training run: add --resume to go on with it, or choose "
                 "another folder"
             )
+        if self.out is not None and (self.out / MANIFEST).exists():
+            raise BundleError(f"{self.out}: holds a model already: choose another folder")
         codecs = build_codecs(self.table.sources, self.table.targets, len(self.table), self.config)
         self._set_text(*codecs)
         kinds = {"source_tokens": codecs[0].kind, "target_tokens": codecs[1].kind}
@@ -148,6 +150,8 @@ class _Run:
         if saved is not None:
             self.trainer.restore(*saved)
         done = self.trainer.counters.update
+        assert self.out is not None
+        cut_log(self.out / "log.jsonl", done)
         self.report(Report("note", f"resumed after {done:,} of {self.run['total_updates']:,} updates"))
 
     def calibrate(self, begin: float) -> None:
@@ -284,13 +288,13 @@ class _Run:
             if counters.update % log_every == 0 or now - last_report > REPORT_SECONDS or is_last:
                 self._tell("progress", elapsed=now - last_report)
                 last_report = now
-            if counters.update % validate_every == 0 or is_last:
+            is_validation = counters.update % validate_every == 0 or is_last
+            if is_validation:
                 self._validate()
                 last_report = time.perf_counter()
-            if self.state is not None and now - last_save > SAVE_SECONDS:
+            if is_validation or now - last_save > SAVE_SECONDS:
                 self._save_state()
                 last_save = time.perf_counter()
-        self._save_state()
 
     def _is_stale(self) -> bool:
         return 0 < self.config.patience <= self.trainer.counters.stale
@@ -371,6 +375,21 @@ def hold_out(table: PairTable, seed: int) -> tuple[PairTable, PairTable]:
         return table.split_off(max(count, 1), seed)
     except DataError:
         return table, table
+
+
+def cut_log(path: Path, update: int) -> None:
+    """Drop the rows that a killed run wrote after the state that it goes on from."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:  # the kill came while it was written
+            continue
+        if row.get("update", 0) <= update and row.get("kind") != "end":
+            kept.append(line + "\n")
+    replace_file(path, "".join(kept))
 
 
 def choose_device(name: str) -> torch.device:

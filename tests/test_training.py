@@ -1,0 +1,287 @@
+"""Training: it learns, it resumes bit for bit after any kill, and it is honest about time."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from foveate.bundle import load_bundle
+from foveate.config import Config
+from foveate.data.table import PairTable
+from foveate.errors import BundleError, ConfigError, DataError, TrainingError
+from foveate.training.defaults import DataFacts, resolve
+from foveate.training.optimizer import learning_rate_factor, update_average
+from foveate.training.report import Report
+from foveate.training.run import cut_log, hold_out, train
+from foveate.translator import Translator
+
+TINY = Config(
+    max_updates=20,
+    num_validations=4,
+    hidden_size=16,
+    embedding_size=8,
+    num_layers=1,
+    num_heads=1,
+    dropout=0.2,
+    batch_tokens=64,
+    threads=1,
+)
+
+
+def make_table(num_pairs: int = 60, seed: int = 3) -> PairTable:
+    generator = np.random.default_rng(seed)
+    words = ["".join(generator.choice(list("abcde"), size=1 + i % 6)) for i in range(num_pairs)]
+    return PairTable.from_texts(words, [word[::-1] for word in words])
+
+
+def weights_of(out: Path) -> dict[str, np.ndarray]:
+    return load_bundle(out).weights
+
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    first, second = weights_of(one), weights_of(other)
+    assert first.keys() == second.keys()
+    for name in first:
+        assert first[name].tobytes() == second[name].tobytes(), name
+
+
+@pytest.mark.parametrize("stop_at", [1, 9, 13])
+def test_interrupted_run_resumes_to_the_same_weights(tmp_path: Path, stop_at: int) -> None:
+    table = make_table()
+    train(table, None, TINY, out=tmp_path / "whole")
+
+    def interrupt(report: Report) -> None:
+        if report.kind == "progress" and report.update >= stop_at:
+            raise KeyboardInterrupt
+
+    stopped = train(table, None, TINY, out=tmp_path / "halves", report=interrupt)
+    assert stopped.was_interrupted
+    assert stopped.summary["updates"] < 20
+    assert (tmp_path / "halves" / "bundle.json").exists()  # the best so far is kept
+    finished = train(table, None, TINY, out=tmp_path / "halves", resume=True)
+    assert finished.summary["updates"] == 20
+    assert_same_weights(tmp_path / "whole", tmp_path / "halves")
+
+
+def test_subword_sampling_and_word_dropout_resume_exactly(tmp_path: Path) -> None:
+    sentences = ["the cat sat on a mat", "a dog ran to the cat", "the dog sat", "a mat ran"] * 5
+    table = PairTable.from_texts(sentences, [s.upper() for s in sentences])
+    options = {
+        "source_tokens": "unigram",
+        "target_tokens": "bpe",
+        "vocabulary_size": 40,
+        "subword_sampling": 0.3,
+        "word_dropout": 0.2,
+        "max_updates": 12,
+    }
+    config = Config(**{**TINY.__dict__, **options})
+    train(table, table, config, out=tmp_path / "whole")
+
+    def interrupt(report: Report) -> None:
+        if report.kind == "progress" and report.update >= 7:
+            raise KeyboardInterrupt
+
+    train(table, table, config, out=tmp_path / "halves", report=interrupt)
+    train(table, table, config, out=tmp_path / "halves", resume=True)
+    assert_same_weights(tmp_path / "whole", tmp_path / "halves")
+
+
+def test_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    """SIGKILL at moments nobody chose, with a state saved after every update."""
+    table = make_table(200)
+    pairs = tmp_path / "pairs.tsv"
+    rows = zip(table.sources(), table.targets(), strict=True)
+    pairs.write_text("".join(f"{source}\t{target}\n" for source, target in rows))
+    options = "--max-updates 120 --num-validations 120 --hidden-size 16 --embedding-size 8"
+    options += " --num-layers 1 --num-heads 1 --dropout 0.2 --batch-tokens 64 --threads 1"
+    command = [sys.executable, "-m", "foveate", "train", str(pairs), *options.split(), "--out"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    resume: list[str] = []
+    for wait_for in (10, 47):
+        process = subprocess.Popen(
+            [*command, str(killed), *resume], stderr=subprocess.DEVNULL, env=environment
+        )
+        deadline = time.monotonic() + 60
+        while newest_state(killed) < wait_for and process.poll() is None:
+            assert time.monotonic() < deadline, "the run saved no state"
+            time.sleep(0.003)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, "the run ended before it was killed"
+        resume = ["--resume"]
+    subprocess.run([*command, str(killed), "--resume"], check=True, env=environment)
+    subprocess.run([*command, str(whole)], check=True, env=environment)
+    assert_same_weights(killed, whole)
+    updates = [row["update"] for row in read_log(killed)]
+    assert updates == sorted(updates)
+
+
+def read_log(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def newest_state(out: Path) -> int:
+    state = out / "state"
+    names = [entry.name for entry in state.iterdir()] if state.is_dir() else []
+    return max((int(name) for name in names if name.isdigit()), default=-1)
+
+
+def test_half_written_state_is_never_taken(tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    table = make_table()
+
+    def interrupt(report: Report) -> None:
+        if report.kind == "progress" and report.update >= 9:
+            raise KeyboardInterrupt
+
+    train(table, None, TINY, out=out, report=interrupt)
+    left = out / "state" / ".00000099.abcd.part"
+    left.mkdir()
+    (left / "tensors.safetensors").write_bytes(b"half")
+    train(table, None, TINY, out=out, resume=True)
+    train(table, None, TINY, out=tmp_path / "whole")
+    assert_same_weights(tmp_path / "whole", out)
+
+
+def test_resume_refuses_other_data_and_other_options(tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    train(make_table(), None, TINY, out=out)
+    with pytest.raises(DataError, match="other pairs"):
+        train(make_table(61), None, TINY, out=out, resume=True)
+    changed = Config(**{**TINY.__dict__, "dropout": 0.1})
+    with pytest.raises(ConfigError, match="dropout"):
+        train(make_table(), None, changed, out=out, resume=True)
+    with pytest.raises(BundleError, match="--resume"):
+        train(make_table(), None, TINY, out=out)
+    with pytest.raises(BundleError, match="no training run"):
+        train(make_table(), None, TINY, out=tmp_path / "nothing", resume=True)
+
+
+@pytest.mark.parametrize("architecture", ["attention", "traditional", "transformer"])
+def test_architectures_learn_and_their_bundles_translate_the_same(
+    tmp_path: Path, architecture: str
+) -> None:
+    options = {"architecture": architecture, "max_updates": 60, "learning_rate": 5e-3}
+    reports: list[Report] = []
+    trained = train(
+        make_table(), None, Config(**{**TINY.__dict__, **options}), out=tmp_path / "m",
+        report=reports.append,
+    )  # fmt: skip
+    losses = [report.loss for report in reports if report.kind == "progress" and report.loss]
+    assert losses[-1] < 0.8 * losses[0]
+    again = Translator.load(tmp_path / "m", threads=1)
+    texts = ["abc", "eeda", "", "xyz"]
+    before = list(trained.translator.translate(texts))
+    after = list(again.translate(texts))
+    assert [t.text for t in before] == [t.text for t in after]
+    assert [t.score for t in before] == pytest.approx([t.score for t in after])
+    assert after[2].text == "" and after[2].tokens == []
+    has_attention = architecture != "traditional"
+    assert again.has_attention is has_attention
+    for one in after[:2]:
+        assert (one.attention is not None) is has_attention
+        if one.attention is not None:
+            assert one.attention.shape == (len(one.tokens), len(one.source_tokens))
+            np.testing.assert_allclose(one.attention.sum(axis=1), 1, atol=1e-5)
+
+
+def test_score_of_search_is_the_forced_score(tmp_path: Path) -> None:
+    translator = train(make_table(), None, TINY).translator
+    found = [t for t in translator.translate(["abc", "edcba", "ca"]) if t.tokens]
+    assert found
+    pairs = [("".join(t.source_tokens), t.text) for t in found]
+    for one, forced in zip(found, translator.score_pairs(pairs), strict=True):
+        assert forced.score == pytest.approx(one.score, abs=1e-4)
+        np.testing.assert_allclose(forced.attention, one.attention, atol=1e-5)
+
+
+def test_batches_do_not_change_translations() -> None:
+    translator = train(make_table(), None, TINY).translator
+    texts = ["a", "abcde", "cab", "", "ebb", "deadbeef"]
+    alone = [translator.translate_one(text) for text in texts]
+    for one, other in zip(alone, translator.translate(texts), strict=True):
+        assert one.text == other.text
+        assert one.score == pytest.approx(other.score, abs=1e-5)
+
+
+def test_learning_rate_rises_and_decays_to_zero() -> None:
+    factors = [learning_rate_factor(update, 100, 0.1) for update in range(100)]
+    assert factors[9] == 1.0 and max(factors) == 1.0
+    assert all(a < b for a, b in zip(factors[:9], factors[1:10], strict=True))
+    assert all(a > b for a, b in zip(factors[9:-1], factors[10:], strict=True))
+    assert 0 < factors[-1] < 0.02
+    assert learning_rate_factor(100, 100, 0.1) == 0.0
+
+
+def test_moving_average_follows_its_formula() -> None:
+    model, average = torch.nn.Linear(2, 3), torch.nn.Linear(2, 3)
+    naive = average.weight.detach().clone()
+    for update in range(5):
+        decay = min(0.5, (1 + update) / (10 + update))
+        naive = decay * naive + (1 - decay) * model.weight.detach()
+        update_average(average, model, update, 0.5)
+    torch.testing.assert_close(average.weight.detach(), naive)
+
+
+def test_infinite_loss_is_told(tmp_path: Path) -> None:
+    wild = Config(**{**TINY.__dict__, "learning_rate": 1e30, "average_decay": 0.0, "warmup": 0.0})
+    with pytest.raises(TrainingError, match="learning_rate below"):
+        train(make_table(), None, wild)
+
+
+def test_patience_stops_the_run() -> None:
+    frozen = Config(**{**TINY.__dict__, "learning_rate": 1e-12, "patience": 2, "num_validations": 20})
+    summary = train(make_table(), None, frozen).summary
+    assert summary["updates"] == 3  # the first validation is the best, two more are not better
+
+
+def test_minutes_become_updates_and_the_log_tells_them(tmp_path: Path) -> None:
+    config = Config(**{**TINY.__dict__, "max_updates": None, "minutes": 0.05})
+    begin = time.perf_counter()
+    train(make_table(), None, config, out=tmp_path / "m")
+    seconds = time.perf_counter() - begin
+    rows = read_log(tmp_path / "m")
+    assert rows[-1]["kind"] == "end" and rows[-1]["update"] == rows[-1]["total_updates"]
+    assert {"loss", "learning_rate", "target_tokens_per_second"} <= rows[0].keys()
+    assert any("dev" in row for row in rows)
+    assert 1 < seconds < 30
+
+
+def test_hold_out_keeps_sources_apart() -> None:
+    table = make_table(200)
+    rest, dev = hold_out(table, seed=1)
+    assert len(rest) + len(dev) == 200 and len(dev) >= 10
+    assert not set(rest.sources()) & set(dev.sources())
+
+
+def test_cut_log_drops_what_came_after(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"update": 3}\n{"update": 5}\n{"update": 9}\n{"upd')
+    cut_log(log, 5)
+    assert log.read_text() == '{"update": 3}\n{"update": 5}\n'
+
+
+def facts(num_pairs: int, kind: str = "characters") -> DataFacts:
+    return DataFacts(num_pairs, 7.5, 6.5, 30, 45, kind, kind)
+
+
+def test_defaults_grow_with_data_and_minutes() -> None:
+    def width(num_pairs: int, minutes: float) -> int:
+        size = resolve(Config(minutes=minutes), facts(num_pairs)).hidden_size
+        assert size is not None and size % 16 == 0
+        return size
+
+    assert width(100_000, 10) < width(100_000, 30) < width(100_000, 170)
+    assert width(800, 10) < width(10_000, 10)
+    told = resolve(Config(hidden_size=100, dropout=0.5), facts(5000))
+    assert (told.hidden_size, told.dropout) == (100, 0.5)
