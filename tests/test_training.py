@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -217,8 +218,8 @@ def test_batches_do_not_change_translations() -> None:
 def test_learning_rate_rises_and_decays_to_zero() -> None:
     factors = [learning_rate_factor(update, 100, 0.1) for update in range(100)]
     assert factors[9] == 1.0 and max(factors) == 1.0
-    assert all(a < b for a, b in zip(factors[:9], factors[1:10], strict=True))
-    assert all(a > b for a, b in zip(factors[9:-1], factors[10:], strict=True))
+    assert all(a < b for a, b in pairwise(factors[:10]))
+    assert all(a > b for a, b in pairwise(factors[9:]))
     assert 0 < factors[-1] < 0.02
     assert learning_rate_factor(100, 100, 0.1) == 0.0
 
@@ -240,7 +241,8 @@ def test_infinite_loss_is_told(tmp_path: Path) -> None:
 
 
 def test_patience_stops_the_run() -> None:
-    frozen = Config(**{**TINY.__dict__, "learning_rate": 1e-12, "patience": 2, "num_validations": 20})
+    options = {"learning_rate": 1e-12, "patience": 2, "num_validations": 20}
+    frozen = Config(**{**TINY.__dict__, **options})
     summary = train(make_table(), None, frozen).summary
     assert summary["updates"] == 3  # the first validation is the best, two more are not better
 

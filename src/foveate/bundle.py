@@ -12,7 +12,6 @@ Does not load PyTorch. Knows nothing of how the weights are used.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,10 +119,10 @@ def _move_into_place(aside: Path, path: Path) -> None:
     if path.exists():
         names = sorted((entry.name for entry in aside.iterdir()), key=lambda name: name == MANIFEST)
         for name in names:
-            os.replace(aside / name, path / name)
+            (aside / name).replace(path / name)
         sync_folder(path)
     else:
-        os.rename(aside, path)
+        aside.rename(path)
     sync_folder(path.parent)
 
 

@@ -8,11 +8,9 @@ command needs it.
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -47,7 +45,6 @@ if TYPE_CHECKING:
 else:
     Flags = build_flags()
 
-DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 STANDARD_STREAM = "\0-"  # how a bare `-` passes through the parser, which takes it for an option
 
 
@@ -324,6 +321,7 @@ def attend(
         backend: What computes: PyTorch or ONNX Runtime.
         threads: Processor threads (0: as many as there are cores).
     """
+    from foveate.console import format_attention
     from foveate.insight.plots import write_picture
     from foveate.output import check_file
 
@@ -334,7 +332,7 @@ def attend(
     translator = load_translator(model, backend, threads)
     translation = _attend_one(translator, source, target, beam_size)
     if out is None:
-        print_attention(translation)
+        print(format_attention(translation))
     else:
         write_picture(translation, out)
         say(f"{translation.text}\ndrawn to {out}")
@@ -488,16 +486,6 @@ def finish_training(trained: Trained, out: str, test: PairTable | None) -> None:
         say(f"  foveate attend {model} TEXT")
 
 
-def print_attention(translation: Translation) -> None:
-    """Print a translation and the picture of its attention weights."""
-    from foveate.console import has_colour
-    from foveate.insight.terminal import draw_terminal
-
-    width = shutil.get_terminal_size((100, 24)).columns
-    print(draw_terminal(translation, color=has_colour(sys.stdout), width=width))
-    print(f"{translation.text}\nlog-probability {translation.score:.3f}")
-
-
 def _attend_one(
     translator: Translator, source: str, target: str | None, beam_size: int | None
 ) -> Translation:
@@ -559,6 +547,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments after the program's name (default: those of this process).
     """
     _write_utf8()
+    # Threads that wait asleep: beside another busy program, spinning ones are many times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     tokens = [STANDARD_STREAM if token == "-" else token for token in argv or ()]
     if argv is None:
         tokens = [STANDARD_STREAM if token == "-" else token for token in sys.argv[1:]]
@@ -587,7 +577,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         _drop_output()
         print_error(_describe_system(error))
-        return 1 if error.errno in DISK_TROUBLE else 2
+        return 2
     except MemoryError:
         print_error("out of memory; a smaller --batch-tokens or --beam-size needs less")
         return 1

@@ -29,7 +29,7 @@ class Config:
     """Every option of a training run."""
 
     architecture: Architecture = "attention"
-    """Attention RNN, traditional encoder-decoder (one vector is the only bridge), or Transformer."""
+    """Attention RNN, traditional encoder-decoder (one vector as bridge), or Transformer."""
 
     minutes: PositiveFloat | None = None
     """Time to train, in minutes: a short calibration turns it into a number of updates."""
@@ -56,10 +56,10 @@ class Config:
     """Skip and count bad rows instead of stopping."""
 
     layout: Literal["gnmt", "luong", "bahdanau"] = "gnmt"
-    """Attention decoder: gnmt (bottom layer attends), luong (current state), bahdanau (previous)."""
+    """What attends: gnmt (bottom layer), luong (current state), bahdanau (previous state)."""
     cell: Literal["lstm", "gru"] = "lstm"
     """Recurrent cell of encoder and decoder."""
-    attention_score: Literal["additive", "dot", "general", "scaled_dot"] = "scaled_dot"
+    attention_score: Literal["additive", "dot", "general", "scaled_dot"] = "additive"
     """How attention compares a decoder state with an encoder state."""
     num_heads: PositiveInt | None = None
     """Number of attention heads."""
@@ -70,7 +70,7 @@ class Config:
     hidden_size: PositiveInt | None = None
     """Width of the decoder state; each direction of the encoder has half of it."""
     num_layers: Annotated[int, Ge(1), Le(12)] = 2
-    """Layers of the encoder, and of the decoder."""
+    """Layers of the encoder and of the decoder (at least two in gnmt, one in bahdanau)."""
 
     dropout: Fraction | None = None
     """Dropout on embeddings, between layers and before the readout."""

@@ -7,6 +7,7 @@ line a report. Results are made here as text and printed by the commands.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 import unicodedata
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from foveate.evaluation import Evaluation
     from foveate.metrics import Score
+    from foveate.records import Translation
     from foveate.training.report import Report
 
 Item = TypeVar("Item")
@@ -292,3 +294,12 @@ def format_evaluation(evaluation: Evaluation) -> str:
     signatures = [f"  {score.signature}" for score in evaluation.metrics.values()]
     parts = [counts, format_scores(evaluation.metrics), format_lengths(evaluation)]
     return "\n\n".join([*parts, "\n".join(["signatures", *signatures])])
+
+
+def format_attention(translation: Translation) -> str:
+    """Return a translation and the picture of its attention weights, as wide as the terminal."""
+    from foveate.insight.terminal import draw_terminal
+
+    width = shutil.get_terminal_size((100, 24)).columns
+    picture = draw_terminal(translation, color=has_colour(sys.stdout), width=width)
+    return f"{picture}\n{translation.text}\nlog-probability {translation.score:.3f}"

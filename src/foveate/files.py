@@ -31,7 +31,7 @@ def replace_file(path: Path, content: bytes | str) -> None:
     aside = name_aside(path)
     try:
         write_synced(aside, content)
-        os.replace(aside, path)
+        aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
     sync_folder(path.parent)

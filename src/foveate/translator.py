@@ -59,9 +59,7 @@ class Translator:
         self.stepper = stepper
 
     @classmethod
-    def load(
-        cls, path: str | Path, *, backend: Backend = "auto", threads: int = 0
-    ) -> Translator:
+    def load(cls, path: str | Path, *, backend: Backend = "auto", threads: int = 0) -> Translator:
         """Load a bundle.
 
         Args:
@@ -156,7 +154,9 @@ class Translator:
             source: NDArray[np.int64], mask: NDArray[np.bool_], numbers: Sequence[int]
         ) -> list[list[Hypothesis]]:
             lengths = mask.sum(axis=1)
-            limits = self._limit(lengths) if max_length is None else np.full_like(lengths, max_length)
+            limits = (
+                self._limit(lengths) if max_length is None else np.full_like(lengths, max_length)
+            )
             if sampling:
                 return sample_search(
                     self.stepper,
@@ -171,7 +171,9 @@ class Translator:
                     row_numbers=numbers,
                 )
             if beam_size == 1:
-                return [[best] for best in greedy_search(self.stepper, source, mask, max_lengths=limits)]
+                return [
+                    [best] for best in greedy_search(self.stepper, source, mask, max_lengths=limits)
+                ]
             return beam_search(
                 self.stepper,
                 source,
@@ -226,7 +228,8 @@ class Translator:
 
     def _limit(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
         ratio = float(self.summary.get("max_length_ratio", 2.0))
-        return np.ceil(lengths * ratio).astype(np.int64) + 10
+        limits: NDArray[np.int64] = np.ceil(lengths * ratio).astype(np.int64) + 10
+        return limits
 
     def _run_window(
         self,
@@ -238,7 +241,9 @@ class Translator:
         codec = self.source_codec
         encoded = codec.encode_many(texts)
         results = [
-            Translation([], [], "", 0.0, np.zeros((0, 0), np.float32) if self.has_attention else None)
+            Translation(
+                [], [], "", 0.0, np.zeros((0, 0), np.float32) if self.has_attention else None
+            )
             for _ in texts
         ]
         for rows in _batches([len(ids) for ids in encoded], batch_tokens):

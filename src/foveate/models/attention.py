@@ -17,6 +17,9 @@ from abc import ABC, abstractmethod
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+LARGEST_HIDDEN = 2**23  # numbers of an additive layer that are kept for the backward pass
 
 
 def masked_softmax(
@@ -101,8 +104,22 @@ class AdditiveAttention(Attention):
     def scores(
         self, query: Float[Tensor, "B T Q"], keys: Float[Tensor, "B N S D"]
     ) -> Float[Tensor, "B N T S"]:
-        """Return v_a^T tanh(W_a q + U_a h)."""
+        """Return v_a^T tanh(W_a q + U_a h).
+
+        The hidden layer [B, N, T, S, D] is large: beyond `LARGEST_HIDDEN` numbers it is computed
+        for a few queries at a time, and again in the backward pass, instead of being kept.
+        """
         query = split_heads(self.query_projection(query), self.num_heads)
+        steps = max(1, LARGEST_HIDDEN // (keys.numel() or 1))
+        if query.shape[2] <= steps:
+            return self._score(query, keys)
+        parts = [
+            checkpoint(self._score, part, keys, use_reentrant=False, preserve_rng_state=False)
+            for part in torch.split(query, steps, dim=2)
+        ]
+        return torch.cat(parts, dim=2)
+
+    def _score(self, query: Tensor, keys: Tensor) -> Tensor:
         hidden = torch.tanh(query[:, :, :, None, :] + keys[:, :, None, :, :])  # B N T S D
         return torch.einsum("bntsd,nd->bnts", hidden, self.vector)
 

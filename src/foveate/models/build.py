@@ -50,6 +50,8 @@ def build_model(config: Config, source_size: int, target_size: int, shared: bool
 
 def check_widths(hidden_size: int, num_heads: int, architecture: str) -> None:
     """Raise a ConfigError when the widths cannot be divided as the model needs."""
+    if architecture == "traditional":
+        return
     if hidden_size % num_heads:
         raise ConfigError(f"hidden_size {hidden_size} must be a multiple of num_heads {num_heads}")
     if architecture == "transformer" and hidden_size // num_heads % 2:

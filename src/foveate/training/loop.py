@@ -10,8 +10,11 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from foveate.config import Config
@@ -71,7 +74,9 @@ class Trainer:
         trial.update()  # the first pays for allocations
         pairs = self.encode(0)
         plan = self._plan_epoch(pairs, 0)
-        picked = [plan[len(plan) * index // CALIBRATION_BATCHES] for index in range(CALIBRATION_BATCHES)]
+        picked = [
+            plan[len(plan) * index // CALIBRATION_BATCHES] for index in range(CALIBRATION_BATCHES)
+        ]
         begin = time.perf_counter()
         for rows in picked:
             trial.update_on(self._collate(pairs, rows))
@@ -96,7 +101,10 @@ class Trainer:
             group["lr"] = config.learning_rate * factor
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.model.loss(*self._tensors(batch), label_smoothing=config.label_smoothing)
+        source, source_mask, target_in, target_out, target_mask = self._tensors(batch)
+        loss = self.model.loss(
+            source, source_mask, target_in, target_out, target_mask, config.label_smoothing
+        )
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
         value = loss.item()
@@ -146,7 +154,12 @@ class Trainer:
 
     def restore(self, counters: Counters, tensors: dict[str, Tensor]) -> None:
         """Go on from a saved state."""
-        parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "best": {}, "optimizer": {}}
+        parts: dict[str, dict[str, Tensor]] = {
+            "model": {},
+            "average": {},
+            "best": {},
+            "optimizer": {},
+        }
         for name, tensor in tensors.items():
             if name != "random":
                 group, rest = name.split("/", 1)
@@ -171,16 +184,16 @@ class Trainer:
             self.counters.epoch += 1
             self.counters.batch = 0
 
-    def _plan_epoch(self, pairs: EncodedPairs, epoch: int) -> list[Tensor]:
+    def _plan_epoch(self, pairs: EncodedPairs, epoch: int) -> list[NDArray[np.int64]]:
         assert self.config.batch_tokens is not None
         seed, budget = self.config.seed, self.config.batch_tokens
         return plan_batches(pairs.source_lengths, pairs.target_lengths, budget, seed, epoch)
 
     @staticmethod
-    def _collate(pairs: EncodedPairs, rows: Tensor) -> Batch:
+    def _collate(pairs: EncodedPairs, rows: NDArray[np.int64]) -> Batch:
         return collate([pairs.source(row) for row in rows], [pairs.target(row) for row in rows])
 
-    def _tensors(self, batch: Batch) -> tuple[Tensor, ...]:
+    def _tensors(self, batch: Batch) -> Any:
         arrays = (
             batch.source,
             batch.source_mask,

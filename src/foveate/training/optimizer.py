@@ -46,7 +46,8 @@ def update_average(average: nn.Module, model: nn.Module, update: int, decay: flo
     not remember its random beginning.
     """
     weight = 1 - min(decay, (1 + update) / (10 + update))
-    averages, weights = list(average.parameters()), list(model.parameters())
+    averages: list[Tensor] = list(average.parameters())
+    weights: list[Tensor] = list(model.parameters())
     torch._foreach_lerp_(averages, weights, weight)
 
 

@@ -26,7 +26,7 @@ from foveate.text.codec import Codec
 from foveate.text.detection import build_codecs
 from foveate.torch_backend import TorchStepper
 from foveate.training.defaults import DataFacts, describe_plan, resolve
-from foveate.training.loop import Trainer, named_tensors
+from foveate.training.loop import Trainer
 from foveate.training.report import Listener, Report, be_silent
 from foveate.training.state import StateFolder
 from foveate.training.validation import Validation
@@ -116,11 +116,11 @@ class _Run:
             raise BundleError(f"{self.out}: holds a model already: choose another folder")
         codecs = build_codecs(self.table.sources, self.table.targets, len(self.table), self.config)
         self._set_text(*codecs)
-        kinds = {"source_tokens": codecs[0].kind, "target_tokens": codecs[1].kind}
+        kinds: dict[str, Any] = {"source_tokens": codecs[0].kind, "target_tokens": codecs[1].kind}
         requested = dataclasses.asdict(self.config)
         self.config = resolve(dataclasses.replace(self.config, **kinds), self.facts)
         self._build()
-        self.run = {
+        self.run: dict[str, Any] = {
             "requested": requested,
             "config": dataclasses.asdict(self.config),
             "data": self.fingerprint,
@@ -152,7 +152,9 @@ class _Run:
         done = self.trainer.counters.update
         assert self.out is not None
         cut_log(self.out / "log.jsonl", done)
-        self.report(Report("note", f"resumed after {done:,} of {self.run['total_updates']:,} updates"))
+        self.report(
+            Report("note", f"resumed after {done:,} of {self.run['total_updates']:,} updates")
+        )
 
     def calibrate(self, begin: float) -> None:
         """Turn minutes into a number of updates, once, and write it down."""
@@ -166,7 +168,9 @@ class _Run:
                 self._write_state_folder()
         self.trainer.total_updates = self.total = int(self.run["total_updates"])
         self.plan = describe_plan(self.config, self.facts, self.num_parameters)
-        self.report(Report("plan", f"{self.plan}, {self.total:,} updates", total_updates=self.total))
+        self.report(
+            Report("plan", f"{self.plan}, {self.total:,} updates", total_updates=self.total)
+        )
 
     def loop(self) -> bool:
         """Train to the last update; return whether the user stopped it."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +111,7 @@ class StateFolder:
             write_synced(aside / "tensors.safetensors", save(contiguous))
             write_synced(aside / "state.json", json.dumps(dataclasses.asdict(counters)))
             sync_folder(aside)
-            os.rename(aside, final)
+            aside.rename(final)
             sync_folder(self.path)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
@@ -139,5 +138,3 @@ class StateFolder:
 
     def _numbered(self) -> list[Path]:
         return sorted(entry for entry in self.path.iterdir() if entry.name.isdigit())
-
-
