@@ -475,10 +475,11 @@ def test_a_mistake_is_one_line_and_touches_nothing(
     assert _contents(broken) == before
 
 
-def test_a_full_disk_is_a_failed_task(home: Path, run: Run) -> None:
+def test_a_full_disk_is_one_line(home: Path, run: Run) -> None:
     found = run("translate", home / "attention", home / "words.txt", "--out", "/dev/full")
-    assert found.status == 1
-    assert found.err.splitlines()[-1].startswith("foveate: error: ")
+    assert found.status == 2
+    assert len(found.err.splitlines()) == 1
+    assert found.err.startswith("foveate: error: ")
     assert "No space left on device" in found.err
 
 

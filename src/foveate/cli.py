@@ -90,14 +90,15 @@ def demo(
     /,
     *,
     out: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="FOLDER")] = None,
-    minutes: Annotated[float, Parameter(group=ESSENTIAL, metavar="X")] = 2.5,
+    minutes: Annotated[float | None, Parameter(group=ESSENTIAL, metavar="X")] = None,
 ) -> int:
     """Train on bundled real pairs, with and without attention; compare, translate, draw.
 
     Args:
         name: pronunciation or dates.
         out: Folder for the two models and the page with the pictures (default: a new folder here).
-        minutes: Time to train, for the two models together.
+        minutes: Time to train, for the two models together (default: a set number of updates,
+            two to three minutes on two slow cores).
     """
     from foveate.demo import run_demo
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from foveate.config import build_config
 from foveate.console import (
@@ -16,7 +16,6 @@ from foveate.console import (
     TrainingDisplay,
     format_attention,
     format_bin,
-    format_duration,
     format_metric,
     format_table,
     say,
@@ -38,22 +37,43 @@ if TYPE_CHECKING:
 
 NUM_EXAMPLES = 5
 
+# A set number of updates and not minutes: the same models on every machine, busy or not.
+RECIPES: dict[str, dict[str, Any]] = {
+    "pronunciation": {
+        "max_updates": 1000,
+        "hidden_size": 144,
+        "embedding_size": 128,
+        "batch_tokens": 800,
+        "learning_rate": 0.0036,
+        "dropout": 0.05,
+    },
+    "dates": {
+        "max_updates": 900,
+        "hidden_size": 96,
+        "embedding_size": 64,
+        "batch_tokens": 1600,
+        "learning_rate": 0.004,
+        "dropout": 0.05,
+    },
+}
 
-def run_demo(name: str, out: str | None, minutes: float) -> int:
-    """Run the demo and return the exit status.
+
+def run_demo(name: str, out: str | None, minutes: float | None = None) -> int:
+    """Run the demo and return the exit status; `minutes` are for the two models together.
 
     Raises:
         ConfigError: there is no such demo, the folder is taken, or the time is not positive.
     """
     from foveate.data.bundled_data import load_demo
 
-    if minutes <= 0:
+    if minutes is not None and minutes <= 0:
         raise ConfigError(f"--minutes: must be above 0, not {minutes:g}")
     demo = load_demo(name)
     folder = Path(out) if out is not None else _unused_folder(name)
     check_folder(str(folder))
     say(f"{demo.title}: {demo.description}\nData {demo.credit}.")
-    trained = train_both(demo, minutes, folder)
+    options = RECIPES[name] if minutes is None else {"minutes": minutes / 2}
+    trained = train_both(demo, {**options, "num_validations": 4}, folder)
     if trained is None:
         say(f"stopped; what was trained is in {folder}")
         return 130
@@ -72,15 +92,14 @@ def _unused_folder(name: str) -> Path:
     return next(Path(candidate) for candidate in names if not Path(candidate).exists())
 
 
-def train_both(demo: Demo, minutes: float, folder: Path) -> dict[str, Translator] | None:
+def train_both(demo: Demo, options: dict[str, Any], folder: Path) -> dict[str, Translator] | None:
     """Train both models alike: the same sizes, batches and number of updates.
 
-    The attention model gets half of the minutes; a measured speed is never quite the same twice,
-    so the other one gets its number of updates, not minutes of its own. None when stopped.
+    A measured speed is never quite the same twice, so that minutes for the attention model are
+    its number of updates for the other one. None when stopped.
     """
-    say(f"\nattention: {format_duration(30 * minutes)} of training")
-    config = build_config({"minutes": minutes / 2, "num_validations": 4})
-    attention = _train(demo, config, folder)
+    say("\nattention")
+    attention = _train(demo, build_config(options), folder)
     if attention is None:
         return None
     updates = int(attention.summary["updates"])

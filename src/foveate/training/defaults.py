@@ -4,7 +4,7 @@ The rule in one paragraph. What decides the quality of a small model on a slow m
 often it sees every pair, so the minutes are shared out between passes over the data and width:
 width grows with the 0.4th power of the arithmetic that is there for one training token, up to
 what so many pairs can fill. Dropout grows with the number of passes that follow from that. The
-peak learning rate falls as the model widens. Does not load PyTorch.
+peak learning rate falls as the model widens, and is half as high for subwords and Transformers. Does not load PyTorch.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ def resolve(config: Config, facts: DataFacts) -> Config:
     hidden = config.hidden_size or choose_hidden_size(facts, minutes)
     passes = estimate_passes(facts, minutes, hidden)
     is_transformer = config.architecture == "transformer"
-    rate = 4e-3 * 128 / hidden * (0.4 if is_transformer else 1.0)
+    rate = 4e-3 * 128 / hidden
+    if is_transformer or facts.has_subwords:
+        rate *= 0.5
     chosen: dict[str, Any] = {
         "hidden_size": hidden,
         "embedding_size": min(hidden, 256) if facts.has_subwords else min(hidden, 128),

@@ -1,0 +1,60 @@
+"""Documentation that runs: Python is executed, commands are parsed, links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from foveate.cli import app
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [page for page in PAGES if "_build" not in page.parts]
+
+
+def find_blocks(page: Path, language: str) -> list[str]:
+    pattern = rf"^```{language}\n(.*?)^```"
+    return re.findall(pattern, page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def test_there_are_pages_blocks_and_commands() -> None:
+    assert len(PAGES) > 5
+    assert len(find_blocks(ROOT / "README.md", "python")) >= 2
+    assert len(list_commands()) >= 8
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if find_blocks(p, "python")], ids=str)
+def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in find_blocks(page, "python"):
+        exec(compile(block, str(page), "exec"), names)
+
+
+def list_commands() -> list[tuple[str, list[str]]]:
+    lines = [
+        (page.name, line.split("#")[0].strip()[2:])
+        for page in PAGES
+        for block in find_blocks(page, "console")
+        for line in block.splitlines()
+        if line.startswith("$ foveate ")
+    ]
+    return [(page, shlex.split(line)[1:]) for page, line in lines]
+
+
+@pytest.mark.parametrize(("page", "arguments"), list_commands(), ids=str)
+def test_commands_parse(page: str, arguments: list[str]) -> None:
+    command, bound, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
+    assert callable(command)
+    assert bound.arguments or len(arguments) == 1
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
