@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import importlib
 import json
@@ -21,7 +22,10 @@ import pytest
 import foveate
 from foveate.cli import main
 from foveate.config import Config, field_names
+from foveate.data.bundled_data import list_demos, load_demo
+from foveate.demo import RECIPES, show_results, train_both
 from foveate.errors import ConfigError
+from foveate.evaluation import evaluate
 from foveate.flags import build_flags, field_help, merge_config
 from foveate.output import open_output
 
@@ -324,6 +328,32 @@ def test_info_says_what_a_model_is(home: Path, run: Run) -> None:
     assert facts["source"] == {"tokens": "characters", "vocabulary": 5 + 4}
     assert facts["config"]["hidden_size"] == 16
     assert facts["parameters"] > 1000
+
+
+# --- demo -----------------------------------------------------------------------------------------
+
+
+def test_the_demo_compares_two_models_and_writes_a_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert RECIPES.keys() == list_demos().keys()
+    whole = load_demo("dates")
+    rows = range(20)
+    small = dataclasses.replace(
+        whole, train=whole.train.rows(rows), dev=whole.dev.rows(rows), test=whole.test.rows(rows)
+    )
+    options = {"max_updates": 3, "hidden_size": 16, "embedding_size": 8, "num_layers": 1}
+    trained = train_both(small, {**options, "num_validations": 1, "threads": 1}, tmp_path)
+    assert trained is not None
+    assert [model.summary["updates"] for model in trained.values()] == [3, 3]
+    evaluations = {name: evaluate(model, small.test) for name, model in trained.items()}
+    show_results(small, evaluations, trained["attention"], tmp_path)
+    out = capsys.readouterr().out
+    assert out.count("reference   ") == 5
+    assert "exact match by source length" in out
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert page.count("foveate-curve") >= 2
+    assert (tmp_path / "traditional" / "bundle.json").is_file()
 
 
 # --- mistakes -------------------------------------------------------------------------------------
