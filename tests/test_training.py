@@ -20,7 +20,10 @@ from foveate.bundle import load_bundle
 from foveate.config import Config
 from foveate.data.table import PairTable
 from foveate.errors import BundleError, ConfigError, DataError, TrainingError
+from foveate.records import Batch
 from foveate.training.defaults import DataFacts, resolve
+from foveate.training.interrupt import InterruptGate
+from foveate.training.loop import Trainer
 from foveate.training.optimizer import learning_rate_factor, update_average
 from foveate.training.report import Report
 from foveate.training.run import cut_log, hold_out, train
@@ -172,7 +175,7 @@ def test_resume_refuses_other_data_and_other_options(tmp_path: Path) -> None:
 def test_architectures_learn_and_their_bundles_translate_the_same(
     tmp_path: Path, architecture: str
 ) -> None:
-    options = {"architecture": architecture, "max_updates": 60, "learning_rate": 5e-3}
+    options = {"architecture": architecture, "max_updates": 80, "learning_rate": 2e-2}
     reports: list[Report] = []
     trained = train(
         make_table(), None, Config(**{**TINY.__dict__, **options}), out=tmp_path / "m",
@@ -196,8 +199,13 @@ def test_architectures_learn_and_their_bundles_translate_the_same(
             np.testing.assert_allclose(one.attention.sum(axis=1), 1, atol=1e-5)
 
 
-def test_score_of_search_is_the_forced_score(tmp_path: Path) -> None:
-    translator = train(make_table(), None, TINY).translator
+@pytest.fixture(scope="module")
+def translator() -> Translator:
+    learnt = Config(**{**TINY.__dict__, "max_updates": 80, "learning_rate": 2e-2})
+    return train(make_table(), None, learnt).translator
+
+
+def test_score_of_search_is_the_forced_score(translator: Translator) -> None:
     found = [t for t in translator.translate(["abc", "edcba", "ca"]) if t.tokens]
     assert found
     pairs = [("".join(t.source_tokens), t.text) for t in found]
@@ -206,8 +214,7 @@ def test_score_of_search_is_the_forced_score(tmp_path: Path) -> None:
         np.testing.assert_allclose(forced.attention, one.attention, atol=1e-5)
 
 
-def test_batches_do_not_change_translations() -> None:
-    translator = train(make_table(), None, TINY).translator
+def test_batches_do_not_change_translations(translator: Translator) -> None:
     texts = ["a", "abcde", "cab", "", "ebb", "deadbeef"]
     alone = [translator.translate_one(text) for text in texts]
     for one, other in zip(alone, translator.translate(texts), strict=True):
@@ -287,3 +294,39 @@ def test_defaults_grow_with_data_and_minutes() -> None:
     assert width(800, 10) < width(10_000, 10)
     told = resolve(Config(hidden_size=100, dropout=0.5), facts(5000))
     assert (told.hidden_size, told.dropout) == (100, 0.5)
+
+
+def test_gate_holds_the_first_interrupt_and_lets_the_second_through() -> None:
+    with InterruptGate() as gate:
+        gate.check()
+        signal.raise_signal(signal.SIGINT)
+        assert gate.is_requested and not gate.is_torn
+        with pytest.raises(KeyboardInterrupt):
+            gate.check()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert gate.is_torn
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_best_weights_outlive_a_loss_that_is_not_a_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Trainer.update_on
+
+    def break_late(self: Trainer, batch: Batch) -> None:
+        if self.counters.update == 12:
+            raise TrainingError("the loss is not a number")
+        whole(self, batch)
+
+    monkeypatch.setattr(Trainer, "update_on", break_late)
+    with pytest.raises(TrainingError):
+        train(make_table(), None, TINY, out=tmp_path / "m")
+    kept = Translator.load(tmp_path / "m", threads=1)
+    assert kept.summary["updates"] == 12 and kept.summary["best_update"] in (5, 10)
+
+
+def test_unknown_source_tokens_are_counted(translator: Translator) -> None:
+    before = translator.num_unknown
+    list(translator.translate(["abz", "ée", "cab"]))
+    assert translator.num_unknown - before == 2

@@ -235,6 +235,7 @@ def translate(
     with open_output(out) as stream:
         for source, translation in watch(zip(sources, found, strict=True)):
             stream.writelines(format_translation(source, translation, format))
+    _tell_unknown(translator)
     return 0
 
 
@@ -283,6 +284,7 @@ def evaluate(
     evaluation = run_evaluation(
         translator, table, beam_size=beam_size, bleu_tokenize=bleu_tokenize, watch=watch
     )
+    _tell_unknown(translator)
     if json != "-":
         print(format_evaluation(evaluation))
     if json is not None:
@@ -441,6 +443,11 @@ def load_translator(model: str, backend: BackendName, threads: int) -> Translato
     except ModuleNotFoundError as error:
         raise _missing_torch(error) from None
     return Translator.load(model, backend=backend, threads=threads)
+
+
+def _tell_unknown(translator: Translator) -> None:
+    if translator.num_unknown:
+        say(f"{translator.num_unknown:,} source tokens were not seen in training (read as unknown)")
 
 
 def _missing_torch(error: ModuleNotFoundError) -> Exception:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveate.config import Config, build_config, field_names
-from foveate.data.readers import _find_fault
+from foveate.data.readers import find_fault
 from foveate.data.table import PairTable
 from foveate.errors import DataError, MissingExtraError
 from foveate.records import Pair
@@ -363,7 +363,7 @@ def _sift(
 ) -> Iterator[Pair]:
     """Yield the good pairs; append what is wrong with the others to `bad`."""
     for row, pair in enumerate(map(Pair, sources, targets)):
-        if fault := _find_fault(pair, max_characters):
+        if fault := find_fault(pair, max_characters):
             bad.append(f"row {row}: {fault}")
         else:
             yield pair

@@ -29,6 +29,7 @@ from foveate.search import (
     sample_search,
 )
 from foveate.text.codec import Codec
+from foveate.text.vocabulary import UNK
 
 Backend = Literal["auto", "torch", "onnx"]
 Item = TypeVar("Item")
@@ -52,11 +53,15 @@ class Translator:
     Args:
         bundle: the model as values.
         stepper: what steps it.
+
+    Attributes:
+        num_unknown: source tokens so far that were not in the vocabulary, and were read as unknown.
     """
 
     def __init__(self, bundle: Bundle, stepper: Stepper) -> None:
         self.bundle = bundle
         self.stepper = stepper
+        self.num_unknown = 0
 
     @classmethod
     def load(cls, path: str | Path, *, backend: Backend = "auto", threads: int = 0) -> Translator:
@@ -240,6 +245,7 @@ class Translator:
     ) -> list[Translation]:
         codec = self.source_codec
         encoded = codec.encode_many(texts)
+        self.num_unknown += sum(ids.count(UNK) for ids in encoded)
         results = [
             Translation(
                 [], [], "", 0.0, np.zeros((0, 0), np.float32) if self.has_attention else None

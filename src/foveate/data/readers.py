@@ -61,7 +61,7 @@ def read_pairs(
     note = report or _say_nothing
     num_good, num_bad, shown = 0, 0, list[str]()
     for row in _read_rows(name, note):
-        problem = row.problem if isinstance(row, BadRow) else _find_fault(row, max_characters)
+        problem = row.problem if isinstance(row, BadRow) else find_fault(row, max_characters)
         if not problem:
             num_good += 1
             yield row  # type: ignore[misc]  # a bad row always has a problem
@@ -89,7 +89,8 @@ def _say_nothing(_: str) -> None:
     return
 
 
-def _find_fault(pair: Pair, max_characters: int) -> str:
+def find_fault(pair: Pair, max_characters: int) -> str:
+    """Say what is wrong with a pair, or return an empty string."""
     for side, text in (("source", pair.source), ("target", pair.target)):
         if not text or text.isspace():
             return f"empty {side}"

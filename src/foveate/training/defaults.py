@@ -4,7 +4,8 @@ The rule in one paragraph. What decides the quality of a small model on a slow m
 often it sees every pair, so the minutes are shared out between passes over the data and width:
 width grows with the 0.4th power of the arithmetic that is there for one training token, up to
 what so many pairs can fill. Dropout grows with the number of passes that follow from that. The
-peak learning rate falls as the model widens, and is half as high for subwords and Transformers. Does not load PyTorch.
+peak learning rate falls as the model widens, and is half as high for subwords and Transformers.
+Does not load PyTorch.
 """
 
 from __future__ import annotations

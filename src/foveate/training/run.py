@@ -18,7 +18,7 @@ from foveate.bundle import MANIFEST, Bundle, refuse_foreign, save_bundle
 from foveate.config import Config, build_config
 from foveate.data.batching import EncodedPairs, encode_table
 from foveate.data.table import PairTable
-from foveate.errors import BundleError, ConfigError, DataError, FoveateError
+from foveate.errors import BundleError, ConfigError, DataError, TrainingError
 from foveate.evaluation import evaluate
 from foveate.files import replace_file
 from foveate.models.build import build_model
@@ -26,6 +26,7 @@ from foveate.text.codec import Codec
 from foveate.text.detection import build_codecs
 from foveate.torch_backend import TorchStepper
 from foveate.training.defaults import DataFacts, describe_plan, resolve
+from foveate.training.interrupt import InterruptGate
 from foveate.training.loop import Trainer
 from foveate.training.report import Listener, Report, be_silent
 from foveate.training.state import StateFolder
@@ -98,7 +99,7 @@ class _Run:
         self.report, self.out = report, out
         self.fingerprint = _fingerprint(table, dev)
         self.table, self.dev = (table, dev) if dev is not None else hold_out(table, config.seed)
-        if dev is None:
+        if dev is None and self.dev is not self.table:
             report(Report("note", f"dev: {len(self.dev):,} pairs held out of the training pairs"))
         self.config = config
         self.state = StateFolder(out) if out is not None else None
@@ -173,15 +174,22 @@ class _Run:
         )
 
     def loop(self) -> bool:
-        """Train to the last update; return whether the user stopped it."""
-        try:
-            self._train()
-        except KeyboardInterrupt:
-            self._save_state()
-            return True
-        except FoveateError:
-            self._save_state()
-            raise
+        """Train to the last update; return whether the user stopped it.
+
+        Raises:
+            TrainingError: the loss is not a number; the best weights so far are kept.
+        """
+        with InterruptGate() as gate:
+            try:
+                self._train(gate)
+            except KeyboardInterrupt:
+                if not gate.is_torn:  # else the state of the last validation stands
+                    self._save_state()
+                return True
+            except TrainingError:
+                if self.trainer.best:
+                    self.finish(was_interrupted=True)
+                raise
         return False
 
     def finish(self, was_interrupted: bool) -> Trained:
@@ -278,12 +286,13 @@ class _Run:
         bundle = Bundle(self.config, self.source_codec, self.target_codec, {}, summary)
         return Translator(bundle, TorchStepper(self.trainer.average, with_attention=False))
 
-    def _train(self) -> None:
+    def _train(self, gate: InterruptGate) -> None:
         trainer, counters = self.trainer, self.trainer.counters
         validate_every = max(1, round(self.total / self.config.num_validations))
         log_every = max(1, self.total // NUM_LOG_ROWS)
         self._clock = last_save = last_report = time.perf_counter()
         while counters.update < self.total and not self._is_stale():
+            gate.check()
             trainer.update()
             now = time.perf_counter()
             counters.seconds += now - self._clock
