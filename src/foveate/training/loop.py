@@ -72,15 +72,17 @@ class Trainer:
         trial = Trainer(copy.deepcopy(self.model), self.config, self.encode)
         trial.total_updates = 10**6
         trial.update()  # the first pays for allocations
+        begin = time.perf_counter()
         pairs = self.encode(0)
         plan = self._plan_epoch(pairs, 0)
+        per_epoch = time.perf_counter() - begin
         picked = [
             plan[len(plan) * index // CALIBRATION_BATCHES] for index in range(CALIBRATION_BATCHES)
         ]
         begin = time.perf_counter()
         for rows in picked:
             trial.update_on(self._collate(pairs, rows))
-        each = (time.perf_counter() - begin) / len(picked)
+        each = (time.perf_counter() - begin) / len(picked) + per_epoch / len(plan)
         torch.set_rng_state(random_state)
         return max(1, int(seconds / each))
 

@@ -30,7 +30,7 @@ from foveate.training.interrupt import InterruptGate
 from foveate.training.loop import Trainer
 from foveate.training.report import Listener, Report, be_silent
 from foveate.training.state import StateFolder
-from foveate.training.validation import Validation
+from foveate.training.validation import MOST_SOURCES, Validation, share_out
 from foveate.translator import Translator
 
 SAVE_SECONDS = 60.0
@@ -160,14 +160,19 @@ class _Run:
     def calibrate(self, begin: float) -> None:
         """Turn minutes into a number of updates, once, and write it down."""
         if "total_updates" not in self.run:
-            updates = self.config.max_updates
-            if updates is None:
+            self.run["num_validations"] = self.config.num_validations
+            self.run["validation_sources"] = MOST_SOURCES
+            if self.config.max_updates is None:
                 assert self.config.minutes is not None
-                updates = self._updates_for(self.config.minutes * 60, begin)
-            self.run["total_updates"] = updates
+                self._plan_minutes(self.config.minutes * 60, begin)
+            else:
+                self.run["total_updates"] = self.config.max_updates
             if self.state is not None:
                 self._write_state_folder()
         self.trainer.total_updates = self.total = int(self.run["total_updates"])
+        self.validation = Validation.build(
+            self.dev, self.target_codec, self.run["validation_sources"]
+        )
         self.plan = describe_plan(self.config, self.facts, self.num_parameters)
         self.report(
             Report("plan", f"{self.plan}, {self.total:,} updates", total_updates=self.total)
@@ -263,23 +268,26 @@ class _Run:
             self.table, self.source_codec, self.target_codec, sampling=sampling, seed=seed
         )
 
-    def _updates_for(self, seconds: float, begin: float) -> int:
+    def _plan_minutes(self, seconds: float, begin: float) -> None:
         self.report(Report("note", "measuring how fast this machine trains"))
-        per_validation = self._time_validation()
-        left = seconds - (time.perf_counter() - begin)
-        validations = min(per_validation * self.config.num_validations, VALIDATION_SHARE * left)
-        return self.trainer.plan(max(left - validations, 0.02 * seconds))
+        num_sources = len(self.validation.sources)
+        per_source = self._time_source()
+        left = max(seconds - (time.perf_counter() - begin), 0.1 * seconds)
+        count, sources = share_out(
+            VALIDATION_SHARE * left, per_source, self.config.num_validations, num_sources
+        )
+        self.run["num_validations"], self.run["validation_sources"] = count, sources
+        self.run["total_updates"] = self.trainer.plan(max(left - count * sources * per_source, 0.1))
 
-    def _time_validation(self) -> float:
-        """Time greedy search over some dev sources, held to the lengths of real targets."""
-        some = self.validation.sources[:32]
+    def _time_source(self) -> float:
+        """Time greedy search for a dev source, held to the length of a real target."""
+        some = self.validation.sources[:64]
         limit = round(self.facts.target_length) + 1
         begin = time.perf_counter()
         translator = self._translator()
         for _ in translator.translate(some, beam_size=1, attention=False, max_length=limit):
             pass
-        each = (time.perf_counter() - begin) / len(some)
-        return each * len(self.validation.sources)
+        return (time.perf_counter() - begin) / len(some)
 
     def _translator(self) -> Translator:
         summary = {"max_length_ratio": self.length_ratio}
@@ -288,7 +296,7 @@ class _Run:
 
     def _train(self, gate: InterruptGate) -> None:
         trainer, counters = self.trainer, self.trainer.counters
-        validate_every = max(1, round(self.total / self.config.num_validations))
+        validate_every = max(1, round(self.total / self.run["num_validations"]))
         log_every = max(1, self.total // NUM_LOG_ROWS)
         self._clock = last_save = last_report = time.perf_counter()
         while counters.update < self.total and not self._is_stale():

@@ -10,6 +10,29 @@ from foveate.text.codec import Codec
 from foveate.translator import Translator
 
 MOST_SOURCES = 500  # translated at each validation; the final score uses all of them
+LEAST_SOURCES = 50
+LEAST_VALIDATIONS = 4
+
+
+def share_out(
+    seconds: float, per_source: float, num_validations: int, num_sources: int
+) -> tuple[int, int]:
+    """Return how many validations of how many sources fit in so many seconds.
+
+    Validations become fewer first, then smaller; neither falls below what can still choose.
+
+    Example:
+        >>> share_out(60, 0.01, num_validations=20, num_sources=500)
+        (12, 500)
+        >>> share_out(6, 0.01, num_validations=20, num_sources=500)
+        (4, 150)
+    """
+    affordable = seconds / (per_source * num_sources)
+    count = min(num_validations, max(LEAST_VALIDATIONS, int(affordable)))
+    if affordable >= LEAST_VALIDATIONS:
+        return count, num_sources
+    fitting = int(seconds / (per_source * count))
+    return count, min(num_sources, max(LEAST_SOURCES, fitting))
 
 
 @dataclass(frozen=True)
@@ -25,10 +48,12 @@ class Validation:
     metric: str
 
     @classmethod
-    def build(cls, dev: PairTable, target_codec: Codec) -> Validation:
-        """Take up to `MOST_SOURCES` sources, evenly spread."""
+    def build(
+        cls, dev: PairTable, target_codec: Codec, most_sources: int = MOST_SOURCES
+    ) -> Validation:
+        """Take up to `most_sources` sources, evenly spread."""
         sources, references = group_references(dev)
-        step = max(1, -(-len(sources) // MOST_SOURCES))
+        step = max(1, -(-len(sources) // most_sources))
         references = [
             [target_codec.join(target_codec.split(text)) for text in texts]
             for texts in references[::step]
