@@ -493,13 +493,6 @@ def test_a_fitted_model_works_in_worker_processes(taught: Seq2Seq) -> None:
     assert np.concatenate(results).tolist() == taught.predict(SOURCES).tolist()
 
 
-def test_training_keeps_to_the_threads_that_joblib_grants(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")  # as joblib does in its worker processes
-    model = Seq2Seq(**{**TINY, "threads": 0})
-    assert model.fit(SOURCES, TARGETS).config_.threads == 2
-    assert model.set_params(threads=1).fit(SOURCES, TARGETS).config_.threads == 1
-
-
 def test_cross_validation_takes_series() -> None:
     X, y = pd.Series(SOURCES), pd.Series(TARGETS)
     assert cross_val_score(Seq2Seq(**TINY), X, y, cv=2).shape == (2,)

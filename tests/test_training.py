@@ -21,6 +21,7 @@ from foveate.config import Config
 from foveate.data.table import PairTable
 from foveate.errors import BundleError, ConfigError, DataError, TrainingError
 from foveate.records import Batch
+from foveate.torch_backend import GRANTED_THREADS, use_threads
 from foveate.training.defaults import DataFacts, resolve
 from foveate.training.interrupt import InterruptGate
 from foveate.training.loop import Trainer
@@ -330,3 +331,11 @@ def test_unknown_source_tokens_are_counted(translator: Translator) -> None:
     before = translator.num_unknown
     list(translator.translate(["abz", "ée", "cab"]))
     assert translator.num_unknown - before == 2
+
+
+def test_threads_are_those_granted_unless_told() -> None:
+    assert GRANTED_THREADS == 1  # OMP_NUM_THREADS of the test run, as joblib sets it in workers
+    use_threads(2)
+    assert torch.get_num_threads() == 2
+    use_threads(0)
+    assert torch.get_num_threads() == 1

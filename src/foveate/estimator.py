@@ -6,7 +6,6 @@ everything else, from tokens to search, is done by `training`, `translator` and 
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 import unicodedata
@@ -251,7 +250,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         """Load a bundle, whichever door trained it, as a fitted estimator."""
         from foveate.translator import Translator
 
-        translator = Translator.load(path, backend=backend, threads=_granted_threads())
+        translator = Translator.load(path, backend=backend)
         model = cls(**{name: getattr(translator.config, name) for name in field_names()})
         model.translator_ = translator
         model.n_features_in_ = 1
@@ -263,7 +262,6 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
             name: value.item() if isinstance(value, np.generic) else value
             for name, value in values.items()
         }
-        plain["threads"] = plain["threads"] or _granted_threads()
         return build_config(plain, origin="Seq2Seq")
 
     def _translate(
@@ -392,12 +390,6 @@ def _compose(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _granted_threads() -> int:
-    """Return the number of threads that joblib grants a worker process, 0 when it says nothing."""
-    granted = os.environ.get("OMP_NUM_THREADS", "")
-    return int(granted) if granted.isdigit() else 0
-
-
 def _print_report(report: Report) -> None:
     """Tell on standard error what training says, without its many rows of progress."""
     line = report.message
@@ -425,4 +417,4 @@ def _unpack(files: dict[str, bytes]) -> Translator:
             path = Path(folder) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        return Translator.load(folder, threads=_granted_threads())
+        return Translator.load(folder)

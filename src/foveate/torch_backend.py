@@ -20,6 +20,13 @@ from foveate.models.seq2seq import Seq2SeqModel
 from foveate.search.stepper import Step
 from foveate.text.vocabulary import EOS
 
+GRANTED_THREADS = torch.get_num_threads()  # the cores, or what OMP_NUM_THREADS says
+
+
+def use_threads(threads: int) -> None:
+    """Let PyTorch use so many threads; 0 means as many as were granted when it was loaded."""
+    torch.set_num_threads(threads or GRANTED_THREADS)
+
 
 class TorchStepper:
     """Step a `Seq2SeqModel` in evaluation mode, without gradients.
@@ -83,14 +90,13 @@ def build_torch_stepper(
         vocabulary_sizes: entries of the source and the target vocabulary.
         is_shared: both sides have one embedding table.
         weights: parameter name to array.
-        threads: processor threads; 0 leaves them as they are.
+        threads: processor threads; 0 means as many as are granted.
         origin: what to call the model in an error.
 
     Raises:
         BundleError: the weights are not those of the configuration and vocabularies.
     """
-    if threads:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     model = build_model(config, *vocabulary_sizes, is_shared)
     parameters = dict(model.named_parameters())
     if parameters.keys() != weights.keys():

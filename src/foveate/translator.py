@@ -70,7 +70,7 @@ class Translator:
         Args:
             path: the model's folder.
             backend: what computes; `auto` takes what the bundle and the machine have.
-            threads: processor threads; 0 leaves it to the backend.
+            threads: processor threads; 0 means as many as there are cores.
 
         Raises:
             BundleError: the bundle is missing or damaged.

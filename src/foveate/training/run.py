@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from foveate.files import replace_file
 from foveate.models.build import build_model
 from foveate.text.codec import Codec
 from foveate.text.detection import build_codecs
-from foveate.torch_backend import TorchStepper
+from foveate.torch_backend import TorchStepper, use_threads
 from foveate.training.defaults import DataFacts, describe_plan, resolve
 from foveate.training.interrupt import InterruptGate
 from foveate.training.loop import Trainer
@@ -95,7 +94,7 @@ class _Run:
         out: Path | None,
         report: Listener,
     ) -> None:
-        torch.set_num_threads(config.threads or os.cpu_count() or 1)
+        use_threads(config.threads)
         self.report, self.out = report, out
         self.fingerprint = _fingerprint(table, dev)
         self.table, self.dev = (table, dev) if dev is not None else hold_out(table, config.seed)
