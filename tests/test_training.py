@@ -339,3 +339,12 @@ def test_threads_are_those_granted_unless_told() -> None:
     assert torch.get_num_threads() == 2
     use_threads(0)
     assert torch.get_num_threads() == 1
+
+
+def test_texts_that_do_not_come_back_are_told() -> None:
+    notes: list[str] = []
+    table = PairTable.from_texts(["ab", "ba"] * 10, ["x  y", "y x"] * 10)
+    config = Config(**{**TINY.__dict__, "target_tokens": "whitespace", "max_updates": 1})
+    train(table, None, config, report=lambda report: notes.append(report.message))
+    told = [note for note in notes if "do not come back" in note]
+    assert len(told) == 1 and "target" in told[0] and "'x  y' as 'x y'" in told[0]

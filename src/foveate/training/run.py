@@ -6,7 +6,9 @@ import dataclasses
 import hashlib
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ from foveate.translator import Translator
 SAVE_SECONDS = 60.0
 REPORT_SECONDS = 1.0
 NUM_LOG_ROWS = 200
+ROUND_TRIPS = 1000  # texts of each side that are checked
 VALIDATION_SHARE = 0.1  # of the minutes, at most, by the calibration
 LARGEST_DEV = 2000
 
@@ -116,6 +119,8 @@ class _Run:
             raise BundleError(f"{self.out}: holds a model already: choose another folder")
         codecs = build_codecs(self.table.sources, self.table.targets, len(self.table), self.config)
         self._set_text(*codecs)
+        self._check_round_trip("source", codecs[0], self.table.sources())
+        self._check_round_trip("target", codecs[1], self.table.targets())
         kinds: dict[str, Any] = {"source_tokens": codecs[0].kind, "target_tokens": codecs[1].kind}
         requested = dataclasses.asdict(self.config)
         self.config = resolve(dataclasses.replace(self.config, **kinds), self.facts)
@@ -244,6 +249,20 @@ class _Run:
             source_codec.kind,
             target_codec.kind,
         )
+
+    def _check_round_trip(self, side: str, codec: Codec, texts: Iterator[str]) -> None:
+        """Say so when tokens do not give the text back: of a target, that is what gets lost."""
+        looked_at = list(islice(texts, ROUND_TRIPS))
+        changed = [text for text in looked_at if not codec.round_trips(text)]
+        if changed:
+            example = codec.decode(codec.encode(changed[0]))
+            self.report(
+                Report(
+                    "note",
+                    f"{side}: {len(changed):,} of {len(looked_at):,} texts do not come back "
+                    f"exactly from their {codec.kind} tokens: {changed[0]!r} as {example!r}",
+                )
+            )
 
     def _build(self) -> None:
         torch.manual_seed(self.config.seed)
