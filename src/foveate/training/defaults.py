@@ -16,7 +16,7 @@ from typing import Any
 
 from foveate.config import Config
 
-FLOPS_PER_SECOND = 3.5e10  # of a training step's products, measured on two slow cores
+FLOPS_PER_CORE = 1.75e10  # a second, of a training step's products: measured on slow cores
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,12 @@ def default_minutes(facts: DataFacts) -> float:
     return float(round(min(max(minutes, 1.0), 60.0)))
 
 
-def resolve(config: Config, facts: DataFacts) -> Config:
-    """Fill in every size that is None."""
+def resolve(config: Config, facts: DataFacts, threads: int = 2) -> Config:
+    """Fill in every size that is None, for so many processor threads."""
     minutes = config.minutes or default_minutes(facts)
-    hidden = config.hidden_size or choose_hidden_size(facts, minutes)
-    passes = estimate_passes(facts, minutes, hidden)
+    work = 60 * minutes * threads * FLOPS_PER_CORE / facts.training_tokens
+    hidden = config.hidden_size or choose_hidden_size(facts, work)
+    passes = estimate_passes(facts, work, hidden)
     is_transformer = config.architecture == "transformer"
     rate = 4e-3 * 128 / hidden
     if is_transformer or facts.has_subwords:
@@ -66,7 +67,7 @@ def resolve(config: Config, facts: DataFacts) -> Config:
         "hidden_size": hidden,
         "embedding_size": min(hidden, 256) if facts.has_subwords else min(hidden, 128),
         "num_heads": 4 if is_transformer and hidden % 8 == 0 else 1,
-        "dropout": round(min(max(passes * (0.02 if facts.has_subwords else 0.01), 0.02), 0.35), 2),
+        "dropout": round(min(max(passes * (0.015 if facts.has_subwords else 0.01), 0.02), 0.35), 2),
         "word_dropout": 0.1 if facts.has_subwords else 0.0,
         "subword_sampling": 0.1 if facts.has_subwords else 0.0,
         "batch_tokens": choose_batch_tokens(facts),
@@ -78,20 +79,25 @@ def resolve(config: Config, facts: DataFacts) -> Config:
     return dataclasses.replace(config, **unset)
 
 
-def choose_hidden_size(facts: DataFacts, minutes: float) -> int:
-    """Choose a width, a multiple of 16, for the minutes and the number of pairs."""
-    work = minutes * 60 * FLOPS_PER_SECOND / facts.training_tokens  # for one training token
-    for_minutes: float = (110 if facts.has_subwords else 128) * (work / 26e6) ** 0.4
+def choose_hidden_size(facts: DataFacts, work: float) -> int:
+    """Choose a width, a multiple of 16.
+
+    Args:
+        facts: the data.
+        work: floating-point operations that there are for each training token.
+    """
+    least, scale = (96, 100) if facts.has_subwords else (48, 128)
+    for_time: float = scale * (work / 26e6) ** 0.4
     for_pairs: float = 64 * (facts.num_pairs / 100) ** 0.3
-    return 16 * round(min(max(min(for_minutes, for_pairs), 48), 512) / 16)
+    return 16 * round(min(max(min(for_time, for_pairs), least), 512) / 16)
 
 
-def estimate_passes(facts: DataFacts, minutes: float, hidden: int) -> float:
-    """Estimate how often the minutes allow every pair to be seen."""
+def estimate_passes(facts: DataFacts, work: float, hidden: int) -> float:
+    """Estimate how often the time allows every pair to be seen."""
     parameters = 36 * hidden**2  # two bidirectional layers, two decoder layers, readout
     if facts.has_subwords:
         parameters += facts.target_size * min(hidden, 256)
-    return minutes * 60 * FLOPS_PER_SECOND / (6 * parameters * facts.training_tokens)
+    return work / (6 * parameters)
 
 
 def choose_batch_tokens(facts: DataFacts) -> int:

@@ -123,7 +123,8 @@ class _Run:
         self._check_round_trip("target", codecs[1], self.table.targets())
         kinds: dict[str, Any] = {"source_tokens": codecs[0].kind, "target_tokens": codecs[1].kind}
         requested = dataclasses.asdict(self.config)
-        self.config = resolve(dataclasses.replace(self.config, **kinds), self.facts)
+        config = dataclasses.replace(self.config, **kinds)
+        self.config = resolve(config, self.facts, torch.get_num_threads())
         self._build()
         self.run: dict[str, Any] = {
             "requested": requested,
