@@ -160,7 +160,12 @@ def test_half_written_state_is_never_taken(tmp_path: Path) -> None:
 
 def test_resume_refuses_other_data_and_other_options(tmp_path: Path) -> None:
     out = tmp_path / "model"
-    train(make_table(), None, TINY, out=out)
+
+    def interrupt(report: Report) -> None:
+        if report.kind == "progress":
+            raise KeyboardInterrupt
+
+    train(make_table(), None, TINY, out=out, report=interrupt)
     with pytest.raises(DataError, match="other pairs"):
         train(make_table(61), None, TINY, out=out, resume=True)
     changed = Config(**{**TINY.__dict__, "dropout": 0.1})
@@ -339,6 +344,16 @@ def test_threads_are_those_granted_unless_told() -> None:
     assert torch.get_num_threads() == 2
     use_threads(0)
     assert torch.get_num_threads() == 1
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "m"
+    first = train(make_table(), None, TINY, out=out)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert not any(path.name == "tensors.safetensors" for path in before)
+    again = train(make_table(), None, TINY, out=out, resume=True)
+    assert again.summary == first.summary and not again.was_interrupted
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
 def test_texts_that_do_not_come_back_are_told() -> None:

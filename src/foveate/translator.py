@@ -35,6 +35,7 @@ Backend = Literal["auto", "torch", "onnx"]
 Item = TypeVar("Item")
 WINDOW = 2000  # texts that are sorted by length together
 DEFAULT_BEAM_SIZE = 5
+DEFAULT_LENGTH_PENALTY = 1.0  # with smoothed labels every token costs, also a right one
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,7 @@ class Translator:
             texts: sources; an empty one has an empty translation.
             beam_size: hypotheses kept a source; 1 is greedy, None means 5.
             n_best: how many hypotheses to return; all but the best are `alternatives`.
-            length_penalty: scores are divided by length to this power when ranked; None means 1
-                for subwords and 0 for symbols.
+            length_penalty: scores are divided by length to this power when ranked; None means 1.
             attention: whether to return attention weights.
             max_length: most tokens of an output; None asks the training data.
             batch_tokens: source tokens times beam, padding included, of one batch.
@@ -152,7 +152,7 @@ class Translator:
         if n_best > beam_size:
             raise SearchError(f"n_best {n_best} needs a beam_size of at least {n_best}")
         if length_penalty is None:
-            length_penalty = 1.0 if self.target_codec.kind in ("unigram", "bpe") else 0.0
+            length_penalty = DEFAULT_LENGTH_PENALTY
         num_rows = n_best if sampling else beam_size
 
         def search(

@@ -79,6 +79,10 @@ def train(
     """
     if out is not None:
         refuse_foreign(out)
+    if resume and out is not None and StateFolder(out).is_finished:
+        (report or be_silent)(Report("note", f"{out}: this run has ended already"))
+        translator = Translator.load(out, backend="torch", threads=config.threads)
+        return Trained(translator, translator.config, translator.summary)
     begin = time.perf_counter()
     run = _Run(table, dev, config, out, report or be_silent)
     run.resume() if resume else run.begin()
@@ -227,9 +231,11 @@ class _Run:
             self.report(Report("note", f"scoring the best weights on {len(self.dev):,} dev pairs"))
             scores = evaluate(translator, self.dev).metrics
             bundle.scores["dev"] = {name: score.to_dict() for name, score in scores.items()}
+        self._tell("end", dev=counters.best_scores)
         if self.out is not None:
             save_bundle(bundle, self.out)
-        self._tell("end", dev=counters.best_scores)
+        if self.state is not None and not was_interrupted:
+            self.state.finish()
         return Trained(translator, self.config, summary, was_interrupted)
 
     def _set_text(self, source_codec: Codec, target_codec: Codec) -> None:
@@ -325,8 +331,9 @@ class _Run:
             counters.seconds += now - self._clock
             self._clock = now
             is_last = counters.update == self.total
-            if counters.update % log_every == 0 or now - last_report > REPORT_SECONDS or is_last:
-                self._tell("progress", elapsed=now - last_report)
+            is_logged = counters.update % log_every == 0 or is_last
+            if is_logged or now - last_report > REPORT_SECONDS:
+                self._tell("progress", elapsed=now - last_report, is_logged=is_logged)
                 last_report = now
             is_validation = counters.update % validate_every == 0 or is_last
             if is_validation:
@@ -357,6 +364,7 @@ class _Run:
         elapsed: float | None = None,
         dev: dict[str, float] | None = None,
         is_best: bool = False,
+        is_logged: bool = True,
     ) -> None:
         trainer, counters = self.trainer, self.trainer.counters
         loss, speed = None, None
@@ -364,25 +372,21 @@ class _Run:
             loss, tokens = trainer.take_loss()
             speed = tokens / max(elapsed, 1e-9)
         left = counters.seconds / max(counters.update, 1) * (self.total - counters.update)
-        self._publish(
-            Report(
-                kind,
-                update=counters.update,
-                total_updates=self.total,
-                epoch=round(trainer.epoch, 3),
-                seconds=round(counters.seconds, 2),
-                seconds_left=round(left, 1),
-                loss=loss,
-                learning_rate=trainer.learning_rate,
-                target_tokens_per_second=speed,
-                dev=dev,
-                is_best=is_best,
-            )
+        report = Report(
+            kind,
+            update=counters.update,
+            total_updates=self.total,
+            epoch=round(trainer.epoch, 3),
+            seconds=round(counters.seconds, 2),
+            seconds_left=round(left, 1),
+            loss=loss,
+            learning_rate=trainer.learning_rate,
+            target_tokens_per_second=speed,
+            dev=dev,
+            is_best=is_best,
         )
-
-    def _publish(self, report: Report) -> None:
         self.report(report)
-        if self.out is not None:
+        if self.out is not None and is_logged:
             with (self.out / "log.jsonl").open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(report.to_log()) + "\n")
 

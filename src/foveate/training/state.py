@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from foveate.bundle import MANIFEST, read_manifest
 from foveate.config import Config
 from foveate.errors import BundleError
 from foveate.files import name_aside, replace_file, sync_folder, write_synced
@@ -61,6 +62,18 @@ class StateFolder:
     def exists(self) -> bool:
         """Say whether a run was begun here."""
         return (self.path / "run.json").is_file()
+
+    @property
+    def is_finished(self) -> bool:
+        """Say whether the run here came to its end, and left nothing but its bundle."""
+        if not self.exists or self._numbered() or not (self.path.parent / MANIFEST).is_file():
+            return False
+        return not read_manifest(self.path.parent)["summary"].get("was_interrupted")
+
+    def finish(self) -> None:
+        """Remove what nobody needs once the bundle is written: most of the folder's size."""
+        for state in self._numbered():
+            shutil.rmtree(state, ignore_errors=True)
 
     def begin(self, run: dict[str, Any], source: Codec, target: Codec) -> None:
         """Write down what never changes during the run."""
