@@ -33,6 +33,9 @@ def masked_mean(states: Float[Tensor, "B S H"], mask: Bool[Tensor, "B S"]) -> Fl
 class BidirectionalEncoder(nn.Module):
     """Stacked bidirectional RNN; its summary is the mean annotation [B, H].
 
+    Layers whose widths agree are residual, so that a token's own embedding reaches the attention
+    by a short path.
+
     Reference: Bahdanau et al. 2015, section 3.2.
 
     Differs: the summary is the mean of the annotations (Sennrich et al. 2017, section 2), where
@@ -54,7 +57,8 @@ class BidirectionalEncoder(nn.Module):
         """Encode every position with what stands before and after it."""
         states = embedded
         for index, layer in enumerate(self.layers):
-            states = layer(self.dropout(states) if index else states, source_mask)
+            outputs = layer(self.dropout(states) if index else states, source_mask)
+            states = outputs + states if outputs.shape == states.shape else outputs
         return Encoded(states, source_mask, masked_mean(states, source_mask))
 
 

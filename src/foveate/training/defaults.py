@@ -4,7 +4,8 @@ The rule in one paragraph. What decides the quality of a small model on a slow m
 often it sees every pair, so the minutes are shared out between passes over the data and width:
 width grows with the 0.4th power of the arithmetic that is there for one training token, up to
 what so many pairs can fill. Dropout grows with the number of passes that follow from that. The
-peak learning rate falls as the model widens, and is half as high for subwords and Transformers.
+peak learning rate falls as the model widens, and is half as high for the Transformer. Noise on
+the tokens only helps runs that see every pair many times.
 Does not load PyTorch.
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 from foveate.config import Config
 
 FLOPS_PER_CORE = 1.75e10  # a second, of a training step's products: measured on slow cores
+MANY_PASSES = 20  # from here on word dropout and subword sampling give more than they slow
 
 
 @dataclass(frozen=True)
@@ -59,17 +61,18 @@ def resolve(config: Config, facts: DataFacts, threads: int = 2) -> Config:
     work = 60 * minutes * threads * FLOPS_PER_CORE / facts.training_tokens
     hidden = config.hidden_size or choose_hidden_size(facts, work)
     passes = estimate_passes(facts, work, hidden)
+    is_noise_useful = facts.has_subwords and passes > MANY_PASSES
     is_transformer = config.architecture == "transformer"
     rate = 4e-3 * 128 / hidden
-    if is_transformer or facts.has_subwords:
+    if is_transformer:
         rate *= 0.5
     chosen: dict[str, Any] = {
         "hidden_size": hidden,
         "embedding_size": min(hidden, 256) if facts.has_subwords else min(hidden, 128),
         "num_heads": 4 if is_transformer and hidden % 8 == 0 else 1,
         "dropout": round(min(max(passes * (0.015 if facts.has_subwords else 0.01), 0.02), 0.35), 2),
-        "word_dropout": 0.1 if facts.has_subwords else 0.0,
-        "subword_sampling": 0.1 if facts.has_subwords else 0.0,
+        "word_dropout": 0.1 if is_noise_useful else 0.0,
+        "subword_sampling": 0.1 if is_noise_useful else 0.0,
         "batch_tokens": choose_batch_tokens(facts),
         "learning_rate": float(f"{min(rate, 4e-3):.2g}"),
     }
