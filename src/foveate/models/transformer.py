@@ -231,10 +231,17 @@ class TransformerDecoder(Decoder):
 
     def forward(self, embedded: Tensor, encoded: Encoded) -> tuple[Tensor, Weights]:
         """Run all steps at once under a causal mask."""
-        return self._run(embedded, self.start(encoded))[:2]
+        return self._run(embedded, self._source_state(encoded))[:2]
 
     def start(self, encoded: Encoded) -> State:
-        """Compute the keys and values of the source for every layer."""
+        """Compute the keys and values of the source for every layer; the past is empty."""
+        state = self._source_state(encoded)
+        for index in range(len(self.layers)):
+            for part in ("key", "value"):
+                state[f"past_{part}_{index}"] = state[f"cross_{part}_{index}"][:, :, :0]
+        return state
+
+    def _source_state(self, encoded: Encoded) -> State:
         state = {"source_mask": encoded.source_mask}
         for index, layer in enumerate(self.layers):
             assert isinstance(layer, DecoderLayer)
