@@ -104,7 +104,7 @@ def _write_files(bundle: Bundle, folder: Path) -> None:
     else:
         bundle.source_codec.save(folder, "source")
         bundle.target_codec.save(folder, "target")
-    if bundle.weights:
+    if bundle.weights or not bundle.graphs:
         write_synced(folder / WEIGHTS, save(bundle.weights))
     if bundle.graphs:
         (folder / "onnx").mkdir()

@@ -19,17 +19,20 @@ from foveate.models.decoders import Decoder, State, Weights
 from foveate.models.encoders import Encoded, masked_mean
 
 
-def rotate(states: Float[Tensor, "B N X D"], start: int = 0) -> Float[Tensor, "B N X D"]:
+def rotate(
+    states: Float[Tensor, "B N X D"], start: int | Tensor = 0
+) -> Float[Tensor, "B N X D"]:
     """Turn each pair (x_d, x_{d + D/2}) by the angle position * 10000^(-2d/D).
 
-    Queries and keys turned so have a product that depends on their distance only.
+    Queries and keys turned so have a product that depends on their distance only. The first
+    position is `start`, a number; in the trace of an ONNX export, a tensor of one.
 
     Reference: Su et al. 2021, equation 34.
 
     Differs: dimension d is paired with d + D/2 rather than with its neighbour.
     """
     half = states.shape[-1] // 2
-    positions = torch.arange(start, start + states.shape[2], device=states.device)
+    positions = start + torch.arange(states.shape[2], device=states.device)
     steps = torch.arange(half, device=states.device) / half
     angles = positions[:, None] * torch.exp(-math.log(10_000.0) * steps)[None, :]  # X D/2
     cosine, sine = angles.cos().to(states.dtype), angles.sin().to(states.dtype)
