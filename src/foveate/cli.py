@@ -424,7 +424,8 @@ def export(
     except ModuleNotFoundError as error:
         raise _missing_torch(error) from None
     found = export_bundle(model, out, int8=int8, report=say)
-    say(f"the exported model is in {out} ({found.size / 1e6:.2g} MB of graphs)")
+    say(f"the exported model is in {out} ({found.size / 1e6:.1f} MB of graphs); next:")
+    say(f"  foveate translate {shlex.quote(out)} FILE")
     return 0
 
 

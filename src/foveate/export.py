@@ -99,7 +99,7 @@ def export_bundle(
             f"{model}: the exported model differs from PyTorch by {difference:.2g} "
             f"(allowed: {TOLERANCE:g}); nothing was written"
         )
-    say(f"agrees with PyTorch: no log-probability or weight differs by more than {difference:.1g}")
+    say(f"agrees with PyTorch: nothing differs by more than {difference:.1g}")
     kind, agreement = f"float32, within {difference:.1g} of PyTorch", None
     if int8:
         graphs = {name: quantize(graph) for name, graph in graphs.items()}

@@ -1,14 +1,15 @@
 """`OnnxStepper`: an exported model behind the `Stepper` that search sees, without PyTorch.
 
-Two graphs stand for a model: `start` encodes the sources, `step` writes one token. The decoder's
-state is a flat dictionary of arrays, rows first; its keys are the names of the graphs' inputs and
-outputs, so this file does not know what kind of model it runs. Knows no text.
+Two graphs stand for a model: `start` encodes the sources, `step` writes one token. The keys of the
+decoder's state are the names of their inputs and outputs, so this file does not know what kind of
+model it runs. Knows no text.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,24 @@ START, STEP = "start", "step"
 NEXT = "next_"  # what an entry of the state is called as an output of the step
 ERRORS_ONLY = 3
 
-State = dict[str, NDArray[Any]]
+Entries = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The decoder's state of R rows.
+
+    A beam mostly permutes rows of the same source; `fixed` need not be copied then.
+
+    Attributes:
+        owners: [R] the source that a row belongs to.
+        fixed: entries that depend on the source alone.
+        moving: entries that every step replaces.
+    """
+
+    owners: NDArray[np.int64]
+    fixed: Entries
+    moving: Entries
 
 
 class OnnxStepper:
@@ -37,37 +55,50 @@ class OnnxStepper:
         self.with_attention = with_attention
         self._start, self._step = start, step
         self._first = [output.name for output in start.get_outputs()]
-        self._entries = [put.name for put in step.get_inputs() if put.name != "tokens"]
         outputs = [output.name for output in step.get_outputs()]
         self._has_attention = "attention" in outputs
-        self._changed = [name for name in outputs if name.startswith(NEXT)]
+        self._moving = [name.removeprefix(NEXT) for name in outputs if name.startswith(NEXT)]
+        inputs = [put.name for put in step.get_inputs()]
+        self._fixed = [name for name in inputs if name not in ("tokens", *self._moving)]
 
     def start(self, source: NDArray[np.int64], source_mask: NDArray[np.bool_]) -> State:
         """Encode the sources [B, S]."""
         feeds = {"source": source, "source_mask": source_mask}
-        state = dict(zip(self._first, self._start.run(self._first, feeds), strict=True))
-        if "source_mask" in self._entries:
-            state["source_mask"] = source_mask
-        return state
+        entries = dict(zip(self._first, self._start.run(self._first, feeds), strict=True))
+        entries["source_mask"] = source_mask
+        return State(
+            np.arange(len(source)),
+            {name: entries[name] for name in self._fixed},
+            {name: entries[name] for name in self._moving},
+        )
 
     def step(self, state: State, tokens: NDArray[np.int64], k: int | None) -> Step:
         """Return the k best next tokens of every row, or all of them in the order of their ids."""
-        wanted = ["log_probs", *self._changed]
+        wanted = ["log_probs", *(NEXT + name for name in self._moving)]
         if self._has_attention and self.with_attention:
             wanted.append("attention")
-        feeds = {"tokens": tokens, **{name: state[name] for name in self._entries}}
+        feeds = {"tokens": tokens, **state.fixed, **state.moving}
         found = dict(zip(wanted, self._step.run(wanted, feeds), strict=True))
-        attention, log_probs = found.pop("attention", None), found.pop("log_probs")
-        changed = {name.removeprefix(NEXT): array for name, array in found.items()}
+        log_probs = found["log_probs"]
+        following = State(
+            state.owners, state.fixed, {name: found[NEXT + name] for name in self._moving}
+        )
         if k is None:
             ids = np.broadcast_to(np.arange(log_probs.shape[1]), log_probs.shape)
         else:
             ids, log_probs = best_candidates(log_probs, k)
-        return Step({**state, **changed}, ids, log_probs, attention)
+        return Step(following, ids, log_probs, found.get("attention"))
 
     def reorder(self, state: State, rows: NDArray[np.int64]) -> State:
         """Pick rows, in the given order, with repetition."""
-        return {name: array.take(rows, axis=0) for name, array in state.items()}
+        owners, fixed = state.owners[rows], state.fixed
+        if not np.array_equal(owners, state.owners):
+            fixed = _take(fixed, rows)
+        return State(owners, fixed, _take(state.moving, rows))
+
+
+def _take(entries: Entries, rows: NDArray[np.int64]) -> Entries:
+    return {name: array.take(rows, axis=0) for name, array in entries.items()}
 
 
 def build_onnx_stepper(

@@ -19,9 +19,7 @@ from foveate.models.decoders import Decoder, State, Weights
 from foveate.models.encoders import Encoded, masked_mean
 
 
-def rotate(
-    states: Float[Tensor, "B N X D"], start: int | Tensor = 0
-) -> Float[Tensor, "B N X D"]:
+def rotate(states: Float[Tensor, "B N X D"], start: int | Tensor = 0) -> Float[Tensor, "B N X D"]:
     """Turn each pair (x_d, x_{d + D/2}) by the angle position * 10000^(-2d/D).
 
     Queries and keys turned so have a product that depends on their distance only. The first
