@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from foveate.bundle import load_bundle, save_bundle
 from foveate.cli import main
 from foveate.config import Config
 from foveate.errors import BundleError, ExportError, MissingExtraError, ModelMismatchError
+from foveate.estimator import Seq2Seq
 from foveate.export import build_graphs, export_bundle, quantize
 from foveate.files import hash_file
 from foveate.models import build_model
@@ -44,6 +46,7 @@ MODELS = {
     "transformer": {"architecture": "transformer"},
 }
 GOLDEN = Path(__file__).parent / "golden" / "format-1"
+KEPT = Path(__file__).parent / "golden-onnx" / "format-1"  # exported from it, once
 each_model = pytest.mark.parametrize("name", MODELS)
 
 
@@ -147,8 +150,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_an_exported_bundle_translates_as_its_original(exported: Path) -> None:
-    translator = Translator.load(exported, threads=1)
+@pytest.mark.parametrize("is_kept", [False, True], ids=["new", "of an earlier version"])
+def test_an_exported_bundle_translates_as_its_original(exported: Path, is_kept: bool) -> None:
+    translator = Translator.load(KEPT if is_kept else exported, threads=1)
     assert isinstance(translator.stepper, OnnxStepper)
     expected = json.loads(GOLDEN.with_suffix(".json").read_text())
     texts = [row["source"] for row in expected]
@@ -177,6 +181,11 @@ def test_an_exported_bundle_is_whole_and_has_no_weights(exported: Path, tmp_path
     for _ in range(2):  # anew, and over what is there
         save_bundle(bundle, tmp_path / "copy")
     assert load_bundle(tmp_path / "copy").graphs == bundle.graphs
+
+
+def test_an_exported_estimator_can_be_pickled(exported: Path) -> None:
+    model = pickle.loads(pickle.dumps(Seq2Seq.load(exported)))
+    assert model.predict(["abc", "bed"]).tolist() == ["cba", "deb"]
 
 
 def test_a_backend_has_to_be_in_the_bundle(exported: Path, tmp_path: Path) -> None:
