@@ -1,8 +1,9 @@
 """Train the tiny model that tests keep of every bundle format, and write down what it says.
 
     python scripts/make_golden_bundle.py tests/golden/format-1
+    foveate export tests/golden/format-1 tests/golden-onnx/format-1
 
-Run once for each new format number, and commit the folder: every later version has to load it and
+Run once for each new format number, and commit the folders: every later version has to load it and
 translate the same. It is never made again for an old number.
 """
 

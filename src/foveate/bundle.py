@@ -3,10 +3,11 @@
     bundle.json          format, package version, sha256 of every file, training summary, scores
     config.toml          the whole configuration, defaults filled in
     source.*, target.*   vocabularies and sentencepiece models (shared.* when both sides share)
-    weights.safetensors
+    weights.safetensors  what PyTorch computes with; an exported model has instead
+    onnx/*.onnx          what ONNX Runtime computes with
     README.md            model card
 
-Does not load PyTorch. Knows nothing of how the weights are used.
+Does not load PyTorch or ONNX Runtime. Knows nothing of how weights and graphs are used.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from foveate.text.codec import Codec
 FORMAT = "foveate"
 FORMAT_VERSION = 1
 WEIGHTS = "weights.safetensors"
+GRAPHS = {name: f"onnx/{name}.onnx" for name in ("start", "step")}
 MANIFEST = "bundle.json"
 
 
@@ -39,7 +41,8 @@ class Bundle:
         config: resolved: nothing in it is "auto" that the model depends on.
         source_codec: text to ids of the source side.
         target_codec: the same object when both sides share a vocabulary.
-        weights: parameter name to array.
+        weights: parameter name to array; empty in an exported model.
+        graphs: name to ONNX file; empty unless exported.
         summary: what training did: pairs, parameters, updates, minutes, seed.
         scores: metric name to value, interval and signature, on dev and perhaps test.
     """
@@ -50,6 +53,7 @@ class Bundle:
     weights: dict[str, NDArray[np.float32]]
     summary: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
+    graphs: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def is_shared(self) -> bool:
@@ -100,13 +104,19 @@ def _write_files(bundle: Bundle, folder: Path) -> None:
     else:
         bundle.source_codec.save(folder, "source")
         bundle.target_codec.save(folder, "target")
-    write_synced(folder / WEIGHTS, save(bundle.weights))
+    if bundle.weights or not bundle.graphs:
+        write_synced(folder / WEIGHTS, save(bundle.weights))
+    if bundle.graphs:
+        (folder / "onnx").mkdir()
+        for name, graph in bundle.graphs.items():
+            write_synced(folder / GRAPHS[name], graph)
+        sync_folder(folder / "onnx")
     write_synced(folder / "README.md", format_card(bundle))
     manifest = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "version": _package_version(),
-        "files": {entry.name: hash_file(entry) for entry in sorted(folder.iterdir())},
+        "files": {name: hash_file(folder / name) for name in _list_files(folder)},
         "is_shared": bundle.is_shared,
         "summary": bundle.summary,
         "scores": bundle.scores,
@@ -117,13 +127,18 @@ def _write_files(bundle: Bundle, folder: Path) -> None:
 
 def _move_into_place(aside: Path, path: Path) -> None:
     if path.exists():
-        names = sorted((entry.name for entry in aside.iterdir()), key=lambda name: name == MANIFEST)
-        for name in names:
+        for name in sorted(_list_files(aside), key=lambda name: name == MANIFEST):
+            (path / name).parent.mkdir(exist_ok=True)
             (aside / name).replace(path / name)
         sync_folder(path)
     else:
         aside.rename(path)
     sync_folder(path.parent)
+
+
+def _list_files(folder: Path) -> list[str]:
+    files = (entry for entry in folder.rglob("*") if entry.is_file())
+    return sorted(entry.relative_to(folder).as_posix() for entry in files)
 
 
 def load_bundle(path: str | Path) -> Bundle:
@@ -147,8 +162,10 @@ def load_bundle(path: str | Path) -> Bundle:
         if manifest["is_shared"]
         else Codec.load(path, stems[1], config.target_tokens, config.normalization)
     )
-    weights = _read_weights(path / WEIGHTS)
-    return Bundle(config, source, target, weights, manifest["summary"], manifest["scores"])
+    files = manifest["files"]
+    weights = _read_weights(path / WEIGHTS) if WEIGHTS in files else {}
+    graphs = {key: (path / name).read_bytes() for key, name in GRAPHS.items() if name in files}
+    return Bundle(config, source, target, weights, manifest["summary"], manifest["scores"], graphs)
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:
@@ -190,9 +207,11 @@ def _check_manifest(manifest: Any, path: Path) -> dict[str, Any]:
         if not isinstance(manifest.get(name), kind):
             raise BundleError(f"{path}: is damaged: {name} is missing or of the wrong type")
     for name in manifest["files"]:
-        if Path(name).name != name:
+        if Path(name).name != name and name not in GRAPHS.values():
             raise BundleError(f"{path}: is damaged: {name!r} is not a file name")
-    for name in ("config.toml", WEIGHTS):
+    graphs = [name for name in GRAPHS.values() if name in manifest["files"]]
+    needed = ["config.toml", *(GRAPHS.values() if graphs else [WEIGHTS])]
+    for name in needed:
         if name not in manifest["files"]:
             raise BundleError(f"{path}: is damaged: {name} is not listed in it")
     return manifest

@@ -1,4 +1,4 @@
-"""The command line: `foveate demo, train, translate, evaluate, attend, align, info`.
+"""The command line: `foveate demo, train, translate, evaluate, attend, align, export, info`.
 
 A command is a function; its docstring and those of the fields of `Config` are its help. Results
 go to standard output, progress and messages to standard error. Exit status 0 is done, 1 the task
@@ -203,7 +203,7 @@ def translate(
         top_k: Draw from the K likeliest tokens only; implies --sample.
         top_p: Draw from the likeliest tokens that hold this share together; implies --sample.
         seed: Seed of the sampling.
-        backend: What computes: PyTorch or ONNX Runtime.
+        backend: What computes: PyTorch, or ONNX Runtime for an exported model.
         threads: Processor threads (0: as many as there are cores).
     """
     from foveate.console import watch
@@ -268,7 +268,7 @@ def evaluate(
         bleu_tokenize: How BLEU splits words: 13a for ordinary text, none for text that is split.
         skip_bad: Skip and count bad rows instead of stopping.
         beam_size: Hypotheses that the search keeps.
-        backend: What computes: PyTorch or ONNX Runtime.
+        backend: What computes: PyTorch, or ONNX Runtime for an exported model.
         threads: Processor threads (0: as many as there are cores).
     """
     from foveate.console import format_evaluation, watch
@@ -321,7 +321,7 @@ def attend(
         target: Show the weights for this output instead of the model's own.
         out: Draw to a file instead: .svg, .png, .html or .json.
         beam_size: Hypotheses that the search keeps.
-        backend: What computes: PyTorch or ONNX Runtime.
+        backend: What computes: PyTorch, or ONNX Runtime for an exported model.
         threads: Processor threads (0: as many as there are cores).
     """
     from foveate.console import format_attention
@@ -371,7 +371,7 @@ def align(
         method: argmax: every target token has one link; mutual: only links that both sides choose.
         level: What i and j count: tokens, or words of subword models (auto).
         skip_bad: Skip and count bad rows; they have no line in the output.
-        backend: What computes: PyTorch or ONNX Runtime.
+        backend: What computes: PyTorch, or ONNX Runtime for an exported model.
         threads: Processor threads (0: as many as there are cores).
     """
     from foveate.console import watch
@@ -392,6 +392,45 @@ def align(
 
 @app.command(
     sort_key=7,
+    help_epilogue="""\
+Examples:
+  foveate export model small
+  foveate export model smaller --int8
+  foveate translate small new.txt
+
+The new folder is a whole model: translate, evaluate, attend and align take it
+where PyTorch is not installed. Keep the old one: only it can be exported again.
+""",
+)
+def export(
+    model: Annotated[Place, Parameter(metavar="MODEL")],
+    out: Annotated[Place, Parameter(metavar="OUT")],
+    /,
+    *,
+    int8: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
+) -> int:
+    """Make a model that runs without PyTorch (ONNX), checked against the original.
+
+    Args:
+        model: Folder of a trained model.
+        out: Folder to make for the exported model; it must not be there yet.
+        int8: Keep the weights in 8 bits: a third of the size, a few outputs differ.
+    """
+    from foveate.output import check_folder
+
+    check_folder(out)
+    try:
+        from foveate.export import export_bundle
+    except ModuleNotFoundError as error:
+        raise _missing_torch(error) from None
+    found = export_bundle(model, out, int8=int8, report=say)
+    say(f"the exported model is in {out} ({found.size / 1e6:.1f} MB of graphs); next:")
+    say(f"  foveate translate {shlex.quote(out)} FILE")
+    return 0
+
+
+@app.command(
+    sort_key=8,
     help_epilogue="""\
 Examples:
   foveate info model
@@ -436,12 +475,8 @@ def read_table(where: str, config: Config, *, skip_bad: bool = False) -> PairTab
 def load_translator(model: str, backend: BackendName, threads: int) -> Translator:
     """Load a model for one of the commands that use it."""
     _check_least(0, threads=threads)
-    if backend == "onnx":
-        raise ModelMismatchError(f"{model}: this bundle holds no ONNX model; use --backend torch")
-    try:
-        from foveate.translator import Translator
-    except ModuleNotFoundError as error:
-        raise _missing_torch(error) from None
+    from foveate.translator import Translator
+
     return Translator.load(model, backend=backend, threads=threads)
 
 

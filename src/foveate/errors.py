@@ -43,6 +43,12 @@ class TrainingError(FoveateError):
     exit_status = 1
 
 
+class ExportError(FoveateError):
+    """An exported model does not do what the original does."""
+
+    exit_status = 1
+
+
 class MissingExtraError(FoveateError):
     """An optional library is not installed."""
 

@@ -96,13 +96,19 @@ def describe_bundle(bundle: Bundle) -> dict[str, Any]:
     )
     return {
         "architecture": bundle.config.architecture,
-        "parameters": sum(array.size for array in bundle.weights.values()),
+        "parameters": _count_parameters(bundle),
+        "runs_on": "ONNX Runtime" if bundle.graphs else "PyTorch",
         "source": source,
         "target": target,
         "summary": bundle.summary,
         "scores": bundle.scores,
         "config": dataclasses.asdict(bundle.config),
     }
+
+
+def _count_parameters(bundle: Bundle) -> int:
+    counted = sum(array.size for array in bundle.weights.values())
+    return counted or int(bundle.summary.get("parameters", 0))  # an exported model has no weights
 
 
 def format_facts(facts: dict[str, Any], indent: str = "") -> str:

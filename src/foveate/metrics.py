@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foveate.errors import ConfigError, DataError, MissingExtraError, did_you_mean
+from foveate.errors import ConfigError, DataError, did_you_mean
 
 METRICS = ("exact_match", "token_error_rate", "character_error_rate", "bleu", "chrf")
 BLEU_TOKENIZERS = ("none", "13a", "intl", "char", "zh")  # those of sacrebleu that need no download
@@ -230,10 +230,8 @@ def _compare_closest(
     hypothesis: Sequence[str], references: Sequence[Sequence[str]]
 ) -> tuple[int, int]:
     """Return the edits to the closest reference and its length; the longest one wins a tie."""
-    try:
-        from rapidfuzz.distance import Levenshtein
-    except ImportError:
-        raise MissingExtraError("rapidfuzz", "train", "An error rate") from None
+    from rapidfuzz.distance import Levenshtein
+
     candidates = [(Levenshtein.distance(hypothesis, other), len(other)) for other in references]
     return min(candidates, key=lambda candidate: (candidate[0], -candidate[1]))
 
@@ -248,10 +246,8 @@ def _divide(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _sacrebleu() -> Any:
-    try:
-        from sacrebleu import metrics
-    except ImportError:
-        raise MissingExtraError("sacrebleu", "train", "BLEU and chrF") from None
+    from sacrebleu import metrics
+
     return metrics
 
 

@@ -19,6 +19,7 @@ from foveate.bundle import Bundle, load_bundle, save_bundle
 from foveate.config import Config
 from foveate.data.batching import collate_sources
 from foveate.errors import MissingExtraError, ModelMismatchError, SearchError
+from foveate.onnx_backend import build_onnx_stepper
 from foveate.records import Translation
 from foveate.search import (
     Hypothesis,
@@ -70,23 +71,41 @@ class Translator:
 
         Args:
             path: the model's folder.
-            backend: what computes; `auto` takes what the bundle and the machine have.
+            backend: what computes; `auto` is ONNX Runtime for an exported model, else PyTorch.
             threads: processor threads; 0 means as many as there are cores.
 
         Raises:
             BundleError: the bundle is missing or damaged.
             ModelMismatchError: the bundle does not hold what the backend needs.
-            MissingExtraError: PyTorch is not installed.
+            MissingExtraError: what computes is not installed.
         """
-        bundle = load_bundle(path)
-        if backend == "onnx":
-            raise ModelMismatchError(f"{path}: holds no ONNX model: use --backend torch")
-        return cls.from_bundle(bundle, threads=threads, origin=str(path))
+        return cls.from_bundle(
+            load_bundle(path), backend=backend, threads=threads, origin=str(path)
+        )
 
     @classmethod
-    def from_bundle(cls, bundle: Bundle, *, threads: int = 0, origin: str = "model") -> Translator:
-        """Make a translator from a bundle in memory."""
-        return cls(bundle, _build_stepper(bundle, threads, origin))
+    def from_bundle(
+        cls,
+        bundle: Bundle,
+        *,
+        backend: Backend = "auto",
+        threads: int = 0,
+        origin: str = "model",
+    ) -> Translator:
+        """Make a translator from a bundle in memory; arguments and errors are those of `load`."""
+        if backend == "onnx" and not bundle.graphs:
+            raise ModelMismatchError(
+                f"{origin}: holds no ONNX model: make one with foveate export, "
+                "or use --backend torch"
+            )
+        if backend == "torch" and not bundle.weights:
+            raise ModelMismatchError(
+                f"{origin}: is an exported model, without weights for PyTorch: "
+                "use --backend onnx, or the model that it was exported from"
+            )
+        if bundle.graphs and backend != "torch":
+            return cls(bundle, build_onnx_stepper(bundle.graphs, threads=threads, origin=origin))
+        return cls(bundle, _build_torch_stepper(bundle, threads, origin))
 
     def save(self, path: str | Path) -> None:
         """Write the model as a bundle.
@@ -290,11 +309,12 @@ def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
         start += size
 
 
-def _build_stepper(bundle: Bundle, threads: int, origin: str) -> Stepper:
+def _build_torch_stepper(bundle: Bundle, threads: int, origin: str) -> Stepper:
     try:
         from foveate.torch_backend import build_torch_stepper
     except ImportError:
-        raise MissingExtraError("PyTorch", "train", "running this model") from None
+        purpose = f"{origin}: a model that was not exported (foveate export)"
+        raise MissingExtraError("PyTorch", "train", purpose) from None
     return build_torch_stepper(
         bundle.config,
         (len(bundle.source_codec.vocabulary), len(bundle.target_codec.vocabulary)),

@@ -36,7 +36,8 @@ def masked_softmax(
 
 def split_heads(states: Float[Tensor, "B X H"], num_heads: int) -> Float[Tensor, "B N X D"]:
     """Cut the width H into N heads of width D = H / N, without copying."""
-    return torch.unflatten(states, -1, (num_heads, -1)).transpose(1, 2)
+    rows, length, width = states.shape  # the sizes of `unflatten` are lost in an ONNX export
+    return states.view(rows, length, num_heads, width // num_heads).transpose(1, 2)
 
 
 def merge_heads(states: Float[Tensor, "B N X D"]) -> Float[Tensor, "B X H"]:

@@ -19,17 +19,18 @@ from foveate.models.decoders import Decoder, State, Weights
 from foveate.models.encoders import Encoded, masked_mean
 
 
-def rotate(states: Float[Tensor, "B N X D"], start: int = 0) -> Float[Tensor, "B N X D"]:
+def rotate(states: Float[Tensor, "B N X D"], start: int | Tensor = 0) -> Float[Tensor, "B N X D"]:
     """Turn each pair (x_d, x_{d + D/2}) by the angle position * 10000^(-2d/D).
 
-    Queries and keys turned so have a product that depends on their distance only.
+    Queries and keys turned so have a product that depends on their distance only. The first
+    position is `start`, a number; in the trace of an ONNX export, a tensor of one.
 
     Reference: Su et al. 2021, equation 34.
 
     Differs: dimension d is paired with d + D/2 rather than with its neighbour.
     """
     half = states.shape[-1] // 2
-    positions = torch.arange(start, start + states.shape[2], device=states.device)
+    positions = start + torch.arange(states.shape[2], device=states.device)
     steps = torch.arange(half, device=states.device) / half
     angles = positions[:, None] * torch.exp(-math.log(10_000.0) * steps)[None, :]  # X D/2
     cosine, sine = angles.cos().to(states.dtype), angles.sin().to(states.dtype)
@@ -231,10 +232,17 @@ class TransformerDecoder(Decoder):
 
     def forward(self, embedded: Tensor, encoded: Encoded) -> tuple[Tensor, Weights]:
         """Run all steps at once under a causal mask."""
-        return self._run(embedded, self.start(encoded))[:2]
+        return self._run(embedded, self._source_state(encoded))[:2]
 
     def start(self, encoded: Encoded) -> State:
-        """Compute the keys and values of the source for every layer."""
+        """Compute the keys and values of the source for every layer; the past is empty."""
+        state = self._source_state(encoded)
+        for index in range(len(self.layers)):
+            for part in ("key", "value"):
+                state[f"past_{part}_{index}"] = state[f"cross_{part}_{index}"][:, :, :0]
+        return state
+
+    def _source_state(self, encoded: Encoded) -> State:
         state = {"source_mask": encoded.source_mask}
         for index, layer in enumerate(self.layers):
             assert isinstance(layer, DecoderLayer)

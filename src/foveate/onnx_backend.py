@@ -1,0 +1,161 @@
+"""`OnnxStepper`: an exported model behind the `Stepper` that search sees, without PyTorch.
+
+Two graphs stand for a model: `start` encodes the sources, `step` writes one token. The keys of the
+decoder's state are the names of their inputs and outputs, so this file does not know what kind of
+model it runs. Knows no text.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foveate.errors import BundleError, MissingExtraError
+from foveate.search.stepper import Step, best_candidates
+
+START, STEP = "start", "step"
+NEXT = "next_"  # what an entry of the state is called as an output of the step
+ERRORS_ONLY = 3
+
+Entries = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The decoder's state of R rows.
+
+    A beam mostly permutes rows of the same source; `fixed` need not be copied then.
+
+    Attributes:
+        owners: [R] the source that a row belongs to.
+        fixed: entries that depend on the source alone.
+        moving: entries that every step replaces.
+    """
+
+    owners: NDArray[np.int64]
+    fixed: Entries
+    moving: Entries
+
+
+class OnnxStepper:
+    """Step an exported model with ONNX Runtime.
+
+    Args:
+        start: session of the graph `source`, `source_mask` -> first state.
+        step: session of the graph `tokens`, state -> `log_probs`, `attention`, changed state.
+        with_attention: return attention weights, averaged over heads.
+    """
+
+    def __init__(self, start: Any, step: Any, with_attention: bool = True) -> None:
+        self.with_attention = with_attention
+        self._start, self._step = start, step
+        self._first = [output.name for output in start.get_outputs()]
+        outputs = [output.name for output in step.get_outputs()]
+        self._has_attention = "attention" in outputs
+        self._moving = [name.removeprefix(NEXT) for name in outputs if name.startswith(NEXT)]
+        inputs = [put.name for put in step.get_inputs()]
+        self._fixed = [name for name in inputs if name not in ("tokens", *self._moving)]
+
+    def start(self, source: NDArray[np.int64], source_mask: NDArray[np.bool_]) -> State:
+        """Encode the sources [B, S]."""
+        feeds = {"source": source, "source_mask": source_mask}
+        entries = dict(zip(self._first, self._start.run(self._first, feeds), strict=True))
+        entries["source_mask"] = source_mask
+        return State(
+            np.arange(len(source)),
+            {name: entries[name] for name in self._fixed},
+            {name: entries[name] for name in self._moving},
+        )
+
+    def step(self, state: State, tokens: NDArray[np.int64], k: int | None) -> Step:
+        """Return the k best next tokens of every row, or all of them in the order of their ids."""
+        wanted = ["log_probs", *(NEXT + name for name in self._moving)]
+        if self._has_attention and self.with_attention:
+            wanted.append("attention")
+        feeds = {"tokens": tokens, **state.fixed, **state.moving}
+        found = dict(zip(wanted, self._step.run(wanted, feeds), strict=True))
+        log_probs = found["log_probs"]
+        following = State(
+            state.owners, state.fixed, {name: found[NEXT + name] for name in self._moving}
+        )
+        if k is None:
+            ids = np.broadcast_to(np.arange(log_probs.shape[1]), log_probs.shape)
+        else:
+            ids, log_probs = best_candidates(log_probs, k)
+        return Step(following, ids, log_probs, found.get("attention"))
+
+    def reorder(self, state: State, rows: NDArray[np.int64]) -> State:
+        """Pick rows, in the given order, with repetition."""
+        owners, fixed = state.owners[rows], state.fixed
+        if not np.array_equal(owners, state.owners):
+            fixed = _take(fixed, rows)
+        return State(owners, fixed, _take(state.moving, rows))
+
+
+def _take(entries: Entries, rows: NDArray[np.int64]) -> Entries:
+    return {name: array.take(rows, axis=0) for name, array in entries.items()}
+
+
+def build_onnx_stepper(
+    graphs: Mapping[str, bytes], *, threads: int = 0, origin: str = "model"
+) -> OnnxStepper:
+    """Build a stepper from the two graphs of a bundle.
+
+    Args:
+        graphs: the files `start` and `step`.
+        threads: processor threads; 0 means as many as are granted.
+        origin: what to call the model in an error.
+
+    Raises:
+        BundleError: a graph is missing, damaged, or not one of ours.
+        MissingExtraError: ONNX Runtime is not installed.
+    """
+    start = _open_session(graphs, START, threads, origin)
+    step = _open_session(graphs, STEP, threads, origin)
+    given = {output.name for output in start.get_outputs()} | {"source_mask", "tokens"}
+    taken = {put.name for put in step.get_inputs()}
+    written = {output.name for output in step.get_outputs()}
+    if not {"source", "source_mask"} >= {put.name for put in start.get_inputs()}:
+        raise BundleError(f"{origin}: onnx/{START}.onnx is not the start of a Foveate model")
+    if not {"tokens"} <= taken <= given or "log_probs" not in written:
+        raise BundleError(f"{origin}: onnx/{STEP}.onnx does not go with onnx/{START}.onnx")
+    return OnnxStepper(start, step)
+
+
+def _open_session(graphs: Mapping[str, bytes], name: str, threads: int, origin: str) -> Any:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise MissingExtraError("ONNX Runtime", "all", "running an exported model") from None
+    if name not in graphs:
+        raise BundleError(f"{origin}: onnx/{name}.onnx is missing from the model")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or granted_threads()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = ERRORS_ONLY
+    # Threads that wait asleep: beside another busy program, spinning ones are many times slower.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(
+            graphs[name], options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # its classes have no common base but this
+        reason = " ".join(str(error).split())
+        raise BundleError(
+            f"{origin}: onnx/{name}.onnx is damaged, or too new for the ONNX Runtime here: {reason}"
+        ) from None
+
+
+def granted_threads() -> int:
+    """Return what OMP_NUM_THREADS says, as PyTorch would take it, or the number of cores."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    if said.isdigit() and int(said):
+        return int(said)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,377 @@
+"""Exported models: what PyTorch computes, in PyTorch's absence, or an error that says why not."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import foveate
+from foveate.bundle import load_bundle, save_bundle
+from foveate.cli import main
+from foveate.config import Config
+from foveate.errors import BundleError, ExportError, MissingExtraError, ModelMismatchError
+from foveate.estimator import Seq2Seq
+from foveate.export import build_graphs, export_bundle, quantize
+from foveate.files import hash_file
+from foveate.models import build_model
+from foveate.onnx_backend import OnnxStepper, build_onnx_stepper, granted_threads
+from foveate.search import Hypothesis, Stepper, beam_search, greedy_search
+from foveate.text.vocabulary import BOS, EOS
+from foveate.torch_backend import TorchStepper
+from foveate.translator import Translator
+from models_naive import randomise
+
+SOURCE_SIZE, TARGET_SIZE = 11, 13
+SIZES = {"embedding_size": 6, "hidden_size": 8, "num_heads": 2, "dropout": 0.0}
+MODELS = {
+    "gnmt additive": {"attention_score": "additive", "num_layers": 3},
+    "gnmt dot, GRU": {"attention_score": "dot", "cell": "gru"},
+    "luong general": {"layout": "luong", "attention_score": "general", "num_heads": 1},
+    "luong feeding": {"layout": "luong", "attention_score": "scaled_dot", "input_feeding": True},
+    "bahdanau, LSTM": {"layout": "bahdanau", "num_layers": 1},
+    "bahdanau, GRU": {"layout": "bahdanau", "cell": "gru", "num_layers": 1},
+    "traditional, LSTM": {"architecture": "traditional"},
+    "traditional, GRU": {"architecture": "traditional", "cell": "gru"},
+    "transformer": {"architecture": "transformer"},
+}
+GOLDEN = Path(__file__).parent / "golden" / "format-1"
+KEPT = Path(__file__).parent / "golden-onnx" / "format-1"  # exported from it, once
+each_model = pytest.mark.parametrize("name", MODELS)
+
+
+@cache
+def both(name: str) -> tuple[TorchStepper, OnnxStepper]:
+    """Return the same model with random weights behind PyTorch and behind ONNX Runtime."""
+    torch.manual_seed(3)
+    model = build_model(Config(**{**SIZES, **MODELS[name]}), SOURCE_SIZE, TARGET_SIZE, False)
+    randomise(model)
+    return TorchStepper(model), build_onnx_stepper(build_graphs(model.eval()), threads=1)
+
+
+def sources(rows: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(rows)
+    lengths = generator.integers(1, length + 1, rows)
+    lengths[-1] = length
+    mask = np.arange(length) < lengths[:, None]
+    return generator.integers(4, SOURCE_SIZE, (rows, length)) * mask, mask
+
+
+@each_model
+@pytest.mark.parametrize(("rows", "length", "steps"), [(1, 1, 2), (5, 3, 7), (2, 17, 3)])
+def test_graphs_do_what_pytorch_does(name: str, rows: int, length: int, steps: int) -> None:
+    source, mask = sources(rows, length)
+    generator = np.random.default_rng(7)
+    steppers: tuple[Stepper, Stepper] = both(name)
+    states = [stepper.start(source, mask) for stepper in steppers]
+    tokens = np.full(rows, BOS)
+    for index in range(steps):
+        if index == 1:
+            chosen = generator.integers(0, rows, rows + 2)
+            states = [s.reorder(t, chosen) for s, t in zip(steppers, states, strict=True)]
+            tokens = tokens[chosen]
+        k = None if index % 2 else 4
+        ours, theirs = (s.step(t, tokens, k) for s, t in zip(steppers, states, strict=True))
+        np.testing.assert_array_equal(theirs.ids, ours.ids)
+        np.testing.assert_allclose(theirs.log_probs, ours.log_probs, atol=1e-4)
+        assert (theirs.attention is None) == name.startswith("traditional")
+        if ours.attention is not None:
+            assert theirs.attention is not None
+            np.testing.assert_allclose(theirs.attention, ours.attention, atol=1e-5)
+            np.testing.assert_allclose(theirs.attention.sum(axis=1), 1, atol=1e-5)
+        states = [ours.state, theirs.state]
+        tokens = generator.integers(1, TARGET_SIZE, len(tokens))
+
+
+def assert_same(ours: list[Hypothesis], theirs: list[Hypothesis]) -> None:
+    assert [one.ids for one in ours] == [one.ids for one in theirs]
+    np.testing.assert_allclose([one.score for one in ours], [one.score for one in theirs], 0, 1e-4)
+
+
+@each_model
+def test_searches_find_the_same(name: str) -> None:
+    ours, theirs = both(name)
+    source, mask = sources(5, 7)
+    assert_same(
+        greedy_search(ours, source, mask, max_lengths=9),
+        greedy_search(theirs, source, mask, max_lengths=9),
+    )
+    beams = [
+        beam_search(stepper, source, mask, beam_size=3, n_best=2, max_lengths=9)
+        for stepper in (ours, theirs)
+    ]
+    for one, other in zip(*beams, strict=True):
+        assert_same(one, other)
+
+
+@each_model
+def test_batch_mates_change_nothing(name: str) -> None:
+    stepper = both(name)[1]
+    source, mask = sources(5, 11)
+    together = greedy_search(stepper, source, mask, max_lengths=7)
+    for row, found in enumerate(together):
+        length = mask[row].sum()
+        alone = source[row : row + 1, :length], mask[row : row + 1, :length]
+        assert_same([found], greedy_search(stepper, *alone, max_lengths=7))
+
+
+def test_attention_is_left_out_when_it_is_not_wanted() -> None:
+    ours, stepper = both("gnmt additive")
+    source, mask = sources(2, 3)
+    silent = OnnxStepper(stepper._start, stepper._step, with_attention=False)
+    tokens = np.full(2, BOS)
+    step = silent.step(silent.start(source, mask), tokens, 1)
+    assert step.attention is None
+    np.testing.assert_array_equal(step.ids, ours.step(ours.start(source, mask), tokens, 1).ids)
+
+
+# --- bundles --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("onnx") / "exported"
+    lines: list[str] = []
+    found = export_bundle(GOLDEN, folder, report=lines.append)
+    assert found.difference < 1e-5
+    assert found.agreement is None
+    assert len(lines) == 1 and "agrees" in lines[0]
+    assert [entry.name for entry in folder.parent.iterdir()] == ["exported"]
+    return folder
+
+
+@pytest.mark.parametrize("is_kept", [False, True], ids=["new", "of an earlier version"])
+def test_an_exported_bundle_translates_as_its_original(exported: Path, is_kept: bool) -> None:
+    translator = Translator.load(KEPT if is_kept else exported, threads=1)
+    assert isinstance(translator.stepper, OnnxStepper)
+    expected = json.loads(GOLDEN.with_suffix(".json").read_text())
+    texts = [row["source"] for row in expected]
+    for row, found in zip(expected, translator.translate(texts), strict=True):
+        assert found.text == row["text"]
+        assert found.score == pytest.approx(row["score"], abs=1e-4)
+        if row["attention"]:
+            np.testing.assert_allclose(found.attention, row["attention"], atol=1e-4)
+    pairs = [(row["source"], row["text"]) for row in expected if row["text"]]
+    original = Translator.load(GOLDEN, threads=1)
+    for ours, theirs in zip(
+        original.score_pairs(pairs), translator.score_pairs(pairs), strict=True
+    ):
+        assert theirs.score == pytest.approx(ours.score, abs=1e-4)
+        np.testing.assert_allclose(theirs.attention, ours.attention, atol=1e-4)
+
+
+def test_an_exported_bundle_is_whole_and_has_no_weights(exported: Path, tmp_path: Path) -> None:
+    files = {path.relative_to(exported).as_posix() for path in exported.rglob("*.*")}
+    listed = json.loads((exported / "bundle.json").read_text())["files"]
+    assert files == {*listed, "bundle.json"}
+    assert {"onnx/start.onnx", "onnx/step.onnx"} < files
+    assert "weights.safetensors" not in files
+    bundle = load_bundle(exported)
+    assert bundle.config == load_bundle(GOLDEN).config
+    for _ in range(2):  # anew, and over what is there
+        save_bundle(bundle, tmp_path / "copy")
+    assert load_bundle(tmp_path / "copy").graphs == bundle.graphs
+
+
+def test_an_exported_estimator_can_be_pickled(exported: Path) -> None:
+    model = pickle.loads(pickle.dumps(Seq2Seq.load(exported)))
+    assert model.predict(["abc", "bed"]).tolist() == ["cba", "deb"]
+
+
+def test_a_backend_has_to_be_in_the_bundle(exported: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelMismatchError, match="holds no ONNX model"):
+        Translator.load(GOLDEN, backend="onnx")
+    with pytest.raises(ModelMismatchError, match="without weights"):
+        Translator.load(exported, backend="torch")
+    with pytest.raises(ModelMismatchError, match="exported model already"):
+        export_bundle(exported, tmp_path / "again")
+    full = replace(load_bundle(GOLDEN), graphs=load_bundle(exported).graphs)
+    save_bundle(full, tmp_path / "full")
+    kinds = {"auto": OnnxStepper, "onnx": OnnxStepper, "torch": TorchStepper}
+    for backend, kind in kinds.items():
+        translator = Translator.load(tmp_path / "full", backend=backend, threads=1)  # type: ignore[arg-type]
+        assert isinstance(translator.stepper, kind)
+        assert translator.translate_one("abc").text == "cba"
+
+
+def test_int8_is_smaller_and_says_how_often_it_agrees(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    model = build_model(
+        Config(embedding_size=64, hidden_size=96, num_heads=1, dropout=0.0), 211, 211, True
+    )
+    graphs = build_graphs(model)
+    small = {name: quantize(graph) for name, graph in graphs.items()}
+    assert sum(map(len, small.values())) < 0.5 * sum(map(len, graphs.values()))
+    lines: list[str] = []
+    found = export_bundle(GOLDEN, tmp_path / "int8", int8=True, report=lines.append)
+    assert found.agreement is not None and 0.5 < found.agreement <= 1
+    assert f"{found.agreement:.1%}" in lines[-1]
+    assert Translator.load(tmp_path / "int8").translate_one("abc").text == "cba"
+    assert "int8" in (tmp_path / "int8" / "README.md").read_text()
+
+
+def test_a_model_that_fails_the_comparison_leaves_nothing(tmp_path: Path) -> None:
+    bundle = load_bundle(GOLDEN)
+    bundle.weights["output_bias"] = np.full_like(bundle.weights["output_bias"], np.nan)
+    save_bundle(bundle, tmp_path / "broken")
+    with pytest.raises(ExportError, match="nothing was written"):
+        export_bundle(tmp_path / "broken", tmp_path / "out")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["broken"]
+
+
+def test_what_stands_there_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("mine")
+    with pytest.raises(BundleError, match="choose another"):
+        export_bundle(GOLDEN, tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["note.txt"]
+
+
+def damage(folder: Path, name: str, change: Callable[[bytes], bytes], *, rehash: bool) -> None:
+    path, manifest = folder / "onnx" / f"{name}.onnx", folder / "bundle.json"
+    path.write_bytes(change(path.read_bytes()))
+    if rehash:
+        facts = json.loads(manifest.read_text())
+        facts["files"][f"onnx/{name}.onnx"] = hash_file(path)
+        manifest.write_text(json.dumps(facts))
+
+
+DAMAGES = {
+    "flipped bit": (lambda data: data[:999] + bytes([data[999] ^ 1]) + data[1000:], False),
+    "cut short": (lambda data: data[:-99], True),
+    "not ONNX": (lambda _: b"no graph", True),
+    "empty": (lambda _: b"", True),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+@pytest.mark.parametrize("graph", ["start", "step"])
+def test_a_damaged_graph_is_named(exported: Path, tmp_path: Path, name: str, graph: str) -> None:
+    change, rehash = DAMAGES[name]
+    save_bundle(load_bundle(exported), tmp_path / "model")
+    damage(tmp_path / "model", graph, change, rehash=rehash)
+    with pytest.raises(BundleError, match=rf"onnx/{graph}\.onnx") as caught:
+        Translator.load(tmp_path / "model")
+    assert str(tmp_path / "model") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_graphs_that_do_not_belong_together_are_refused(exported: Path) -> None:
+    graphs = load_bundle(exported).graphs
+    for wrong in ({"start": graphs["step"]}, {"step": graphs["start"]}):
+        with pytest.raises(BundleError, match="onnx/"):
+            build_onnx_stepper({**graphs, **wrong}, origin="here")
+    with pytest.raises(BundleError, match=r"onnx/step\.onnx is missing"):
+        build_onnx_stepper({"start": graphs["start"]}, origin="here")
+
+
+def test_half_an_onnx_model_is_damaged(exported: Path, tmp_path: Path) -> None:
+    save_bundle(load_bundle(exported), tmp_path / "model")
+    path = tmp_path / "model" / "bundle.json"
+    facts = json.loads(path.read_text())
+    del facts["files"]["onnx/step.onnx"]
+    path.write_text(json.dumps(facts))
+    with pytest.raises(BundleError, match=r"onnx/step\.onnx is not listed"):
+        Translator.load(tmp_path / "model")
+
+
+# --- the machine ----------------------------------------------------------------------------------
+
+
+def test_missing_libraries_are_named(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'foveate\[export\]'"):
+        export_bundle(GOLDEN, tmp_path / "out")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingExtraError, match="needs ONNX Runtime: pip install"):
+        Translator.load(exported)
+    assert not list(tmp_path.iterdir())
+
+
+def test_threads_are_those_that_are_granted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert granted_threads() == 3
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert granted_threads() >= 1
+
+
+WITHOUT_TORCH = """
+import sys
+
+class NotInstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "jaxtyping", "onnx", "onnxscript"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, NotInstalled())
+from foveate import Seq2Seq, Translator
+from foveate.cli import main
+model, home = sys.argv[1:]
+pairs, words = home + "/pairs.tsv", home + "/words.txt"
+assert main(["translate", model, words, "--n-best", "2", "--out", home + "/out.txt"]) == 0
+assert main(["evaluate", model, pairs, "--backend", "onnx", "--json", home + "/scores.json"]) == 0
+assert main(["attend", model, "abc", "--out", home + "/look.svg", "--threads", "1"]) == 0
+assert main(["align", model, pairs, "--out", home + "/pairs.align"]) == 0
+assert main(["info", model]) == 0
+assert Seq2Seq.load(model).predict(["abc", "dab"]).tolist() == ["cba", "bad"]
+assert main(["translate", "%s", words]) == 2
+assert main(["train", pairs, "--out", home + "/new"]) == 2
+assert main(["export", "%s", home + "/new"]) == 2
+print("done", sorted(name for name in sys.modules if name.startswith("torch")))
+"""
+
+
+def test_everything_but_training_works_without_torch(exported: Path, tmp_path: Path) -> None:
+    (tmp_path / "pairs.tsv").write_text("abc\tcba\ndab\tbad\ndace\tecad\n")
+    (tmp_path / "words.txt").write_text("abc\ndab\n")
+    environment = {**os.environ, "PYTHONPATH": str(Path(foveate.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH % (GOLDEN, GOLDEN), str(exported), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("done []\n")
+    assert done.stderr.count("pip install 'foveate[train]'") == 3
+    assert (tmp_path / "out.txt").read_text().startswith("cba\n")
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert set(scores["metrics"]) >= {"exact_match", "token_error_rate", "bleu", "chrf"}
+    assert (tmp_path / "pairs.align").read_text().count("\n") == 3
+    assert "<svg" in (tmp_path / "look.svg").read_text()
+
+
+def test_the_command_exports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert main(["export", str(GOLDEN), str(out)]) == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "agrees with PyTorch" in said.err and str(out) in said.err
+    assert main(["info", str(out), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["runs_on"] == "ONNX Runtime"
+    assert facts["parameters"] == sum(map(np.size, load_bundle(GOLDEN).weights.values()))
+    for argv, place in (
+        (["export", GOLDEN, out], "not empty"),
+        (["export", out, tmp_path / "more"], "exported model already"),
+        (["translate", out, os.devnull, "--backend", "torch"], "without weights"),
+        (["attend", GOLDEN, "abc", "--backend", "onnx"], "foveate export"),
+    ):
+        assert main([str(word) for word in argv]) == 2
+        said = capsys.readouterr()
+        assert said.out == "" and len(said.err.splitlines()) == 1
+        assert place in said.err
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+    assert EOS == 3  # what the graphs of every exported model hold
