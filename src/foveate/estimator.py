@@ -88,7 +88,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         skip_bad: bool = False,
         layout: str = "gnmt",
         cell: str = "lstm",
-        attention_score: str = "scaled_dot",
+        attention_score: str = "additive",
         num_heads: int | None = None,
         input_feeding: bool = False,
         embedding_size: int | None = None,
