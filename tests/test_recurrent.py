@@ -128,11 +128,14 @@ def test_bidirectional_encoder_equals_stacked_packed_pytorch(cell: CellName) -> 
         assert isinstance(layer, BidirectionalLayer)
         copy_weights(layer.forward_layer.layer, theirs, f"_l{index}")
         copy_weights(layer.backward_layer.layer, theirs, f"_l{index}_reverse")
+    lowest = pytorch_layer(cell, hidden_size=half, num_layers=1, bidirectional=True)
+    lowest.load_state_dict({name: theirs.state_dict()[name] for name in lowest.state_dict()})
     inputs, mask = draw(B, S, E), mask_of(LENGTHS, S)
 
     states, same_mask, summary = ours(inputs, mask)
 
-    expected, _ = run_packed(theirs, inputs)
+    # The upper layer's width is that of the one below, so it is residual; the lowest's is not.
+    expected = run_packed(theirs, inputs)[0] + run_packed(lowest, inputs)[0]
     torch.testing.assert_close(states[mask], expected[mask])
     assert same_mask is mask
     for b, length in enumerate(LENGTHS):
