@@ -82,7 +82,7 @@ Begin with:
     help_epilogue="""\
 Examples:
   foveate demo                          words to pronunciations
-  foveate demo dates --out dates-demo   dates of many languages to 2031-12-24
+  foveate demo dates --out dates-demo   English dates to Hungarian ones
 """,
 )
 def demo(
