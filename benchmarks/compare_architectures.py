@@ -4,8 +4,9 @@ evaluate them on the test set, and draw a metric by source length.
     python benchmarks/compare_architectures.py data/train.tsv data/dev.tsv data/test.tsv \
         --minutes 30 --metric bleu --bleu-tokenize none --out runs/multi30k
 
-A run that is there is gone on with (`--resume`) or, when finished, only evaluated. Leaves in OUT a
-folder for each architecture, `ARCHITECTURE.json` as `foveate evaluate --json` writes it, and
+A run that is there is gone on with (`--resume`) or, when finished, only evaluated. With
+`--threads 1` and a core each, `--architectures` runs several of them beside each other. Leaves in
+OUT a folder for each architecture, `ARCHITECTURE.json` as `foveate evaluate --json` writes it, and
 `by_length.svg`.
 """
 
@@ -30,6 +31,7 @@ def main() -> None:
     parser.add_argument("test")
     parser.add_argument("--minutes", default="30")
     parser.add_argument("--seed", default="1")
+    parser.add_argument("--threads", default="0", help="0: as many as there are cores")
     parser.add_argument("--metric", default="exact_match")
     parser.add_argument("--bleu-tokenize", default="13a")
     parser.add_argument("--title", default="Quality by source length")
@@ -50,6 +52,7 @@ def train(architecture: str, options: argparse.Namespace) -> None:
         return
     resume = ["--resume"] if (model / "state").exists() else []
     told = ["--architecture", architecture, "--minutes", options.minutes, "--seed", options.seed]
+    told += ["--threads", options.threads]
     run("train", options.train, "--dev", options.dev, "--out", str(model), *told, *resume)
 
 
@@ -57,6 +60,7 @@ def evaluate(architecture: str, options: argparse.Namespace) -> None:
     """Score one model on the test set."""
     model, result = options.out / architecture, options.out / f"{architecture}.json"
     told = ["--bleu-tokenize", options.bleu_tokenize, "--json", str(result)]
+    told += ["--threads", options.threads]
     run("evaluate", str(model), options.test, *told)
 
 
