@@ -5,6 +5,7 @@ Arrays go in, arrays come out; tensors stay in the state. Knows no text.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 import numpy as np
@@ -20,6 +21,9 @@ from foveate.models.seq2seq import Seq2SeqModel
 from foveate.search.stepper import Step
 from foveate.text.vocabulary import EOS
 
+# oneDNN keeps a compiled kernel, with its memory, for each of the last 1,024 shapes of an RNN
+# layer, and every batch has a shape of its own: hundreds of megabytes that save no time.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
 GRANTED_THREADS = torch.get_num_threads()  # the cores, or what OMP_NUM_THREADS says
 
 

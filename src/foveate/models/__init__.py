@@ -19,6 +19,7 @@ from foveate.models.attention import (
     masked_softmax,
 )
 from foveate.models.build import build_model
+from foveate.models.cross_entropy import linear_cross_entropy
 from foveate.models.decoders import (
     BahdanauDecoder,
     Decoder,
@@ -26,6 +27,7 @@ from foveate.models.decoders import (
     LuongDecoder,
     TraditionalDecoder,
 )
+from foveate.models.dropout import Dropout, seeded_dropout
 from foveate.models.encoders import BidirectionalEncoder, Encoded, TraditionalEncoder
 from foveate.models.recurrent import BidirectionalLayer, Cell, RecurrentLayer
 from foveate.models.seq2seq import Output, Seq2SeqModel
@@ -40,6 +42,7 @@ __all__ = [
     "Cell",
     "Decoder",
     "DotAttention",
+    "Dropout",
     "Encoded",
     "GeneralAttention",
     "GnmtDecoder",
@@ -53,5 +56,7 @@ __all__ = [
     "TransformerDecoder",
     "TransformerEncoder",
     "build_model",
+    "linear_cross_entropy",
     "masked_softmax",
+    "seeded_dropout",
 ]

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from foveate.models.attention import Attention
+from foveate.models.dropout import Dropout
 from foveate.models.encoders import Encoded
 from foveate.models.recurrent import NUM_STATES, Cell, CellName, RecurrentLayer
 
@@ -65,7 +66,7 @@ class LayerStack(nn.Module):
         super().__init__()
         sizes = [input_size] + [hidden_size] * (num_layers - 1)
         self.layers = nn.ModuleList(RecurrentLayer(cell, n, hidden_size) for n in sizes)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self, inputs: Float[Tensor, "B T I"], state: Float[Tensor, "B L P D"]
@@ -180,7 +181,7 @@ class GnmtDecoder(AttentionDecoder):
         self.bridge = Bridge(cell, encoder_size, hidden_size, 1 + num_upper)
         self.bottom = RecurrentLayer(cell, embedding_size, hidden_size)
         self.upper = LayerStack(cell, hidden_size + encoder_size, hidden_size, num_upper, dropout)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, embedded: Tensor, encoded: Encoded) -> tuple[Tensor, Weights]:
         """Run the bottom layer, attend for all steps at once, run the upper layers."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from foveate.models.dropout import Dropout
 from foveate.models.recurrent import BidirectionalLayer, CellName, RecurrentLayer
 
 
@@ -49,7 +50,7 @@ class BidirectionalEncoder(nn.Module):
         self.output_size = hidden_size
         sizes = [input_size] + [hidden_size] * (num_layers - 1)
         self.layers = nn.ModuleList(BidirectionalLayer(cell, n, hidden_size // 2) for n in sizes)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self, embedded: Float[Tensor, "B S E"], source_mask: Bool[Tensor, "B S"]
@@ -75,7 +76,7 @@ class TraditionalEncoder(nn.Module):
         self.output_size = hidden_size
         sizes = [input_size] + [hidden_size] * (num_layers - 1)
         self.layers = nn.ModuleList(RecurrentLayer(cell, n, hidden_size) for n in sizes)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self, embedded: Float[Tensor, "B S E"], source_mask: Bool[Tensor, "B S"]

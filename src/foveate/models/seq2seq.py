@@ -12,7 +12,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from foveate.models.cross_entropy import linear_cross_entropy
 from foveate.models.decoders import Decoder, State
+from foveate.models.dropout import Dropout, draw_kept
 from foveate.models.encoders import Encoded
 from foveate.text.vocabulary import PAD, UNK
 
@@ -60,7 +62,7 @@ class Seq2SeqModel(nn.Module):
         self.target_embedding = target_embedding
         self.encoder = encoder
         self.decoder = decoder
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.word_dropout = word_dropout
         size = target_embedding.embedding_dim
         self.to_embedding = (
@@ -90,8 +92,12 @@ class Seq2SeqModel(nn.Module):
 
     def readout(self, features: Float[Tensor, "*rows F"]) -> Float[Tensor, "*rows V"]:
         """Return logits: E_target (W features) + b."""
-        hidden = self.to_embedding(self.dropout(features))
+        hidden = self._before_readout(features)
         return nn.functional.linear(hidden, self.target_embedding.weight, self.output_bias)
+
+    def _before_readout(self, features: Tensor) -> Tensor:
+        hidden: Tensor = self.to_embedding(self.dropout(features))
+        return hidden
 
     def forward(
         self,
@@ -114,9 +120,13 @@ class Seq2SeqModel(nn.Module):
     ) -> Float[Tensor, ""]:
         """Return the mean cross-entropy over the real target tokens, in nats."""
         features, _ = self.features(source, source_mask, target_in)
-        logits = self.readout(features[target_mask])  # no product for padding
-        return nn.functional.cross_entropy(
-            logits, target_out[target_mask], label_smoothing=label_smoothing
+        hidden = self._before_readout(features[target_mask])  # no product for padding
+        return linear_cross_entropy(
+            hidden,
+            self.target_embedding.weight,
+            self.output_bias,
+            target_out[target_mask],
+            label_smoothing,
         )
 
     def start(self, source: Int[Tensor, "B S"], source_mask: Bool[Tensor, "B S"]) -> State:
@@ -131,5 +141,5 @@ class Seq2SeqModel(nn.Module):
     def _drop_words(self, ids: Tensor, mask: Tensor) -> Tensor:
         if not self.training or self.word_dropout == 0:
             return ids
-        dropped = torch.rand(ids.shape, device=ids.device) < self.word_dropout
+        dropped = ~draw_kept(ids.shape, self.word_dropout, ids.device)
         return ids.masked_fill(dropped & mask, UNK)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from foveate.models.attention import masked_softmax, merge_heads, split_heads
 from foveate.models.decoders import Decoder, State, Weights
+from foveate.models.dropout import Dropout
 from foveate.models.encoders import Encoded, masked_mean
 
 
@@ -91,7 +92,7 @@ def feed_forward(hidden_size: int, inner_size: int, dropout: float) -> nn.Sequen
     return nn.Sequential(
         nn.Linear(hidden_size, inner_size),
         nn.ReLU(),
-        nn.Dropout(dropout),
+        Dropout(dropout),
         nn.Linear(inner_size, hidden_size),
     )
 
@@ -105,7 +106,7 @@ class EncoderLayer(nn.Module):
         self.attention = MultiHeadAttention(hidden_size, num_heads)
         self.inner_norm = nn.LayerNorm(hidden_size)
         self.inner = feed_forward(hidden_size, inner_size, dropout)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self, states: Float[Tensor, "B S H"], source_mask: Bool[Tensor, "B S"]
@@ -174,7 +175,7 @@ class DecoderLayer(nn.Module):
         self.cross = MultiHeadAttention(hidden_size, num_heads, encoder_size)
         self.inner_norm = nn.LayerNorm(hidden_size)
         self.inner = feed_forward(hidden_size, inner_size, dropout)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def look_back(
         self, states: Tensor, past: tuple[Tensor, Tensor] | None

@@ -1,7 +1,7 @@
 """The training loop: one class that owns model, average, optimizer and counters.
 
-Everything random in it is a function of the seed and of saved state, so a run that was killed
-and goes on ends with the same weights, bit for bit, as one that was not. Knows ids, not text.
+Everything random in it is a function of the seed and the counters, so a run that was killed and
+goes on ends with the same weights, bit for bit, as one that was not. Knows ids, not text.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from foveate.config import Config
 from foveate.data.batching import EncodedPairs, collate, plan_batches
 from foveate.errors import TrainingError
+from foveate.models.dropout import seeded_dropout
 from foveate.models.seq2seq import Seq2SeqModel
 from foveate.records import Batch
 from foveate.training.optimizer import (
@@ -64,11 +65,7 @@ class Trainer:
         self._batches = self._iterate()
 
     def plan(self, seconds: float) -> int:
-        """Return how many updates fit in so many seconds, by timing a few.
-
-        Works on copies, and leaves the random generator as it was.
-        """
-        random_state = torch.get_rng_state()
+        """Return how many updates fit in so many seconds, by timing a few on copies."""
         trial = Trainer(copy.deepcopy(self.model), self.config, self.encode)
         trial.total_updates = 10**6
         trial.update()  # the first pays for allocations
@@ -83,7 +80,6 @@ class Trainer:
         for rows in picked:
             trial.update_on(self._collate(pairs, rows))
         each = (time.perf_counter() - begin) / len(picked) + per_epoch / len(plan)
-        torch.set_rng_state(random_state)
         return max(1, int(seconds / each))
 
     def update(self) -> None:
@@ -104,9 +100,10 @@ class Trainer:
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
         source, source_mask, target_in, target_out, target_mask = self._tensors(batch)
-        loss = self.model.loss(
-            source, source_mask, target_in, target_out, target_mask, config.label_smoothing
-        )
+        with seeded_dropout(config.seed, counters.update):
+            loss = self.model.loss(
+                source, source_mask, target_in, target_out, target_mask, config.label_smoothing
+            )
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
         value = loss.item()
@@ -150,9 +147,7 @@ class Trainer:
             "best": self.best,
             "optimizer": read_optimizer(self.optimizer, self.model),
         }
-        flat = {f"{group}/{name}": t for group, part in groups.items() for name, t in part.items()}
-        flat["random"] = torch.get_rng_state()
-        return flat
+        return {f"{group}/{name}": t for group, part in groups.items() for name, t in part.items()}
 
     def restore(self, counters: Counters, tensors: dict[str, Tensor]) -> None:
         """Go on from a saved state."""
@@ -163,16 +158,14 @@ class Trainer:
             "optimizer": {},
         }
         for name, tensor in tensors.items():
-            if name != "random":
-                group, rest = name.split("/", 1)
-                parts[group][rest] = tensor.to(self._device)
+            group, rest = name.split("/", 1)
+            parts[group][rest] = tensor.to(self._device)
         load_tensors(self.model, parts["model"])
         load_tensors(self.average, parts["average"])
         self.best = parts["best"]
         restore_optimizer(self.optimizer, self.model, parts["optimizer"])
         self.counters = counters
         self._batches = self._iterate()
-        torch.set_rng_state(tensors["random"])
 
     def _iterate(self) -> Iterator[Batch]:
         self._epoch_length = 0

@@ -1,6 +1,6 @@
 """The state of a run on disk: everything that the next update depends on.
 
-    state/00000420/tensors.safetensors   model, average, best, optimizer, random generator
+    state/00000420/tensors.safetensors   model, average, best, optimizer
     state/00000420/state.json            counters
     state/text/                          vocabularies
     state/run.json                       configuration, data and number of updates
