@@ -5,6 +5,7 @@
     source.*, target.*   vocabularies and sentencepiece models (shared.* when both sides share)
     weights.safetensors  what PyTorch computes with; an exported model has instead
     onnx/*.onnx          what ONNX Runtime computes with
+    memory.json          training pairs that are recalled, where the model has a memory
     README.md            model card
 
 Does not load PyTorch or ONNX Runtime. Knows nothing of how weights and graphs are used.
@@ -21,16 +22,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foveate.config import Config, build_config, format_config, read_config
+from foveate.config import Config, format_config, read_config, restore_config
 from foveate.errors import BundleError, ConfigError
 from foveate.files import hash_file, name_aside, sync_folder, write_synced
 from foveate.text.codec import Codec
+from foveate.text.memory import Memory
 
 FORMAT = "foveate"
 FORMAT_VERSION = 1
 WEIGHTS = "weights.safetensors"
 GRAPHS = {name: f"onnx/{name}.onnx" for name in ("start", "step")}
 MANIFEST = "bundle.json"
+MEMORY = "memory.json"
 
 
 @dataclass
@@ -43,6 +46,7 @@ class Bundle:
         target_codec: the same object when both sides share a vocabulary.
         weights: parameter name to array; empty in an exported model.
         graphs: name to ONNX file; empty unless exported.
+        memory: source to target, where training pairs are recalled.
         summary: what training did: pairs, parameters, updates, minutes, seed.
         scores: metric name to value, interval and signature, on dev and perhaps test.
     """
@@ -54,6 +58,7 @@ class Bundle:
     summary: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     graphs: dict[str, bytes] = field(default_factory=dict)
+    memory: Memory = field(default_factory=dict)
 
     @property
     def is_shared(self) -> bool:
@@ -111,6 +116,8 @@ def _write_files(bundle: Bundle, folder: Path) -> None:
         for name, graph in bundle.graphs.items():
             write_synced(folder / GRAPHS[name], graph)
         sync_folder(folder / "onnx")
+    if bundle.memory:
+        write_synced(folder / MEMORY, json.dumps(bundle.memory, ensure_ascii=False, indent=0))
     write_synced(folder / "README.md", format_card(bundle))
     manifest = {
         "format": FORMAT,
@@ -152,7 +159,7 @@ def load_bundle(path: str | Path) -> Bundle:
     for name, digest in manifest["files"].items():
         _check_file(path / name, digest)
     try:
-        config = build_config(read_config(path / "config.toml"), origin=str(path / "config.toml"))
+        config = restore_config(read_config(path / "config.toml"), str(path / "config.toml"))
     except ConfigError as error:
         raise BundleError(str(error)) from None
     stems = ("shared", "shared") if manifest["is_shared"] else ("source", "target")
@@ -165,7 +172,10 @@ def load_bundle(path: str | Path) -> Bundle:
     files = manifest["files"]
     weights = _read_weights(path / WEIGHTS) if WEIGHTS in files else {}
     graphs = {key: (path / name).read_bytes() for key, name in GRAPHS.items() if name in files}
-    return Bundle(config, source, target, weights, manifest["summary"], manifest["scores"], graphs)
+    memory = _read_memory(path / MEMORY) if MEMORY in files else {}
+    return Bundle(
+        config, source, target, weights, manifest["summary"], manifest["scores"], graphs, memory
+    )
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:
@@ -238,6 +248,16 @@ def _read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
         return dict(load(path.read_bytes()))
     except SafetensorError as error:
         raise BundleError(f"{path}: is not a safetensors file: {error}") from None
+
+
+def _read_memory(path: Path) -> Memory:
+    try:
+        memory = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BundleError(f"{path}: is not JSON: {error}") from None
+    if not isinstance(memory, dict) or not all(isinstance(text, str) for text in memory.values()):
+        raise BundleError(f"{path}: is not a table of texts: copy or train the model again")
+    return memory
 
 
 def format_card(bundle: Bundle) -> str:

@@ -90,6 +90,8 @@ class Config:
     """Largest norm of the gradient."""
     average_decay: Fraction = 0.999
     """Decay of the moving average of the weights, which is the model that is kept (0: none)."""
+    memory: bool | None = None
+    """Carry the training pairs, and give a source seen there its commonest target."""
     patience: Annotated[int, Ge(0)] = 0
     """Stop after this many validations without a better dev score (0: never)."""
     num_validations: PositiveInt = 20
@@ -147,6 +149,24 @@ def build_config(*layers: dict[str, Any], origin: str = "options") -> Config:
     if problems:
         raise ConfigError(f"{origin}: " + "; ".join(dict.fromkeys(problems)))
     return config
+
+
+def restore_config(values: dict[str, Any], origin: str) -> Config:
+    """Rebuild a configuration that `format_config` wrote.
+
+    Its ranges were checked when it was made; checking them again would cost a quarter of a second
+    before the first translation.
+
+    Raises:
+        ConfigError: an option is unknown, as in the bundle of a newer Foveate.
+    """
+    unknown = [name for name in values if name not in field_names()]
+    if unknown:
+        raise ConfigError(
+            f"{origin}: {', '.join(unknown)}: unknown to this Foveate: "
+            "pip install --upgrade foveate"
+        )
+    return Config(**values)
 
 
 def _describe(detail: Any) -> str:

@@ -211,7 +211,10 @@ class Translator:
         self._show_attention(attention)
         start = 0
         for window in _windows(texts):
-            yield from self._run_window(window, start, batch_tokens // num_rows, search)
+            results = self._run_window(window, start, batch_tokens // num_rows, search)
+            if not sampling:
+                self._recall(window, results, n_best)
+            yield from results
             start += len(window)
 
     def translate_one(self, text: str, **options: Any) -> Translation:
@@ -226,25 +229,47 @@ class Translator:
         """
         self._show_attention(True)
         for window in _windows(pairs):
-            sources = [source for source, _ in window]
-            targets = self.target_codec.encode_many(target for _, target in window)
-            if not all(targets):
-                raise ModelMismatchError("a target is empty: there is nothing to score")
+            yield from self._score_window(window)
 
-            def search(
-                source: NDArray[np.int64],
-                mask: NDArray[np.bool_],
-                numbers: Sequence[int],
-                targets: list[list[int]] = targets,
-            ) -> list[list[Hypothesis]]:
-                given = [targets[number] for number in numbers]
-                return [[one] for one in forced_search(self.stepper, source, mask, given)]
+    def _score_window(self, pairs: Sequence[tuple[str, str]]) -> list[Translation]:
+        targets = self.target_codec.encode_many(target for _, target in pairs)
+        if not all(targets):
+            raise ModelMismatchError("a target is empty: there is nothing to score")
 
-            results = self._run_window(sources, 0, 4000, search)
-            for (_, target), result in zip(window, results, strict=True):
-                result.tokens = self.target_codec.split(target)
-                result.text = target
-                yield result
+        def search(
+            source: NDArray[np.int64], mask: NDArray[np.bool_], numbers: Sequence[int]
+        ) -> list[list[Hypothesis]]:
+            given = [targets[number] for number in numbers]
+            return [[one] for one in forced_search(self.stepper, source, mask, given)]
+
+        results = self._run_window([source for source, _ in pairs], 0, 4000, search)
+        for (_, target), result in zip(pairs, results, strict=True):
+            result.tokens = self.target_codec.split(target)
+            result.text = target
+        return results
+
+    def _recall(self, texts: Sequence[str], results: list[Translation], n_best: int) -> None:
+        """Put what a source became in training before what the model would write.
+
+        The recalled target has the model's score and the model's attention for it.
+        """
+        memory, normalize = self.bundle.memory, self.source_codec.normalize
+        if not memory:
+            return
+        recalled = {
+            row: target
+            for row, text in enumerate(texts)
+            if (target := memory.get(normalize(text))) not in (None, results[row].text)
+        }
+        num_unknown = self.num_unknown
+        scored = self._score_window([(texts[row], target) for row, target in recalled.items()])
+        self.num_unknown = num_unknown  # they were counted when they were translated
+        for row, best in zip(recalled, scored, strict=True):
+            others = [results[row], *results[row].alternatives]
+            results[row].alternatives = []
+            best.alternatives = [other for other in others if other.text != best.text]
+            del best.alternatives[n_best - 1 :]
+            results[row] = best
 
     def _show_attention(self, wanted: bool) -> None:
         if hasattr(self.stepper, "with_attention"):

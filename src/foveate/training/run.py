@@ -20,7 +20,7 @@ from foveate.config import Config, build_config
 from foveate.data.batching import EncodedPairs, encode_table
 from foveate.data.table import PairTable
 from foveate.errors import BundleError, ConfigError, DataError, TrainingError
-from foveate.evaluation import evaluate
+from foveate.evaluation import Evaluation, evaluate
 from foveate.files import replace_file
 from foveate.models.build import build_model
 from foveate.text.codec import Codec
@@ -29,6 +29,7 @@ from foveate.torch_backend import TorchStepper, use_threads
 from foveate.training.defaults import DataFacts, describe_plan, resolve
 from foveate.training.interrupt import InterruptGate
 from foveate.training.loop import Trainer
+from foveate.training.remember import choose_memory
 from foveate.training.report import Listener, Report, be_silent
 from foveate.training.state import StateFolder
 from foveate.training.validation import MOST_SOURCES, Validation, share_out
@@ -227,9 +228,15 @@ class _Run:
         weights = {name: tensor.cpu().numpy() for name, tensor in self.trainer.best.items()}
         bundle = Bundle(self.config, self.source_codec, self.target_codec, weights, summary)
         translator = Translator.from_bundle(bundle, threads=self.config.threads)
+        evaluation = None
         if not was_interrupted:
             self.report(Report("note", f"scoring the best weights on {len(self.dev):,} dev pairs"))
-            scores = evaluate(translator, self.dev).metrics
+            evaluation = evaluate(translator, self.dev)
+        self._remember(bundle, evaluation)
+        if evaluation is not None:
+            if bundle.memory:
+                evaluation = evaluate(translator, self.dev)
+            scores = evaluation.metrics
             bundle.scores["dev"] = {name: score.to_dict() for name, score in scores.items()}
         self._tell("end", dev=counters.best_scores)
         if self.out is not None:
@@ -237,6 +244,16 @@ class _Run:
         if self.state is not None and not was_interrupted:
             self.state.finish()
         return Trained(translator, self.config, summary, was_interrupted)
+
+    def _remember(self, bundle: Bundle, evaluation: Evaluation | None) -> None:
+        """Give the bundle a memory of the training pairs, if that was asked for or helps."""
+        codecs = self.source_codec, self.target_codec
+        bundle.memory = choose_memory(self.table, *codecs, self.config.memory, evaluation)
+        if bundle.memory:
+            bundle.summary["memory"] = len(bundle.memory)
+            self.report(
+                Report("note", f"{len(bundle.memory):,} sources of the training pairs are recalled")
+            )
 
     def _set_text(self, source_codec: Codec, target_codec: Codec) -> None:
         self.source_codec, self.target_codec = source_codec, target_codec

@@ -1,0 +1,52 @@
+"""A memory of training pairs: what a source that was seen in training was turned into.
+
+Running text repeats its words, so most words of a new text were seen before, and what they became
+then is right more often than what a model works out. Knows texts alone, no tokens and no models.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+Memory = dict[str, str]  # source -> its commonest target
+
+
+def count_targets(pairs: Iterable[tuple[str, str]]) -> dict[str, Counter[str]]:
+    """Count how often each source has each target."""
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for source, target in pairs:
+        counts[source][target] += 1
+    return dict(counts)
+
+
+def build_memory(counts: dict[str, Counter[str]]) -> Memory:
+    """Return the commonest target of every source, the one seen first among equals.
+
+    Example:
+        >>> build_memory(count_targets([("uar", "var"), ("uar", "vor"), ("uar", "var")]))
+        {'uar': 'var'}
+    """
+    return {source: targets.most_common(1)[0][0] for source, targets in counts.items()}
+
+
+def leave_one_out(counts: dict[str, Counter[str]]) -> tuple[int, int]:
+    """Recall every pair of a repeated source from the other pairs.
+
+    Returns:
+        Pairs recalled right (a tie is wrong), and pairs whose source is repeated.
+
+    Example:
+        >>> leave_one_out(count_targets([("a", "x"), ("a", "x"), ("a", "y"), ("b", "z")]))
+        (2, 3)
+    """
+    num_right = num_repeated = 0
+    for targets in counts.values():
+        total = targets.total()
+        if total == 1:
+            continue
+        num_repeated += total
+        times = [count for _, count in targets.most_common(2)] + [0]
+        if times[0] - 1 > times[1]:  # any other target would lose against the commonest
+            num_right += times[0]
+    return num_right, num_repeated

@@ -1,0 +1,73 @@
+"""Whether a model should carry a memory of its training pairs, decided by what was measured."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from foveate.data.table import PairTable
+from foveate.evaluation import Evaluation
+from foveate.text.codec import Codec
+from foveate.text.memory import Memory, build_memory, count_targets, leave_one_out
+
+LEAST_EVIDENCE = 20  # sources or pairs, below which nothing is concluded
+
+
+def choose_memory(
+    table: PairTable,
+    source_codec: Codec,
+    target_codec: Codec,
+    is_wanted: bool | None,
+    evaluation: Evaluation | None,
+) -> Memory:
+    """Build the memory that helps, or an empty one.
+
+    It helps when it is right at least as often as the model: on the dev sources that it knows or,
+    when dev has none of them, on the training pairs, each recalled from the others.
+
+    Args:
+        table: the training pairs.
+        source_codec: of the sources.
+        target_codec: of the targets.
+        is_wanted: True and False are obeyed; None asks the dev set and the pairs.
+        evaluation: of the model without memory on the dev set; None when there was no time.
+    """
+    if is_wanted is False or (is_wanted is None and not _can_help(target_codec, evaluation)):
+        return {}
+    sources = map(source_codec.normalize, table.sources())
+    targets = (target_codec.join(target_codec.split(target)) for target in table.targets())
+    counts = count_targets(zip(sources, targets, strict=True))
+    memory = build_memory(counts)
+    if is_wanted or evaluation is None or is_as_good(memory, counts, source_codec, evaluation):
+        return memory
+    return {}
+
+
+def _can_help(target_codec: Codec, evaluation: Evaluation | None) -> bool:
+    return evaluation is not None and target_codec.kind not in ("unigram", "bpe")
+
+
+def is_as_good(
+    memory: Memory,
+    counts: dict[str, Counter[str]],
+    source_codec: Codec,
+    evaluation: Evaluation,
+) -> bool:
+    """Say whether the memory is right at least as often as the model."""
+    known = compare_on_known(memory, source_codec, evaluation)
+    if len(known) >= LEAST_EVIDENCE:
+        return sum(recalled for recalled, _ in known) >= sum(written for _, written in known)
+    num_right, num_repeated = leave_one_out(counts)
+    exact_match = evaluation.metrics["exact_match"].value
+    return num_repeated >= LEAST_EVIDENCE and num_right >= exact_match * num_repeated
+
+
+def compare_on_known(
+    memory: Memory, source_codec: Codec, evaluation: Evaluation
+) -> list[tuple[bool, bool]]:
+    """For every dev source in the memory, say whether memory and model are right."""
+    rows = zip(evaluation.sources, evaluation.references, evaluation.outputs, strict=True)
+    return [
+        (memory[key] in references, output in references)
+        for source, references, output in rows
+        if (key := source_codec.normalize(source)) in memory
+    ]

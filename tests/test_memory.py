@@ -1,0 +1,138 @@
+"""The memory of training pairs: what it holds, when it is carried, what a translator does."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foveate.config import build_config
+from foveate.data.table import PairTable
+from foveate.errors import BundleError
+from foveate.evaluation import Evaluation
+from foveate.files import hash_file
+from foveate.metrics import Score
+from foveate.text.codec import Codec
+from foveate.text.memory import build_memory, count_targets, leave_one_out
+from foveate.text.tokenizers import CharacterTokenizer
+from foveate.text.vocabulary import Vocabulary
+from foveate.training.remember import is_as_good
+from foveate.training.run import Trained, train
+from foveate.translator import Translator
+
+WORDS = [("uar", "var"), ("tima", "tími"), ("ok", "og"), ("hann", "hann"), ("eg", "ég")]
+
+
+def train_few(memory: bool | None, dev: list[tuple[str, str]] | None = None) -> Trained:
+    """Train a model that can write nothing right yet, on pairs that repeat."""
+    config = build_config({"max_updates": 1, "hidden_size": 16, "memory": memory, "threads": 1})
+    table = PairTable.from_texts(*zip(*(WORDS * 11), strict=True))
+    dev_table = PairTable.from_texts(*zip(*(dev or [("ny", "ný")]), strict=True))
+    return train(table, dev_table, config)
+
+
+pairs = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), max_size=13)
+
+
+@given(pairs)
+def test_leave_one_out_is_what_a_loop_finds(pairs: list[tuple[str, str]]) -> None:
+    right = repeated = 0
+    for index, (source, target) in enumerate(pairs):
+        others = [t for i, (s, t) in enumerate(pairs) if s == source and i != index]
+        repeated += bool(others)
+        wins = [
+            t
+            for t in set(others)
+            if all(others.count(t) > others.count(u) for u in set(others) - {t})
+        ]
+        right += wins == [target]
+    assert leave_one_out(count_targets(pairs)) == (right, repeated)
+
+
+def test_commonest_target_wins_and_the_first_of_equals() -> None:
+    pairs = [("a", "y"), ("a", "x"), ("b", "x"), ("b", "y"), ("b", "y")]
+    assert build_memory(count_targets(pairs)) == {"a": "y", "b": "y"}
+
+
+def test_memory_of_repeated_pairs_is_carried_and_used() -> None:
+    translator = train_few(memory=None).translator
+    assert [found.text for found in translator.translate(s for s, _ in WORDS)] == [
+        target for _, target in WORDS
+    ]
+    assert translator.summary["memory"] == len(WORDS)
+    found = translator.translate_one("tima", n_best=3)
+    assert found.text == "tími"
+    assert len(found.alternatives) == 2
+    assert "tími" not in {other.text for other in found.alternatives}
+    forced = next(translator.score_pairs([("tima", "tími")]))
+    assert found.score == pytest.approx(forced.score, abs=1e-4)
+    assert found.attention is not None
+    assert found.attention.shape == (4, 4)
+
+
+def test_memory_can_be_left_out() -> None:
+    translator = train_few(memory=False).translator
+    assert translator.bundle.memory == {}
+    assert translator.translate_one("tima").text != "tími"
+
+
+def test_pairs_without_repetition_are_not_carried_unless_told() -> None:
+    table = PairTable.from_texts([f"w{i:03}" for i in range(97)], [f"v{i:03}" for i in range(97)])
+    for memory, size in ((None, 0), (True, 92)):  # 97 without the held out ones
+        config = build_config({"max_updates": 1, "hidden_size": 16, "memory": memory})
+        bundle = train(table, None, config).translator.bundle
+        assert bool(bundle.memory) == bool(size)
+
+
+def judge(num_known: int, recalled: int, written: int, exact_match: float = 0.5) -> bool:
+    """Ask about a memory that is right on so many dev sources, where the model is on others.
+
+    Leaving one out recalls two thirds of the training pairs.
+    """
+    sources = [f"w{number}" for number in range(num_known)]
+    counts = {source: Counter({"t": 2, "u": 0}) for source in sources}
+    counts["other"] = Counter({"x": 80, "y": 40 + 2 * num_known})
+    references = [["t"] if number < recalled else ["v"] for number in range(num_known)]
+    outputs = [refs[0] if number < written else "-" for number, refs in enumerate(references)]
+    score = Score(exact_match, 0.0, 1.0, "")
+    evaluation = Evaluation(
+        num_known, sources, references, outputs, {"exact_match": score}, [], "characters"
+    )
+    codec = Codec(CharacterTokenizer(), Vocabulary.learn(["w0123456789"]))
+    return is_as_good(build_memory(counts), counts, codec, evaluation)
+
+
+def test_dev_sources_that_are_known_decide() -> None:
+    assert judge(23, recalled=11, written=11)
+    assert not judge(23, recalled=11, written=12)
+    assert judge(23, recalled=11, written=10, exact_match=1.0)
+
+
+def test_training_pairs_decide_when_dev_has_too_few_known() -> None:
+    assert judge(3, recalled=0, written=3, exact_match=0.6)
+    assert not judge(3, recalled=3, written=0, exact_match=0.7)
+
+
+def test_bundle_keeps_the_memory(tmp_path: Path) -> None:
+    train_few(memory=True).translator.save(tmp_path / "model")
+    loaded = Translator.load(tmp_path / "model")
+    assert loaded.bundle.memory == dict(WORDS)
+    assert loaded.translate_one("ok").text == "og"
+    manifest = json.loads((tmp_path / "model" / "bundle.json").read_text(encoding="utf-8"))
+    assert "memory.json" in manifest["files"]
+
+
+@pytest.mark.parametrize("content", ["[1]", '{"a": 1}', "no"])
+def test_damaged_memory_is_one_error(tmp_path: Path, content: str) -> None:
+    train_few(memory=True).translator.save(tmp_path / "model")
+    (tmp_path / "model" / "memory.json").write_text(content, encoding="utf-8")
+    path = tmp_path / "model" / "bundle.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["files"]["memory.json"] = hash_file(tmp_path / "model" / "memory.json")
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(BundleError, match=r"memory\.json"):
+        Translator.load(tmp_path / "model")
