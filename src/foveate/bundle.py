@@ -14,6 +14,7 @@ Does not load PyTorch or ONNX Runtime. Knows nothing of how weights and graphs a
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +32,7 @@ from foveate.text.memory import Memory
 FORMAT = "foveate"
 FORMAT_VERSION = 1
 WEIGHTS = "weights.safetensors"
-GRAPHS = {name: f"onnx/{name}.onnx" for name in ("start", "step")}
+GRAPH = re.compile(r"onnx/((?:\d+\.)?(?:start|step))\.onnx")
 MANIFEST = "bundle.json"
 MEMORY = "memory.json"
 
@@ -44,8 +45,9 @@ class Bundle:
         config: resolved: nothing in it is "auto" that the model depends on.
         source_codec: text to ids of the source side.
         target_codec: the same object when both sides share a vocabulary.
-        weights: parameter name to array; empty in an exported model.
-        graphs: name to ONNX file; empty unless exported.
+        weights: parameter name to array; empty in an exported model. In an ensemble a name begins
+            with the number of its member, `0/`.
+        graphs: name to ONNX file; empty unless exported. In an ensemble `0.start` and so on.
         memory: source to target, where training pairs are recalled.
         summary: what training did: pairs, parameters, updates, minutes, seed.
         scores: metric name to value, interval and signature, on dev and perhaps test.
@@ -64,6 +66,20 @@ class Bundle:
     def is_shared(self) -> bool:
         """Say whether both sides use one vocabulary and one embedding table."""
         return self.source_codec is self.target_codec
+
+    @property
+    def members(self) -> list[dict[str, NDArray[np.float32]]]:
+        """The weights of each model of an ensemble, or of the one model."""
+        if self.config.models == 1:
+            return [self.weights]
+        return [
+            {
+                name.removeprefix(prefix): array
+                for name, array in self.weights.items()
+                if name.startswith(prefix)
+            }
+            for prefix in (f"{number}/" for number in range(self.config.models))
+        ]
 
 
 def save_bundle(bundle: Bundle, path: str | Path) -> None:
@@ -114,7 +130,7 @@ def _write_files(bundle: Bundle, folder: Path) -> None:
     if bundle.graphs:
         (folder / "onnx").mkdir()
         for name, graph in bundle.graphs.items():
-            write_synced(folder / GRAPHS[name], graph)
+            write_synced(folder / "onnx" / f"{name}.onnx", graph)
         sync_folder(folder / "onnx")
     if bundle.memory:
         write_synced(folder / MEMORY, json.dumps(bundle.memory, ensure_ascii=False, indent=0))
@@ -171,7 +187,9 @@ def load_bundle(path: str | Path) -> Bundle:
     )
     files = manifest["files"]
     weights = _read_weights(path / WEIGHTS) if WEIGHTS in files else {}
-    graphs = {key: (path / name).read_bytes() for key, name in GRAPHS.items() if name in files}
+    graphs = {
+        found[1]: (path / name).read_bytes() for name in files if (found := GRAPH.fullmatch(name))
+    }
     memory = _read_memory(path / MEMORY) if MEMORY in files else {}
     return Bundle(
         config, source, target, weights, manifest["summary"], manifest["scores"], graphs, memory
@@ -217,11 +235,10 @@ def _check_manifest(manifest: Any, path: Path) -> dict[str, Any]:
         if not isinstance(manifest.get(name), kind):
             raise BundleError(f"{path}: is damaged: {name} is missing or of the wrong type")
     for name in manifest["files"]:
-        if Path(name).name != name and name not in GRAPHS.values():
+        if Path(name).name != name and not GRAPH.fullmatch(name):
             raise BundleError(f"{path}: is damaged: {name!r} is not a file name")
-    graphs = [name for name in GRAPHS.values() if name in manifest["files"]]
-    needed = ["config.toml", *(GRAPHS.values() if graphs else [WEIGHTS])]
-    for name in needed:
+    has_graphs = any(map(GRAPH.fullmatch, manifest["files"]))
+    for name in ["config.toml"] if has_graphs else ["config.toml", WEIGHTS]:
         if name not in manifest["files"]:
             raise BundleError(f"{path}: is damaged: {name} is not listed in it")
     return manifest

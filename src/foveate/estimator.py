@@ -103,6 +103,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         weight_decay: float = 0.01,
         clip_norm: float = 1.0,
         average_decay: float = 0.999,
+        models: int = 1,
         memory: bool | None = None,
         patience: int = 0,
         num_validations: int = 20,
@@ -141,6 +142,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         self.weight_decay = weight_decay
         self.clip_norm = clip_norm
         self.average_decay = average_decay
+        self.models = models
         self.memory = memory
         self.patience = patience
         self.num_validations = num_validations

@@ -26,7 +26,7 @@ from foveate.errors import BundleError, ExportError, MissingExtraError, ModelMis
 from foveate.models.decoders import State
 from foveate.models.seq2seq import Seq2SeqModel
 from foveate.onnx_backend import NEXT, START, STEP, build_onnx_stepper
-from foveate.search import Hypothesis, Stepper, greedy_search
+from foveate.search import Hypothesis, Stepper, greedy_search, join_steppers
 from foveate.text.vocabulary import BOS, EOS, UNK
 from foveate.torch_backend import build_torch_stepper
 
@@ -89,10 +89,16 @@ def export_bundle(
     if not bundle.weights:
         raise ModelMismatchError(f"{model}: is an exported model already; export the original")
     sizes = (len(bundle.source_codec.vocabulary), len(bundle.target_codec.vocabulary))
-    original = build_torch_stepper(
-        bundle.config, sizes, bundle.is_shared, bundle.weights, origin=str(model)
-    )
-    graphs = build_graphs(original.model)
+    members = [
+        build_torch_stepper(bundle.config, sizes, bundle.is_shared, weights, origin=str(model))
+        for weights in bundle.members
+    ]
+    graphs = {
+        f"{number}.{name}" if len(members) > 1 else name: graph
+        for number, member in enumerate(members)
+        for name, graph in build_graphs(member.model).items()
+    }
+    original = join_steppers(members)
     difference = compare_steps(original, build_onnx_stepper(graphs), sizes)
     if not difference <= TOLERANCE:
         raise ExportError(

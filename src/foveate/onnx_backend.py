@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveate.errors import BundleError, MissingExtraError
-from foveate.search.stepper import Step, best_candidates
+from foveate.search.ensemble import join_steppers
+from foveate.search.stepper import Step, Stepper, best_candidates
 
 START, STEP = "start", "step"
 NEXT = "next_"  # what an entry of the state is called as an output of the step
@@ -103,11 +104,11 @@ def _take(entries: Entries, rows: NDArray[np.int64]) -> Entries:
 
 def build_onnx_stepper(
     graphs: Mapping[str, bytes], *, threads: int = 0, origin: str = "model"
-) -> OnnxStepper:
-    """Build a stepper from the two graphs of a bundle.
+) -> Stepper:
+    """Build a stepper from the two graphs of a bundle, or from two of each member of an ensemble.
 
     Args:
-        graphs: the files `start` and `step`.
+        graphs: the files `start` and `step`; in an ensemble `0.start`, `0.step`, `1.start`, ...
         threads: processor threads; 0 means as many as are granted.
         origin: what to call the model in an error.
 
@@ -115,8 +116,17 @@ def build_onnx_stepper(
         BundleError: a graph is missing, damaged, or not one of ours.
         MissingExtraError: ONNX Runtime is not installed.
     """
-    start = _open_session(graphs, START, threads, origin)
-    step = _open_session(graphs, STEP, threads, origin)
+    prefixes = sorted({name.rpartition(".")[0] for name in graphs}) or [""]
+    return join_steppers(
+        [_build_member(graphs, f"{prefix}." * bool(prefix), threads, origin) for prefix in prefixes]
+    )
+
+
+def _build_member(
+    graphs: Mapping[str, bytes], prefix: str, threads: int, origin: str
+) -> OnnxStepper:
+    start = _open_session(graphs, prefix + START, threads, origin)
+    step = _open_session(graphs, prefix + STEP, threads, origin)
     given = {output.name for output in start.get_outputs()} | {"source_mask", "tokens"}
     taken = {put.name for put in step.get_inputs()}
     written = {output.name for output in step.get_outputs()}

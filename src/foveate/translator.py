@@ -27,6 +27,7 @@ from foveate.search import (
     beam_search,
     forced_search,
     greedy_search,
+    join_steppers,
     sample_search,
 )
 from foveate.text.codec import Codec
@@ -340,11 +341,12 @@ def _build_torch_stepper(bundle: Bundle, threads: int, origin: str) -> Stepper:
     except ImportError:
         purpose = f"{origin}: a model that was not exported (foveate export)"
         raise MissingExtraError("PyTorch", "train", purpose) from None
-    return build_torch_stepper(
-        bundle.config,
-        (len(bundle.source_codec.vocabulary), len(bundle.target_codec.vocabulary)),
-        bundle.is_shared,
-        bundle.weights,
-        threads=threads,
-        origin=origin,
+    sizes = (len(bundle.source_codec.vocabulary), len(bundle.target_codec.vocabulary))
+    return join_steppers(
+        [
+            build_torch_stepper(
+                bundle.config, sizes, bundle.is_shared, weights, threads=threads, origin=origin
+            )
+            for weights in bundle.members
+        ]
     )

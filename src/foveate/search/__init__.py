@@ -4,6 +4,7 @@ Knows nothing of PyTorch, ONNX, text or files.
 """
 
 from foveate.search.beam import beam_search
+from foveate.search.ensemble import EnsembleStepper, join_steppers
 from foveate.search.forced import forced_search
 from foveate.search.greedy import greedy_search
 from foveate.search.hypothesis import Hypothesis
@@ -11,6 +12,7 @@ from foveate.search.sampling import sample_search
 from foveate.search.stepper import State, Step, Stepper, best_candidates
 
 __all__ = [
+    "EnsembleStepper",
     "Hypothesis",
     "State",
     "Step",
@@ -19,5 +21,6 @@ __all__ = [
     "best_candidates",
     "forced_search",
     "greedy_search",
+    "join_steppers",
     "sample_search",
 ]
