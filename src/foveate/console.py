@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from foveate.data.oddities import Kind
     from foveate.evaluation import Evaluation
     from foveate.metrics import Score
     from foveate.records import Translation
@@ -31,6 +32,16 @@ METRIC_LABELS = {
     "character_error_rate": "character error rate",
     "bleu": "BLEU",
     "chrf": "chrF",
+}
+KIND_LABELS: dict[Kind, str] = {
+    "implausible": "implausible to a model that has not seen them",
+    "shifted": "whose source goes with a neighbour's target",
+    "side": "that look like the other side",
+    "length": "of odd length",
+    "script": "with letters of a rare script",
+    "copy": "whose target equals the source",
+    "variants": "with other targets for the same source",
+    "repeat": "that repeat a pair",
 }
 FRACTIONS = ("exact_match", "token_error_rate", "character_error_rate")
 SECONDS_BETWEEN_LINES = 5.0
@@ -294,6 +305,26 @@ def format_evaluation(evaluation: Evaluation) -> str:
     signatures = [f"  {score.signature}" for score in evaluation.metrics.values()]
     parts = [counts, format_scores(evaluation.metrics), format_lengths(evaluation)]
     return "\n\n".join([*parts, "\n".join(["signatures", *signatures])])
+
+
+def format_findings(
+    num_pairs: int, num_odd: int, counts: Mapping[Kind, int], lines: Sequence[int]
+) -> str:
+    """Say in a paragraph what a check found, and on which lines to look first.
+
+    Example:
+        >>> print(format_findings(900, 2, {"copy": 1, "length": 2}, [17, 4]))
+        900 pairs, 2 with a reason to look: 2 of odd length, 1 whose target equals the source.
+        Look first at the lines 17, 4; most pairs with a reason may still be right.
+    """
+    if not num_odd:
+        return f"{num_pairs:,} pairs, none with a reason to look."
+    parts = [f"{counts[kind]:,} {label}" for kind, label in KIND_LABELS.items() if counts.get(kind)]
+    return (
+        f"{num_pairs:,} pairs, {num_odd:,} with a reason to look: {', '.join(parts)}.\n"
+        f"Look first at the lines {', '.join(map(str, lines))}; most pairs with a reason may "
+        "still be right."
+    )
 
 
 def format_attention(translation: Translation) -> str:

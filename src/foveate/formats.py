@@ -12,8 +12,10 @@ from foveate.records import Translation
 
 if TYPE_CHECKING:
     from foveate.bundle import Bundle
+    from foveate.checking import Suspicion
 
 OutputFormat = Literal["text", "tsv", "jsonl"]
+SUSPICION_HEADER = "rank\tline\tsuspicion\treasons\tsource\ttarget\texpected\n"
 
 
 def format_translation(source: str, translation: Translation, form: OutputFormat) -> list[str]:
@@ -44,6 +46,14 @@ def _one_line(text: str) -> str:
 
 def _one_cell(text: str) -> str:
     return _one_line(text).replace("\t", " ")
+
+
+def format_suspicion(rank: int, line: int, found: Suspicion) -> str:
+    """Return a row of the table that `SUSPICION_HEADER` begins."""
+    reasons = "; ".join(found.reasons)
+    texts = (reasons, found.source, found.target, found.expected)
+    cells = [str(rank), str(line), f"{found.suspicion:.2f}", *map(_one_cell, texts)]
+    return "\t".join(cells) + "\n"
 
 
 def format_json(value: Any, indent: int | None = None) -> str:

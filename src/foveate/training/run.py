@@ -407,14 +407,14 @@ class _Run:
             raise BundleError(f"{self.out}: cannot write there: {error.strerror}") from None
 
 
-def hold_out(table: PairTable, seed: int) -> tuple[PairTable, PairTable]:
-    """Split a dev set off: a twentieth of the pairs, at most `LARGEST_DEV`, a tenth if few.
+def hold_out(table: PairTable, seed: int, most: int = LARGEST_DEV) -> tuple[PairTable, PairTable]:
+    """Split a dev set off: a twentieth of the pairs, at most `most`, a tenth if few.
 
     With fewer than ten pairs there is nothing to spare: dev is then the training pairs.
     """
     if len(table) < 10:
         return table, table
-    count = min(max(len(table) // 20, min(50, len(table) // 10)), LARGEST_DEV)
+    count = min(max(len(table) // 20, min(50, len(table) // 10)), most)
     try:
         return table.split_off(max(count, 1), seed)
     except DataError:
