@@ -559,19 +559,23 @@ def run_training(
 
 def finish_training(trained: Trained, out: str, test: PairTable | None) -> None:
     """Print the scores of a new model, where it is, and what to type next."""
-    from foveate.console import format_evaluation, format_scores, watch
+    from foveate.console import format_diagnosis, format_evaluation, format_scores, watch
+    from foveate.evaluation import diagnose
     from foveate.evaluation import evaluate as run_evaluation
     from foveate.metrics import Score
 
     translator = trained.translator
     scores = translator.bundle.scores
+    diagnosis = translator.summary.setdefault("diagnosis", {})
     dev = {name: Score(**score) for name, score in scores.get("dev", {}).items()}
     if dev:
-        say(f"\ndev set\n{format_scores(dev)}\n")
+        say(f"\ndev set\n{format_scores(dev)}\n{format_diagnosis(diagnosis.get('dev'))}\n")
     if test is not None:
         evaluation = run_evaluation(translator, test, watch=watch)
         print(f"test set: {format_evaluation(evaluation)}", flush=True)
         scores["test"] = evaluation.to_dict()["metrics"]
+        diagnosis["test"] = diagnose(evaluation, trained.table, translator)
+        say(f"\ntest set\n{format_diagnosis(diagnosis['test'])}")
         translator.save(out)
     model = shlex.quote(out)
     say(f"\nthe model is in {out}; next:")

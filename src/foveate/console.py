@@ -33,6 +33,8 @@ METRIC_LABELS = {
     "bleu": "BLEU",
     "chrf": "chrF",
 }
+NOTHING = "∅"
+WORST_COLUMNS = ("source", "output", "reference")
 KIND_LABELS: dict[Kind, str] = {
     "implausible": "implausible to a model that has not seen them",
     "shifted": "whose source goes with a neighbour's target",
@@ -271,6 +273,47 @@ def format_scores(scores: Mapping[str, Score]) -> str:
         for name, score in scores.items()
     ]
     return format_table(("metric", "value", "95 % interval"), rows)
+
+
+def format_diagnosis(diagnosis: Mapping[str, Any] | None) -> str:
+    """Return what `evaluation.diagnose` found in a few lines; nothing for an old model.
+
+    Example:
+        >>> memory = {"value": 0.5, "low": 0.25, "high": 0.75}
+        >>> confusions = [{"reference": "AH", "output": "IH", "count": 7}]
+        >>> found = {"memory": memory, "seen": 0.6, "confusions": confusions, "worst": []}
+        >>> print(format_diagnosis(found))
+        a memory of the training pairs: exact match 50.0 % (25.0 % to 75.0 %), 60.0 % seen
+        commonest errors (right > written): AH > IH 7
+    """
+    if not diagnosis:
+        return ""
+    lines = [_format_memory(diagnosis["memory"], diagnosis["seen"])]
+    errors = [
+        f"{row['reference'] or NOTHING} > {row['output'] or NOTHING} {row['count']:,}"
+        for row in diagnosis["confusions"]
+    ]
+    if errors:
+        lines.append(f"commonest errors (right > written): {', '.join(errors)}")
+    worst = [[_shorten(row[key]) for key in WORST_COLUMNS] for row in diagnosis["worst"]]
+    if worst:
+        lines += ["", format_table(("farthest off", "written", "right"), worst, text_columns=3)]
+    return "\n".join(lines)
+
+
+def _format_memory(memory: Mapping[str, Any], seen: float) -> str:
+    if not seen:
+        return "a memory of the training pairs gets nothing right: it has seen none of the sources"
+    value, low, high = (
+        format_metric("exact_match", number)
+        for number in (memory["value"], memory["low"], memory["high"])
+    )
+    share = format_metric("exact_match", seen)
+    return f"a memory of the training pairs: exact match {value} ({low} to {high}), {share} seen"
+
+
+def _shorten(text: str, most: int = 36) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def format_lengths(evaluation: Evaluation) -> str:

@@ -122,7 +122,7 @@ def _count_parameters(bundle: Bundle) -> int:
 
 
 def format_facts(facts: dict[str, Any], indent: str = "") -> str:
-    """Return nested facts as aligned lines.
+    """Return nested facts as aligned lines; tables are left to JSON.
 
     Example:
         >>> print(format_facts({"pairs": 12000, "source": {"tokens": "characters"}}))
@@ -130,11 +130,16 @@ def format_facts(facts: dict[str, Any], indent: str = "") -> str:
         source
           tokens  characters
     """
-    plain = {name: value for name, value in facts.items() if value not in (None, {}, [])}
+    plain = {name: value for name, value in facts.items() if not _is_left_out(value)}
     width = max(
         (len(name) for name, value in plain.items() if not isinstance(value, dict)), default=0
     )
     return "\n".join(_format_fact(name, value, width, indent) for name, value in plain.items())
+
+
+def _is_left_out(value: Any) -> bool:
+    is_table = isinstance(value, list) and any(isinstance(row, dict) for row in value)
+    return is_table or value in (None, {}, [])
 
 
 def _format_fact(name: str, value: Any, width: int, indent: str) -> str:

@@ -169,9 +169,9 @@ class _LetterPairs:
             self.pairs.update(_letter_pairs(text))
         self.firsts: Counter[str] = Counter()
         self.seconds: Counter[str] = Counter()
-        for (first, second), count in self.pairs.items():
-            self.firsts[first] += count
-            self.seconds[second] += count
+        for pair, count in self.pairs.items():
+            self.firsts[pair[0]] += count
+            self.seconds[pair[1]] += count
         self.total = self.pairs.total()
         self._log_probs: dict[tuple[str, int], float] = {}
 

@@ -20,7 +20,7 @@ from foveate.config import Config, build_config
 from foveate.data.batching import EncodedPairs, encode_table
 from foveate.data.table import PairTable
 from foveate.errors import BundleError, ConfigError, DataError, TrainingError
-from foveate.evaluation import evaluate
+from foveate.evaluation import diagnose, evaluate
 from foveate.files import replace_file
 from foveate.models.build import build_model
 from foveate.text.codec import Codec
@@ -44,11 +44,12 @@ LARGEST_DEV = 2000
 
 @dataclass
 class Trained:
-    """What a run leaves: a translator, the resolved options, and what happened."""
+    """What a run leaves: a translator, resolved options, what happened, and the training pairs."""
 
     translator: Translator
     config: Config
     summary: dict[str, Any]
+    table: PairTable
     was_interrupted: bool = False
 
 
@@ -82,7 +83,7 @@ def train(
     if resume and out is not None and StateFolder(out).is_finished:
         (report or be_silent)(Report("note", f"{out}: this run has ended already"))
         translator = Translator.load(out, backend="torch", threads=config.threads)
-        return Trained(translator, translator.config, translator.summary)
+        return Trained(translator, translator.config, translator.summary, table)
     begin = time.perf_counter()
     run = _Run(table, dev, config, out, report or be_silent)
     run.resume() if resume else run.begin()
@@ -229,14 +230,15 @@ class _Run:
         translator = Translator.from_bundle(bundle, threads=self.config.threads)
         if not was_interrupted:
             self.report(Report("note", f"scoring the best weights on {len(self.dev):,} dev pairs"))
-            scores = evaluate(translator, self.dev).metrics
-            bundle.scores["dev"] = {name: score.to_dict() for name, score in scores.items()}
+            found = evaluate(translator, self.dev)
+            bundle.scores["dev"] = found.to_dict()["metrics"]
+            summary["diagnosis"] = {"dev": diagnose(found, self.table, translator)}
         self._tell("end", dev=counters.best_scores)
         if self.out is not None:
             save_bundle(bundle, self.out)
         if self.state is not None and not was_interrupted:
             self.state.finish()
-        return Trained(translator, self.config, summary, was_interrupted)
+        return Trained(translator, self.config, summary, self.table, was_interrupted)
 
     def _set_text(self, source_codec: Codec, target_codec: Codec) -> None:
         self.source_codec, self.target_codec = source_codec, target_codec
