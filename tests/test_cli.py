@@ -102,7 +102,8 @@ def test_python_dash_m_is_the_command() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "train", "translate", "evaluate", "attend", "align", "export", "info"]
+    "command",
+    ["demo", "train", "translate", "evaluate", "attend", "align", "check", "export", "info"],
 )
 def test_help_of_a_command_teaches_by_example(run: Run, command: str) -> None:
     found = run(command, "--help")

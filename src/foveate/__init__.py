@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from foveate.checking import Suspicion, check
     from foveate.config import Config
     from foveate.errors import (
         BundleError,
@@ -44,18 +45,22 @@ __all__ = [
     "Pair",
     "SearchError",
     "Seq2Seq",
+    "Suspicion",
     "TrainingError",
     "Translation",
     "Translator",
     "__version__",
+    "check",
 ]
 
 _HOMES = {
     "Config": "config",
     "Pair": "records",
     "Seq2Seq": "estimator",
+    "Suspicion": "checking",
     "Translation": "records",
     "Translator": "translator",
+    "check": "checking",
 }
 
 

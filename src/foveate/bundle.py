@@ -297,6 +297,7 @@ def format_card(bundle: Bundle) -> str:
             f"| `{score['signature']}` |"
             for name, score in metrics.items()
         ]
+        lines += _format_errors(split, summary.get("diagnosis", {}).get(split))
     lines += [
         "",
         "## Use",
@@ -307,6 +308,37 @@ def format_card(bundle: Bundle) -> str:
         "Attention weights show where the model looked; they are not a proof of why.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _format_errors(split: str, diagnosis: dict[str, Any] | None) -> list[str]:
+    """Return the part of the card that `evaluation.diagnose` gives; nothing for an old model."""
+    if not diagnosis:
+        return []
+    memory = diagnosis["memory"]
+    lines = [
+        "",
+        "A memory of the training pairs, which answers a source with its commonest target there, "
+        f"has an exact match of {memory['value']:.4g} ({memory['low']:.4g} to "
+        f"{memory['high']:.4g}): it has seen {100 * diagnosis['seen']:.1f} % of the sources.",
+    ]
+    tables = (
+        ("Commonest errors", "confusions", ["reference", "output", "count"]),
+        ("Outputs farthest off", "worst", ["source", "output", "reference", "edits"]),
+    )
+    for title, name, columns in tables:
+        if rows := diagnosis[name]:
+            lines += ["", f"### {title} on {split}", "", f"| {' | '.join(columns)} |"]
+            lines += ["|" + "---|" * len(columns)]
+            lines += [
+                f"| {' | '.join(_format_cell(row[key]) for key in columns)} |" for row in rows
+            ]
+    return lines
+
+
+def _format_cell(value: Any) -> str:
+    """Return a cell of a Markdown table that shows a text as it is."""
+    text = " ".join(str(value).split()) or "∅"
+    return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>#|~" else letter for letter in text)
 
 
 def facts(summary: dict[str, Any]) -> list[tuple[str, Any]]:

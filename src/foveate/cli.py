@@ -1,4 +1,4 @@
-"""The command line: `foveate demo, train, translate, evaluate, attend, align, export, info`.
+"""The command line: `foveate demo, train, translate, evaluate, attend, align, check, export, info`.
 
 A command is a function; its docstring and those of the fields of `Config` are its help. Results
 go to standard output, progress and messages to standard error. Exit status 0 is done, 1 the task
@@ -68,6 +68,7 @@ app = App(
     help="Train, use and look into sequence-to-sequence models with attention, on a CPU.",
     version=__version__,
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,  # `main` says that it was stopped
     help_epilogue="""\
 Begin with:
   foveate demo                       what attention is good for, in minutes
@@ -394,6 +395,56 @@ def align(
     sort_key=7,
     help_epilogue="""\
 Examples:
+  foveate check lexicon.tsv --minutes 10 > suspicious.tsv
+  foveate check train.en,train.de --out suspicious.tsv --folds 3
+  foveate check lexicon.csv --rules-only | head
+
+PAIRS is what train takes, and so are the other options, which are those of the
+models; --minutes is for all of them together. The table has the columns
+
+  rank  line  suspicion  reasons  source  target  expected
+
+suspicion: nats a token by which a model that has not seen the pair finds its
+own output (expected) likelier than the target, and 1 to 3 for each reason from
+a rule (none for repeats and other targets). 0: what the model would write; 3:
+every token is on average e^3 = 20 times less likely.
+""",
+)
+def check(
+    pairs: Annotated[Place, Parameter(metavar="PAIRS")],
+    /,
+    *,
+    out: Annotated[Place, Parameter(group=ESSENTIAL, alias="-o")] = "-",
+    folds: Annotated[int, Parameter(group=ESSENTIAL, metavar="K")] = 2,
+    rules_only: Annotated[
+        bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
+    ] = False,
+    all: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
+    config: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
+    flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # noqa: B008 (frozen)
+) -> int:
+    """Find suspicious pairs: typos, swapped columns, shifted rows; the worst first.
+
+    Args:
+        pairs: The pairs to check.
+        out: Where to write the table; - is standard output.
+        folds: Models to train; each judges its share of the pairs, and learns from the others.
+        rules_only: Train nothing: repeats, copies, lengths, scripts and sides only.
+        all: Write every pair, not only those with a reason.
+        config: TOML file of options; a flag wins over it.
+        flags: The options of the models.
+    """
+    from foveate.proofread import run_check
+
+    options = merge_config(config, given_flags(flags))
+    _check_least(2, folds=folds)
+    return run_check(pairs, out, options, folds=folds, rules_only=rules_only, every=all)
+
+
+@app.command(
+    sort_key=8,
+    help_epilogue="""\
+Examples:
   foveate export model small
   foveate export model smaller --int8
   foveate translate small new.txt
@@ -430,7 +481,7 @@ def export(
 
 
 @app.command(
-    sort_key=8,
+    sort_key=9,
     help_epilogue="""\
 Examples:
   foveate info model
@@ -508,19 +559,23 @@ def run_training(
 
 def finish_training(trained: Trained, out: str, test: PairTable | None) -> None:
     """Print the scores of a new model, where it is, and what to type next."""
-    from foveate.console import format_evaluation, format_scores, watch
+    from foveate.console import format_diagnosis, format_evaluation, format_scores, watch
+    from foveate.evaluation import diagnose
     from foveate.evaluation import evaluate as run_evaluation
     from foveate.metrics import Score
 
     translator = trained.translator
     scores = translator.bundle.scores
+    diagnosis = translator.summary.setdefault("diagnosis", {})
     dev = {name: Score(**score) for name, score in scores.get("dev", {}).items()}
     if dev:
-        say(f"\ndev set\n{format_scores(dev)}\n")
+        say(f"\ndev set\n{format_scores(dev)}\n{format_diagnosis(diagnosis.get('dev'))}\n")
     if test is not None:
         evaluation = run_evaluation(translator, test, watch=watch)
         print(f"test set: {format_evaluation(evaluation)}", flush=True)
         scores["test"] = evaluation.to_dict()["metrics"]
+        diagnosis["test"] = diagnose(evaluation, trained.table, translator)
+        say(f"\ntest set\n{format_diagnosis(diagnosis['test'])}")
         translator.save(out)
     model = shlex.quote(out)
     say(f"\nthe model is in {out}; next:")

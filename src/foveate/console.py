@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from foveate.data.oddities import Kind
     from foveate.evaluation import Evaluation
     from foveate.metrics import Score
     from foveate.records import Translation
@@ -31,6 +32,18 @@ METRIC_LABELS = {
     "character_error_rate": "character error rate",
     "bleu": "BLEU",
     "chrf": "chrF",
+}
+NOTHING = "∅"
+WORST_COLUMNS = ("source", "output", "reference")
+KIND_LABELS: dict[Kind, str] = {
+    "implausible": "implausible to a model that has not seen them",
+    "shifted": "whose source goes with a neighbour's target",
+    "side": "that look like the other side",
+    "length": "of odd length",
+    "script": "with letters of a rare script",
+    "copy": "whose target equals the source",
+    "variants": "with other targets for the same source",
+    "repeat": "that repeat a pair",
 }
 FRACTIONS = ("exact_match", "token_error_rate", "character_error_rate")
 SECONDS_BETWEEN_LINES = 5.0
@@ -262,6 +275,47 @@ def format_scores(scores: Mapping[str, Score]) -> str:
     return format_table(("metric", "value", "95 % interval"), rows)
 
 
+def format_diagnosis(diagnosis: Mapping[str, Any] | None) -> str:
+    """Return what `evaluation.diagnose` found in a few lines; nothing for an old model.
+
+    Example:
+        >>> memory = {"value": 0.5, "low": 0.25, "high": 0.75}
+        >>> confusions = [{"reference": "AH", "output": "IH", "count": 7}]
+        >>> found = {"memory": memory, "seen": 0.6, "confusions": confusions, "worst": []}
+        >>> print(format_diagnosis(found))
+        a memory of the training pairs: exact match 50.0 % (25.0 % to 75.0 %), 60.0 % seen
+        commonest errors (right > written): AH > IH 7
+    """
+    if not diagnosis:
+        return ""
+    lines = [_format_memory(diagnosis["memory"], diagnosis["seen"])]
+    errors = [
+        f"{row['reference'] or NOTHING} > {row['output'] or NOTHING} {row['count']:,}"
+        for row in diagnosis["confusions"]
+    ]
+    if errors:
+        lines.append(f"commonest errors (right > written): {', '.join(errors)}")
+    worst = [[_shorten(row[key]) for key in WORST_COLUMNS] for row in diagnosis["worst"]]
+    if worst:
+        lines += ["", format_table(("farthest off", "written", "right"), worst, text_columns=3)]
+    return "\n".join(lines)
+
+
+def _format_memory(memory: Mapping[str, Any], seen: float) -> str:
+    if not seen:
+        return "a memory of the training pairs gets nothing right: it has seen none of the sources"
+    value, low, high = (
+        format_metric("exact_match", number)
+        for number in (memory["value"], memory["low"], memory["high"])
+    )
+    share = format_metric("exact_match", seen)
+    return f"a memory of the training pairs: exact match {value} ({low} to {high}), {share} seen"
+
+
+def _shorten(text: str, most: int = 36) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def format_lengths(evaluation: Evaluation) -> str:
     """Return the metrics of an evaluation by source length as a table."""
     names = list(evaluation.metrics)
@@ -294,6 +348,26 @@ def format_evaluation(evaluation: Evaluation) -> str:
     signatures = [f"  {score.signature}" for score in evaluation.metrics.values()]
     parts = [counts, format_scores(evaluation.metrics), format_lengths(evaluation)]
     return "\n\n".join([*parts, "\n".join(["signatures", *signatures])])
+
+
+def format_findings(
+    num_pairs: int, num_odd: int, counts: Mapping[Kind, int], lines: Sequence[int]
+) -> str:
+    """Say in a paragraph what a check found, and on which lines to look first.
+
+    Example:
+        >>> print(format_findings(900, 2, {"copy": 1, "length": 2}, [17, 4]))
+        900 pairs, 2 with a reason to look: 2 of odd length, 1 whose target equals the source.
+        Look first at the lines 17, 4; most pairs with a reason may still be right.
+    """
+    if not num_odd:
+        return f"{num_pairs:,} pairs, none with a reason to look."
+    parts = [f"{counts[kind]:,} {label}" for kind, label in KIND_LABELS.items() if counts.get(kind)]
+    return (
+        f"{num_pairs:,} pairs, {num_odd:,} with a reason to look: {', '.join(parts)}.\n"
+        f"Look first at the lines {', '.join(map(str, lines))}; most pairs with a reason may "
+        "still be right."
+    )
 
 
 def format_attention(translation: Translation) -> str:

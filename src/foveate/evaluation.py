@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from foveate.data.table import PairTable, group_references
 from foveate.errors import DataError
+from foveate.insight.diagnosis import diagnose_outputs
 from foveate.metrics import Score, by_length, measure
 from foveate.records import Translation
 
@@ -73,9 +74,8 @@ def evaluate(
         sources, beam_size=beam_size, attention=False
     )
     outputs = [_compose(found.text) for found in (watch(stream, len(sources)) if watch else stream)]
-    if translator.target_codec.kind == "whitespace":  # how wide the blanks are means nothing
-        references = [[" ".join(target.split()) for target in targets] for targets in references]
-    references = [[_compose(target) for target in targets] for targets in references]
+    kind = translator.target_codec.kind
+    references = [[_tidy(target, kind) for target in targets] for targets in references]
     unit = length_unit(translator.source_codec.kind)
     lengths = [source_length(source, unit) for source in sources]
     return Evaluation(
@@ -87,6 +87,29 @@ def evaluate(
         by_source_length=by_length(lengths, outputs, references, bleu_tokenize=bleu_tokenize),
         unit=unit,
     )
+
+
+def diagnose(evaluation: Evaluation, training: PairTable, translator: Translator) -> dict[str, Any]:
+    """Return what the model gets wrong, beside a memory of the training pairs, ready for JSON.
+
+    Tokens are confused with each other; of subwords it is words, where these are written apart.
+    """
+    kind = translator.target_codec.kind
+    targets = (_tidy(target, kind) for target in training.targets())
+    texts = [text for accepted in evaluation.references for text in accepted]
+    has_words = length_unit(kind) == "words" and any(" " in text for text in texts)
+    return diagnose_outputs(
+        evaluation.sources,
+        evaluation.outputs,
+        evaluation.references,
+        zip(training.sources(), targets, strict=True),
+        str.split if has_words else list,
+    )
+
+
+def _tidy(target: str, kind: str) -> str:
+    """Return a target as it is compared: how wide the blanks between symbols are means nothing."""
+    return _compose(" ".join(target.split()) if kind == "whitespace" else target)
 
 
 def _compose(text: str) -> str:

@@ -12,8 +12,10 @@ from foveate.records import Translation
 
 if TYPE_CHECKING:
     from foveate.bundle import Bundle
+    from foveate.checking import Suspicion
 
 OutputFormat = Literal["text", "tsv", "jsonl"]
+SUSPICION_HEADER = "rank\tline\tsuspicion\treasons\tsource\ttarget\texpected\n"
 
 
 def format_translation(source: str, translation: Translation, form: OutputFormat) -> list[str]:
@@ -44,6 +46,14 @@ def _one_line(text: str) -> str:
 
 def _one_cell(text: str) -> str:
     return _one_line(text).replace("\t", " ")
+
+
+def format_suspicion(rank: int, line: int, found: Suspicion) -> str:
+    """Return a row of the table that `SUSPICION_HEADER` begins."""
+    reasons = "; ".join(found.reasons)
+    texts = (reasons, found.source, found.target, found.expected)
+    cells = [str(rank), str(line), f"{found.suspicion:.2f}", *map(_one_cell, texts)]
+    return "\t".join(cells) + "\n"
 
 
 def format_json(value: Any, indent: int | None = None) -> str:
@@ -112,7 +122,7 @@ def _count_parameters(bundle: Bundle) -> int:
 
 
 def format_facts(facts: dict[str, Any], indent: str = "") -> str:
-    """Return nested facts as aligned lines.
+    """Return nested facts as aligned lines; tables are left to JSON.
 
     Example:
         >>> print(format_facts({"pairs": 12000, "source": {"tokens": "characters"}}))
@@ -120,11 +130,16 @@ def format_facts(facts: dict[str, Any], indent: str = "") -> str:
         source
           tokens  characters
     """
-    plain = {name: value for name, value in facts.items() if value not in (None, {}, [])}
+    plain = {name: value for name, value in facts.items() if not _is_left_out(value)}
     width = max(
         (len(name) for name, value in plain.items() if not isinstance(value, dict)), default=0
     )
     return "\n".join(_format_fact(name, value, width, indent) for name, value in plain.items())
+
+
+def _is_left_out(value: Any) -> bool:
+    is_table = isinstance(value, list) and any(isinstance(row, dict) for row in value)
+    return is_table or value in (None, {}, [])
 
 
 def _format_fact(name: str, value: Any, width: int, indent: str) -> str:

@@ -232,8 +232,42 @@ def _compare_closest(
     """Return the edits to the closest reference and its length; the longest one wins a tie."""
     from rapidfuzz.distance import Levenshtein
 
-    candidates = [(Levenshtein.distance(hypothesis, other), len(other)) for other in references]
-    return min(candidates, key=lambda candidate: (candidate[0], -candidate[1]))
+    nearest = nearest_reference(hypothesis, references)
+    return Levenshtein.distance(hypothesis, nearest), len(nearest)
+
+
+def nearest_reference(
+    hypothesis: Sequence[str], references: Sequence[Sequence[str]]
+) -> Sequence[str]:
+    """Return the reference with the fewest edits, the longest one of several.
+
+    Example:
+        >>> nearest_reference("cart", ["dog", "cat", "carts"])
+        'carts'
+    """
+    from rapidfuzz.distance import Levenshtein
+
+    return min(references, key=lambda other: (Levenshtein.distance(hypothesis, other), -len(other)))
+
+
+def find_edits(hypothesis: Sequence[str], reference: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the fewest edits between two texts, as tokens of the reference and of the hypothesis.
+
+    The token is empty where one side has nothing.
+
+    Example:
+        >>> find_edits(["K", "IH", "T"], ["K", "AE", "T", "S"])
+        [('AE', 'IH'), ('S', '')]
+    """
+    from rapidfuzz.distance import Levenshtein
+
+    return [
+        (
+            reference[edit.src_pos] if edit.tag != "insert" else "",
+            hypothesis[edit.dest_pos] if edit.tag != "delete" else "",
+        )
+        for edit in Levenshtein.editops(reference, hypothesis)
+    ]
 
 
 def _divide(sums: NDArray[np.float64]) -> NDArray[np.float64]:

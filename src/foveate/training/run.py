@@ -20,16 +20,15 @@ from foveate.config import Config, build_config
 from foveate.data.batching import EncodedPairs, encode_table
 from foveate.data.table import PairTable
 from foveate.errors import BundleError, ConfigError, DataError, TrainingError
-from foveate.evaluation import Evaluation, evaluate
 from foveate.files import replace_file
 from foveate.models.build import build_model
 from foveate.text.codec import Codec
 from foveate.text.detection import build_codecs
 from foveate.torch_backend import TorchStepper, use_threads
+from foveate.training.appraisal import appraise
 from foveate.training.defaults import DataFacts, describe_plan, resolve
 from foveate.training.interrupt import InterruptGate
 from foveate.training.loop import Trainer
-from foveate.training.remember import choose_memory
 from foveate.training.report import Listener, Report, be_silent
 from foveate.training.state import StateFolder
 from foveate.training.validation import MOST_SOURCES, Validation, share_out
@@ -45,11 +44,12 @@ LARGEST_DEV = 2000
 
 @dataclass
 class Trained:
-    """What a run leaves: a translator, the resolved options, and what happened."""
+    """What a run leaves: a translator, resolved options, what happened, and the training pairs."""
 
     translator: Translator
     config: Config
     summary: dict[str, Any]
+    table: PairTable
     was_interrupted: bool = False
 
 
@@ -83,7 +83,7 @@ def train(
     if resume and out is not None and StateFolder(out).is_finished:
         (report or be_silent)(Report("note", f"{out}: this run has ended already"))
         translator = Translator.load(out, backend="torch", threads=config.threads)
-        return Trained(translator, translator.config, translator.summary)
+        return Trained(translator, translator.config, translator.summary, table)
     begin = time.perf_counter()
     run = _Run(table, dev, config, out, report or be_silent)
     run.resume() if resume else run.begin()
@@ -227,33 +227,15 @@ class _Run:
         }
         weights = {name: tensor.cpu().numpy() for name, tensor in self.trainer.best.items()}
         bundle = Bundle(self.config, self.source_codec, self.target_codec, weights, summary)
-        translator = Translator.from_bundle(bundle, threads=self.config.threads)
-        evaluation = None
-        if not was_interrupted:
-            self.report(Report("note", f"scoring the best weights on {len(self.dev):,} dev pairs"))
-            evaluation = evaluate(translator, self.dev)
-        self._remember(bundle, evaluation)
-        if evaluation is not None:
-            if bundle.memory:
-                evaluation = evaluate(translator, self.dev)
-            scores = evaluation.metrics
-            bundle.scores["dev"] = {name: score.to_dict() for name, score in scores.items()}
+        translator = appraise(
+            bundle, self.table, self.dev, self.report, is_complete=not was_interrupted
+        )
         self._tell("end", dev=counters.best_scores)
         if self.out is not None:
             save_bundle(bundle, self.out)
         if self.state is not None and not was_interrupted:
             self.state.finish()
-        return Trained(translator, self.config, summary, was_interrupted)
-
-    def _remember(self, bundle: Bundle, evaluation: Evaluation | None) -> None:
-        """Give the bundle a memory of the training pairs, if that was asked for or helps."""
-        codecs = self.source_codec, self.target_codec
-        bundle.memory = choose_memory(self.table, *codecs, self.config.memory, evaluation)
-        if bundle.memory:
-            bundle.summary["memory"] = len(bundle.memory)
-            self.report(
-                Report("note", f"{len(bundle.memory):,} sources of the training pairs are recalled")
-            )
+        return Trained(translator, self.config, summary, self.table, was_interrupted)
 
     def _set_text(self, source_codec: Codec, target_codec: Codec) -> None:
         self.source_codec, self.target_codec = source_codec, target_codec
@@ -424,14 +406,14 @@ class _Run:
             raise BundleError(f"{self.out}: cannot write there: {error.strerror}") from None
 
 
-def hold_out(table: PairTable, seed: int) -> tuple[PairTable, PairTable]:
-    """Split a dev set off: a twentieth of the pairs, at most `LARGEST_DEV`, a tenth if few.
+def hold_out(table: PairTable, seed: int, most: int = LARGEST_DEV) -> tuple[PairTable, PairTable]:
+    """Split a dev set off: a twentieth of the pairs, at most `most`, a tenth if few.
 
     With fewer than ten pairs there is nothing to spare: dev is then the training pairs.
     """
     if len(table) < 10:
         return table, table
-    count = min(max(len(table) // 20, min(50, len(table) // 10)), LARGEST_DEV)
+    count = min(max(len(table) // 20, min(50, len(table) // 10)), most)
     try:
         return table.split_off(max(count, 1), seed)
     except DataError:

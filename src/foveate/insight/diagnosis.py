@@ -1,0 +1,113 @@
+"""What a model gets wrong, and what a plain memory of its training pairs would have got right.
+
+Pure functions on texts; knows no models and no files.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from foveate.metrics import References, find_edits, measure, nearest_reference
+from foveate.text.memory import build_memory, count_targets
+
+Split = Callable[[str], Sequence[str]]
+
+NUM_CONFUSIONS = 10
+NUM_WORST = 5
+
+
+class Memory(NamedTuple):
+    """What looking a source up in the training pairs gives."""
+
+    outputs: list[str]
+    seen_share: float
+
+
+def diagnose_outputs(
+    sources: Sequence[str],
+    outputs: Sequence[str],
+    references: References,
+    training: Iterable[tuple[str, str]],
+    split: Split,
+) -> dict[str, Any]:
+    """Return memory baseline, confusions and worst outputs as plain values, ready for JSON.
+
+    Args:
+        sources: distinct ones.
+        outputs: what the model wrote for each.
+        references: the right outputs of each.
+        training: source and target of every training pair.
+        split: cuts a target into the units that are confused with each other.
+
+    Example:
+        >>> found = diagnose_outputs(["cat"], ["kit"], [["kat"]], [("cat", "kat")], list)
+        >>> found["memory"]["value"], found["seen"], found["confusions"]
+        (1.0, 1.0, [{'reference': 'a', 'output': 'i', 'count': 1}])
+    """
+    memory = remember(sources, training)
+    score = measure(memory.outputs, references, names=["exact_match"])["exact_match"]
+    return {
+        "memory": score.to_dict(),
+        "seen": memory.seen_share,
+        "confusions": count_confusions(outputs, references, split),
+        "worst": find_worst(sources, outputs, references, split),
+    }
+
+
+def remember(sources: Sequence[str], training: Iterable[tuple[str, str]]) -> Memory:
+    """Answer each source with its commonest training target, the first of equals.
+
+    An unseen source is answered with nothing.
+
+    Example:
+        >>> remember(["a", "b"], [("a", "1"), ("a", "2"), ("a", "2")])
+        Memory(outputs=['2', ''], seen_share=0.5)
+    """
+    wanted = set(sources)
+    memory = build_memory(count_targets(pair for pair in training if pair[0] in wanted))
+    outputs = [memory.get(text, "") for text in sources]
+    return Memory(outputs, len(memory) / max(1, len(wanted)))
+
+
+def count_confusions(
+    outputs: Sequence[str], references: References, split: Split, most: int = NUM_CONFUSIONS
+) -> list[dict[str, Any]]:
+    """Count what stands in the output for what in the closest reference, commonest first.
+
+    An empty reference is something too much in the output, an empty output something missing.
+    """
+    counts: Counter[tuple[str, str]] = Counter()
+    for output, accepted in zip(outputs, references, strict=True):
+        tokens = split(output)
+        counts.update(find_edits(tokens, nearest_reference(tokens, [split(r) for r in accepted])))
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [
+        {"reference": reference, "output": output, "count": count}
+        for (reference, output), count in ranked[:most]
+    ]
+
+
+def find_worst(
+    sources: Sequence[str],
+    outputs: Sequence[str],
+    references: References,
+    split: Split,
+    most: int = NUM_WORST,
+) -> list[dict[str, Any]]:
+    """Return the outputs with the most edits to their closest reference, none without any."""
+    rows: list[dict[str, Any]] = []
+    for source, output, accepted in zip(sources, outputs, references, strict=True):
+        tokens, others = split(output), [split(text) for text in accepted]
+        nearest = nearest_reference(tokens, others)
+        rows.append(
+            {
+                "source": source,
+                "output": output,
+                "reference": accepted[others.index(nearest)],
+                "edits": len(find_edits(tokens, nearest)),
+            }
+        )
+    wrong = [row for row in rows if row["edits"]]
+    return sorted(wrong, key=lambda row: -row["edits"])[:most]
