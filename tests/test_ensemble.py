@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from foveate.errors import SearchError
+from foveate.config import Config, build_config
+from foveate.data.table import PairTable
+from foveate.errors import BundleError, SearchError
+from foveate.export import export_bundle
 from foveate.search import EnsembleStepper, beam_search, forced_search, greedy_search
 from foveate.text.vocabulary import BOS, EOS
+from foveate.training.ensemble import train_models
+from foveate.training.run import hold_out, train
+from foveate.translator import Translator
 from test_search import FakeStepper, make_sources, walk_slowly
 
 SIZE = 7
@@ -94,3 +102,89 @@ def test_impossible_tokens_stay_impossible() -> None:
 def test_an_ensemble_of_nothing_is_an_error() -> None:
     with pytest.raises(SearchError, match="at least one"):
         EnsembleStepper([])
+
+
+# --- training several ----------------------------------------------------------------------------
+
+
+def make_table() -> PairTable:
+    words = [f"{a}{b}{c}" for a in "abcde" for b in "xyz" for c in "pqr"]
+    return PairTable.from_texts(words, [word[::-1].upper() for word in words])
+
+
+def configure(**options: object) -> Config:
+    return build_config({"max_updates": 3, "hidden_size": 16, "models": 3, "seed": 5, **options})
+
+
+def outputs(translator: Translator) -> list[tuple[str, float]]:
+    found = translator.translate(["axp", "exr", "bzq"], beam_size=3)
+    return [(one.text, one.score) for one in found]
+
+
+@pytest.fixture(scope="module")
+def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("ensemble") / "model"
+    train_models(make_table(), None, configure(), out=out)
+    return out
+
+
+def test_members_are_the_models_of_their_seeds(ensemble: Path) -> None:
+    bundle = Translator.load(ensemble).bundle
+    assert bundle.config.models == 3
+    assert bundle.config.seed == 5
+    assert bundle.summary["updates"] == 9
+    assert "exact_match" in bundle.scores["dev"]
+    for number, weights in enumerate(bundle.members):
+        alone = Translator.load(ensemble / "state" / f"model-{number + 1}").bundle
+        assert alone.config.seed == 5 + number
+        assert alone.weights.keys() == weights.keys()
+        for name, array in weights.items():
+            np.testing.assert_array_equal(array, alone.weights[name])
+
+
+def test_bundle_decides_by_the_mean_of_its_members(ensemble: Path) -> None:
+    folders = [ensemble / "state" / f"model-{number}" for number in (1, 2, 3)]
+    joined = EnsembleStepper([Translator.load(folder).stepper for folder in folders])
+    translator = Translator.load(ensemble)
+    expected = Translator(translator.bundle, joined)
+    assert outputs(translator) == outputs(expected)
+    assert outputs(translator) != outputs(Translator.load(folders[0]))
+
+
+def test_exported_ensemble_does_the_same(ensemble: Path, tmp_path: Path) -> None:
+    exported = export_bundle(ensemble, tmp_path / "onnx")
+    assert exported.difference < 1e-4
+    ours = outputs(Translator.load(tmp_path / "onnx"))
+    for (text, score), (expected, other) in zip(
+        ours, outputs(Translator.load(ensemble)), strict=True
+    ):
+        assert text == expected
+        assert score == pytest.approx(other, abs=1e-3)
+
+
+def test_stopped_ensemble_goes_on_where_it_was(ensemble: Path, tmp_path: Path) -> None:
+    """The second of three models was never begun: the first is not trained again."""
+    out = tmp_path / "model"
+    first = train(
+        *hold_out(make_table(), 5), configure(models=1, memory=False), out=out / "state" / "model-1"
+    )
+    kept = (folder / "bundle.json").stat().st_mtime_ns
+    with pytest.raises(BundleError, match="add --resume"):
+        train_models(make_table(), None, configure(), out=out)
+    trained = train_models(make_table(), None, configure(), out=out, resume=True)
+    assert (folder / "bundle.json").stat().st_mtime_ns == kept
+    assert outputs(trained.translator) == outputs(Translator.load(ensemble))
+    assert outputs(first.translator) != outputs(trained.translator)
+    again = train_models(make_table(), None, configure(), out=out, resume=True)
+    assert outputs(again.translator) == outputs(trained.translator)
+
+
+def test_nothing_to_resume_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no training run"):
+        train_models(make_table(), None, configure(), out=tmp_path / "model", resume=True)
+
+
+def test_model_that_is_there_is_not_overwritten(ensemble: Path, tmp_path: Path) -> None:
+    Translator.load(ensemble).save(tmp_path / "model")
+    with pytest.raises(BundleError, match="holds a model already"):
+        train_models(make_table(), None, configure(), out=tmp_path / "model")

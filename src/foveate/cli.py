@@ -549,7 +549,7 @@ def run_training(
     from foveate.console import TrainingDisplay
 
     try:
-        from foveate.training.run import train as run
+        from foveate.training.ensemble import train_models as run
     except ModuleNotFoundError as error:
         raise _missing_torch(error) from None
     with TrainingDisplay() as display, suppress(KeyboardInterrupt):

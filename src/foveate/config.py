@@ -91,7 +91,7 @@ class Config:
     average_decay: Fraction = 0.999
     """Decay of the moving average of the weights, which is the model that is kept (0: none)."""
     models: Annotated[int, Ge(1), Le(20)] = 1
-    """Models of an ensemble: they share the minutes, and decide together."""
+    """Models to train, which share the minutes that are told, and decide together (ensemble)."""
     memory: bool | None = None
     """Carry the training pairs, and give a source seen there its commonest target."""
     patience: Annotated[int, Ge(0)] = 0

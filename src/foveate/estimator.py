@@ -382,12 +382,12 @@ def _judge_rows(bad: list[str], num_rows: int, name: str, skip_bad: bool) -> Non
 
 def _import_train() -> Callable[..., Trained]:
     try:
-        from foveate.training.run import train
+        from foveate.training.ensemble import train_models
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise MissingExtraError("PyTorch", "train", "training") from None
-    return train
+    return train_models
 
 
 def _compose(text: str) -> str:

@@ -62,7 +62,7 @@ def train(
     resume: bool = False,
     report: Listener | None = None,
 ) -> Trained:
-    """Train a model on pairs and return it; with `out`, leave it there as a bundle.
+    """Train one model on pairs and return it; with `out`, leave it there as a bundle.
 
     Args:
         table: the pairs.
@@ -85,6 +85,7 @@ def train(
         translator = Translator.load(out, backend="torch", threads=config.threads)
         return Trained(translator, translator.config, translator.summary, table)
     begin = time.perf_counter()
+    config = dataclasses.replace(config, models=1)  # several: training/ensemble.py
     run = _Run(table, dev, config, out, report or be_silent)
     run.resume() if resume else run.begin()
     run.calibrate(begin)

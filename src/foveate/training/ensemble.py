@@ -1,0 +1,110 @@
+"""An ensemble: models that differ in nothing but their seed, trained one after another."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from foveate.bundle import MANIFEST, Bundle, read_manifest, refuse_foreign, save_bundle
+from foveate.config import Config
+from foveate.data.table import PairTable
+from foveate.errors import BundleError
+from foveate.training.appraisal import appraise
+from foveate.training.report import Listener, Report, be_silent
+from foveate.training.run import Trained, hold_out, train
+from foveate.training.state import StateFolder
+from foveate.translator import Translator
+
+
+def train_models(
+    table: PairTable,
+    dev: PairTable | None,
+    config: Config,
+    *,
+    out: Path | None = None,
+    resume: bool = False,
+    report: Listener | None = None,
+) -> Trained:
+    """Train as many models as the configuration says, and join them to one bundle.
+
+    Each member is a run of its own in `out/state/`, so an ensemble that was stopped goes on with
+    the member that it was at. Arguments and errors are those of `training.run.train`.
+    """
+    if config.models == 1:
+        return train(table, dev, config, out=out, resume=resume, report=report)
+    report = report or be_silent
+    if out is not None and (ended := _open_folder(out, resume)):
+        report(Report("note", f"{out}: this run has ended already"))
+        return Trained(ended, ended.config, ended.summary, table)
+    if dev is None:
+        table, dev = hold_out(table, config.seed)
+    members: list[Trained] = []
+    for number in range(config.models):
+        report(Report("note", f"model {number + 1} of {config.models}"))
+        folder = _member_folder(out, number) if out is not None else None
+        is_begun = folder is not None and StateFolder(folder).exists
+        one = _configure_member(config, number)
+        members.append(train(table, dev, one, out=folder, resume=is_begun, report=report))
+        if members[-1].was_interrupted:
+            break
+    bundle = join_members([member.translator.bundle for member in members], config)
+    is_complete = not members[-1].was_interrupted
+    translator = appraise(bundle, table, dev, report, is_complete=is_complete)
+    if out is not None:
+        save_bundle(bundle, out)
+    return Trained(translator, bundle.config, bundle.summary, table, not is_complete)
+
+
+def _member_folder(out: Path, number: int) -> Path:
+    return out / "state" / f"model-{number + 1}"
+
+
+def _open_folder(out: Path, resume: bool) -> Translator | None:
+    """Check that a run can begin or go on in `out`; return the model of one that has ended."""
+    refuse_foreign(out)
+    is_begun, is_model = StateFolder(_member_folder(out, 0)).exists, (out / MANIFEST).exists()
+    if resume:
+        if not is_begun:
+            raise BundleError(f"{out}: there is no training run of several models to resume")
+        if is_model and not read_manifest(out)["summary"].get("was_interrupted"):
+            return Translator.load(out, backend="torch")
+    elif is_begun:
+        raise BundleError(
+            f"{out}: holds a training run: add --resume to go on with it, or choose another folder"
+        )
+    elif is_model:
+        raise BundleError(f"{out}: holds a model already: choose another folder")
+    return None
+
+
+def _configure_member(config: Config, number: int) -> Config:
+    minutes = config.minutes / config.models if config.minutes else None
+    seed = (config.seed + number) % 2**31
+    return dataclasses.replace(config, models=1, memory=False, seed=seed, minutes=minutes)
+
+
+def join_members(members: list[Bundle], config: Config) -> Bundle:
+    """Put models with the same vocabularies into one bundle.
+
+    Args:
+        members: at least one.
+        config: as it was asked for; its seed, minutes and memory are kept.
+    """
+    first = members[0]
+    weights = {
+        f"{number}/{name}": array
+        for number, member in enumerate(members)
+        for name, array in member.weights.items()
+    }
+    told = {"seed": config.seed, "minutes": config.minutes, "memory": config.memory}
+    summary = dict(first.summary)
+    summary.pop("diagnosis", None)
+    summary["models"] = len(members)
+    summary["plan"] = f"{len(members)} models, each: {summary['plan']}"
+    for name in ("parameters", "updates", "minutes"):
+        summary[name] = round(sum(member.summary[name] for member in members), 2)
+    summary["was_interrupted"] = any(member.summary["was_interrupted"] for member in members)
+    joined = dataclasses.replace(first.config, models=len(members), **told)
+    if len(members) == 1:
+        weights = first.weights
+    return Bundle(joined, first.source_codec, first.target_codec, weights, summary)
