@@ -60,6 +60,11 @@ class Bundle:
         """Say whether both sides use one vocabulary and one embedding table."""
         return self.source_codec is self.target_codec
 
+    @property
+    def target_ids(self) -> list[int]:
+        """For each id of the source vocabulary, the target id of the same token, or UNK."""
+        return self.target_codec.vocabulary.ids(self.source_codec.vocabulary.entries)
+
 
 def save_bundle(bundle: Bundle, path: str | Path) -> None:
     """Write a bundle aside, sync it, and rename it into place.

@@ -90,7 +90,12 @@ def export_bundle(
         raise ModelMismatchError(f"{model}: is an exported model already; export the original")
     sizes = (len(bundle.source_codec.vocabulary), len(bundle.target_codec.vocabulary))
     original = build_torch_stepper(
-        bundle.config, sizes, bundle.is_shared, bundle.weights, origin=str(model)
+        bundle.config,
+        sizes,
+        bundle.is_shared,
+        bundle.weights,
+        target_ids=bundle.target_ids,
+        origin=str(model),
     )
     graphs = build_graphs(original.model)
     difference = compare_steps(original, build_onnx_stepper(graphs), sizes)

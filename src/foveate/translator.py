@@ -320,6 +320,7 @@ def _build_torch_stepper(bundle: Bundle, threads: int, origin: str) -> Stepper:
         (len(bundle.source_codec.vocabulary), len(bundle.target_codec.vocabulary)),
         bundle.is_shared,
         bundle.weights,
+        target_ids=bundle.target_ids,
         threads=threads,
         origin=origin,
     )
