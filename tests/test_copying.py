@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 from foveate.bundle import load_bundle
 from foveate.config import Config, build_config
-from foveate.data.batching import EncodedPairs, collate, measure_copied
+from foveate.data.batching import collate
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError
 from foveate.export import export_bundle
@@ -222,63 +222,15 @@ def test_score_of_beam_search_is_the_forced_score(name: str) -> None:
             assert again.score == pytest.approx(found[row].score, abs=1e-9)
 
 
-# When it is on.
+# As an option.
 
 
-def facts(share: float, source: str = "characters", target: str = "characters") -> DataFacts:
-    return DataFacts(5_000, 7.5, 6.5, 30, 30, source, target, share)
-
-
-def chosen(found: DataFacts, **options: object) -> bool | None:
-    return resolve(Config(**options), found).copy  # type: ignore[arg-type]
-
-
-def test_copying_is_on_when_most_of_the_target_is_in_the_source() -> None:
-    for kind in ("characters", "bytes", "whitespace"):
-        assert chosen(facts(0.51, kind, kind)) is True
-        assert chosen(facts(0.5, kind, kind)) is False
-    assert chosen(facts(0.9, "unigram", "unigram")) is False
-    assert chosen(facts(0.9, "characters", "whitespace")) is False
-    assert chosen(facts(0.9), architecture="transformer") is True
-    assert chosen(facts(0.9), architecture="traditional") is False
-
-
-def test_told_wins_and_the_plan_says_so() -> None:
-    assert chosen(facts(0.9), copy=False) is False
-    assert chosen(facts(0.1), copy=True) is True
+def test_the_plan_says_that_it_copies() -> None:
+    facts = DataFacts(5_000, 7.5, 6.5, 30, 30, "characters", "characters")
     for copy in (True, False):
-        plan = describe_plan(resolve(Config(copy=copy), facts(0.9)), facts(0.9), 1000)
+        plan = describe_plan(resolve(Config(copy=copy), facts), facts, 1000)
         assert ("copying" in plan) is copy
-
-
-ids = st.lists(st.integers(1, 9), max_size=5)
-
-
-@settings(max_examples=50)
-@given(st.lists(st.tuples(ids, ids), min_size=1, max_size=7))
-def test_the_share_of_copied_tokens_equals_a_naive_count(
-    pairs: list[tuple[list[int], list[int]]],
-) -> None:
-    sides = []
-    for side in zip(*pairs, strict=True):
-        offsets = np.cumsum([0, *map(len, side)])
-        sides += [np.array([i for row in side for i in row], np.int32), offsets.astype(np.int64)]
-    twins = [1, 1, 1, 1, 9, 4, 1, 4, 8, 5]
-    count = total = 0
-    for source, target in pairs:
-        for token in target:
-            total += 1
-            count += token > EOS and any(twins[other] == token for other in source)
-    expected = count / total if total else 0.0
-    assert measure_copied(EncodedPairs(*sides), twins) == pytest.approx(expected)
-
-
-def test_the_share_is_measured_on_rows_from_everywhere() -> None:
-    rows = np.array([4, 5] * 50, np.int32)
-    targets = np.array([4, 5] * 25 + [6, 7] * 25, np.int32)
-    offsets = np.arange(101)
-    pairs = EncodedPairs(rows, offsets, targets, offsets)
-    assert measure_copied(pairs, range(8), most_pairs=10) == 0.5
+    assert not Config().copy
 
 
 def test_the_traditional_model_cannot_copy() -> None:
@@ -330,12 +282,10 @@ def test_subwords_of_one_vocabulary_can_be_copied() -> None:
     table = PairTable.from_texts(texts, [text.upper() for text in texts])
     trained = train(table, None, tiny(copy=True, max_updates=1, **kinds))
     assert trained.translator.bundle.is_shared
-    told_nothing = train(table, None, tiny(max_updates=1, **kinds))
-    assert told_nothing.config.copy is False
 
 
 def make_table() -> PairTable:
-    """Half-sized letters on both sides, so many others in the target that nothing is shared."""
+    """Letters of both sides, and so many others in the target that nothing is shared."""
     generator = np.random.default_rng(3)
     words = ["".join(generator.choice(list("abcde"), size=2 + i % 5)) for i in range(60)]
     targets = [word[::-1] + "".join(generator.choice(list("vwxyz"), size=2)) for word in words]
@@ -344,14 +294,12 @@ def make_table() -> PairTable:
 
 def test_copying_brings_one_vocabulary_unless_told_otherwise() -> None:
     table = make_table()
-    apart = train(table, table, tiny(copy=False, max_updates=1)).translator
+    apart = train(table, table, tiny(max_updates=1)).translator
     assert not apart.bundle.is_shared
-    found = train(table, table, tiny(max_updates=1))
-    assert found.config.copy is True
+    found = train(table, table, tiny(copy=True, max_updates=1))
     assert found.translator.bundle.is_shared
     assert "7" in found.translator.target_codec.vocabulary.entries
-    told = train(table, table, tiny(max_updates=1, shared_vocabulary=False))
-    assert told.config.copy is True
+    told = train(table, table, tiny(copy=True, max_updates=1, shared_vocabulary=False))
     assert not told.translator.bundle.is_shared
     bundle = told.translator.bundle
     for source_id, target_id in enumerate(bundle.target_ids):
@@ -367,7 +315,7 @@ def test_copying_brings_one_vocabulary_unless_told_otherwise() -> None:
 def test_a_stopped_run_goes_on_exactly_and_its_bundle_copies(
     tmp_path: Path, shared: bool | None
 ) -> None:
-    table, config = make_table(), tiny(shared_vocabulary=shared)
+    table, config = make_table(), tiny(copy=True, shared_vocabulary=shared)
     whole = train(table, table, config, out=tmp_path / "whole")
 
     def interrupt(report: Report) -> None:
@@ -393,7 +341,7 @@ def test_a_stopped_run_goes_on_exactly_and_its_bundle_copies(
 
 def test_a_copying_model_is_exported_in_8_bits(tmp_path: Path) -> None:
     table = make_table()
-    train(table, table, tiny(max_updates=60), out=tmp_path / "model")
+    train(table, table, tiny(copy=True, max_updates=60), out=tmp_path / "model")
     found = export_bundle(tmp_path / "model", tmp_path / "small", int8=True)
     assert found.difference < 1e-4
     assert found.agreement is not None and found.agreement > 0.5
@@ -401,22 +349,21 @@ def test_a_copying_model_is_exported_in_8_bits(tmp_path: Path) -> None:
 
 
 def test_a_run_begun_before_there_was_copying_goes_on_without(tmp_path: Path) -> None:
-    table, config = make_table(), tiny(shared_vocabulary=False)
+    table = make_table()
 
     def interrupt(report: Report) -> None:
         if report.kind == "progress" and report.update >= 5:
             raise KeyboardInterrupt
 
     out = tmp_path / "model"
-    train(table, table, tiny(copy=False), out=out, report=interrupt)
+    train(table, table, TINY, out=out, report=interrupt)
     path = out / "state" / "run.json"
     run = json.loads(path.read_text())
     del run["requested"]["copy"], run["config"]["copy"]
     path.write_text(json.dumps(run))
-    resumed = train(table, table, tiny(), out=out, resume=True)
-    assert resumed.config.copy is None
+    resumed = train(table, table, TINY, out=out, resume=True)
+    assert resumed.config.copy is False
     assert "copying.gate.weight" not in load_bundle(out).weights
-    assert config.copy is None
 
 
 # Learning: symbols that training hardly ever showed are copied.
@@ -443,8 +390,8 @@ def train_to_double(copy: bool) -> Seq2SeqModel:
     config = Config(**sizes, dropout=0.0, copy=copy)  # type: ignore[arg-type]
     model = build_model(config, VOCABULARY, VOCABULARY, shared=True)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
-    for _ in range(200):
-        words = draw_words(generator, 32, rare=0.01)
+    for _ in range(100):
+        words = draw_words(generator, 24, rare=0.01)
         batch = collate(words, [[word[0], *word] for word in words])
         optimizer.zero_grad()
         model.loss(*map(torch.from_numpy, arrays(batch)), 0.1).backward()

@@ -63,7 +63,7 @@ class Config:
     """How attention compares a decoder state with an encoder state."""
     num_heads: PositiveInt | None = None
     """Number of attention heads."""
-    copy: bool | None = None
+    copy: bool = False
     """Copy source tokens by attention (pointer-generator)."""
     input_feeding: bool = False
     """Feed the attentional state into the next step (layout luong only; trains slower)."""

@@ -90,7 +90,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         cell: str = "lstm",
         attention_score: str = "additive",
         num_heads: int | None = None,
-        copy: bool | None = None,
+        copy: bool = False,
         input_feeding: bool = False,
         embedding_size: int | None = None,
         hidden_size: int | None = None,

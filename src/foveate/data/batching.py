@@ -17,7 +17,6 @@ from foveate.data.table import PairTable
 from foveate.records import Batch
 from foveate.text.vocabulary import BOS, EOS, PAD
 
-LARGEST_SAMPLE = 5_000  # pairs that are looked at
 _CHUNK = 10_000  # rows encoded at once
 _ENOUGH = 0.04  # share of padding below which batches may be looser, and so more random
 
@@ -101,30 +100,6 @@ def _encode_side(
         lengths.append(np.array([len(row) for row in rows], dtype=np.int64))
         ids.append(np.array([token for row in rows for token in row], dtype=np.int32))
     return np.concatenate(ids), np.cumsum(np.concatenate(lengths))
-
-
-def measure_copied(
-    pairs: EncodedPairs, target_ids: Sequence[int], most_pairs: int = LARGEST_SAMPLE
-) -> float:
-    """Return the share of target tokens that occur in their own source.
-
-    Args:
-        pairs: the pairs; up to `most_pairs` of them, evenly spread, are looked at.
-        target_ids: for each source id the target id of the same token, or UNK.
-        most_pairs: how many.
-
-    Example:
-        >>> pairs = EncodedPairs(*map(np.array, ([4, 5], [0, 2], [5, 6, 5], [0, 3])))
-        >>> round(measure_copied(pairs, range(7)), 3)
-        0.667
-    """
-    twins = np.asarray(target_ids, dtype=np.int64)
-    twins = np.where(twins > EOS, twins, PAD)  # no target has PAD, many have UNK
-    size = 1 + max(int(twins.max()), int(pairs.target_ids.max(initial=0)))
-    rows = range(0, len(pairs), max(1, -(-len(pairs) // most_pairs)))
-    source_keys = np.concatenate([row * size + twins[pairs.source(row)] for row in rows])
-    target_keys = np.concatenate([row * size + pairs.target(row).astype(np.int64) for row in rows])
-    return float(np.isin(target_keys, source_keys).sum() / max(1, len(target_keys)))
 
 
 def plan_batches(

@@ -6,7 +6,6 @@ width grows with the 0.4th power of the arithmetic that is there for one trainin
 what so many pairs can fill. Dropout grows with the number of passes that follow from that. The
 peak learning rate falls as the model widens, and is half as high for the Transformer. Noise on
 the tokens only helps runs that see every pair many times.
-Copying is on for the models that attend when most symbols of a target occur in its source.
 Does not load PyTorch.
 """
 
@@ -19,7 +18,6 @@ from typing import Any
 from foveate.config import Config
 
 FLOPS_PER_CORE = 1.75e10  # a second, of a training step's products: measured on slow cores
-MOST = 0.5  # of the target tokens, from which on they are copied
 MANY_PASSES = 20  # from here on word dropout and subword sampling give more than they slow
 
 
@@ -34,18 +32,11 @@ class DataFacts:
     target_size: int
     source_kind: str
     target_kind: str
-    copied_share: float = 0.0  # of the target tokens, those that occur in their own source
 
     @property
     def has_subwords(self) -> bool:
         """Say whether the target is made of subwords: sentences, as a rule."""
         return self.target_kind in ("unigram", "bpe")
-
-    @property
-    def invites_copying(self) -> bool:
-        """Say whether most target tokens could be taken from the source, symbol by symbol."""
-        is_alike = self.source_kind == self.target_kind and not self.has_subwords
-        return is_alike and self.copied_share > MOST
 
     @property
     def training_tokens(self) -> float:
@@ -78,7 +69,6 @@ def resolve(config: Config, facts: DataFacts, threads: int = 2) -> Config:
     chosen: dict[str, Any] = {
         "hidden_size": hidden,
         "embedding_size": min(hidden, 256) if facts.has_subwords else min(hidden, 128),
-        "copy": chooses_copying(config, facts),
         "num_heads": 4 if is_transformer and hidden % 8 == 0 else 1,
         "dropout": round(min(max(passes * (0.015 if facts.has_subwords else 0.01), 0.02), 0.35), 2),
         "word_dropout": 0.1 if is_noise_useful else 0.0,
@@ -90,11 +80,6 @@ def resolve(config: Config, facts: DataFacts, threads: int = 2) -> Config:
         chosen["minutes"] = minutes
     unset = {name: value for name, value in chosen.items() if getattr(config, name) is None}
     return dataclasses.replace(config, **unset)
-
-
-def chooses_copying(config: Config, facts: DataFacts) -> bool:
-    """Say whether a model copies when nothing is told: it attends, and the data invites it."""
-    return config.architecture != "traditional" and facts.invites_copying
 
 
 def choose_hidden_size(facts: DataFacts, work: float) -> int:

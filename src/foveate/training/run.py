@@ -17,7 +17,7 @@ import torch
 
 from foveate.bundle import MANIFEST, Bundle, refuse_foreign, save_bundle
 from foveate.config import Config, build_config
-from foveate.data.batching import EncodedPairs, encode_table, measure_copied
+from foveate.data.batching import EncodedPairs, encode_table
 from foveate.data.table import PairTable
 from foveate.errors import BundleError, ConfigError, DataError, TrainingError
 from foveate.evaluation import evaluate
@@ -26,7 +26,7 @@ from foveate.models.build import build_model
 from foveate.text.codec import Codec
 from foveate.text.detection import build_codecs
 from foveate.torch_backend import TorchStepper, use_threads
-from foveate.training.defaults import DataFacts, chooses_copying, describe_plan, resolve
+from foveate.training.defaults import DataFacts, describe_plan, resolve
 from foveate.training.interrupt import InterruptGate
 from foveate.training.loop import Trainer
 from foveate.training.report import Listener, Report, be_silent
@@ -121,7 +121,8 @@ class _Run:
             )
         if self.out is not None and (self.out / MANIFEST).exists():
             raise BundleError(f"{self.out}: holds a model already: choose another folder")
-        codecs = self._learn_text()
+        codecs = build_codecs(self.table.sources, self.table.targets, len(self.table), self.config)
+        self._set_text(*codecs)
         self._check_round_trip("source", codecs[0], self.table.sources())
         self._check_round_trip("target", codecs[1], self.table.targets())
         kinds: dict[str, Any] = {"source_tokens": codecs[0].kind, "target_tokens": codecs[1].kind}
@@ -146,7 +147,8 @@ class _Run:
                 "into another folder"
             )
         requested = dataclasses.asdict(self.config)
-        changed = [name for name in requested if requested[name] != self.run["requested"].get(name)]
+        begun = {**dataclasses.asdict(Config()), **self.run["requested"]}  # may lack newer options
+        changed = [name for name in requested if requested[name] != begun[name]]
         if changed:
             raise ConfigError(
                 f"{self.out}: was begun with other options ({', '.join(changed)}): resume with "
@@ -237,17 +239,6 @@ class _Run:
             self.state.finish()
         return Trained(translator, self.config, summary, was_interrupted)
 
-    def _learn_text(self) -> tuple[Codec, Codec]:
-        """Build the codecs; again with one vocabulary when they show that copying will be on."""
-        sides, config = (self.table.sources, self.table.targets, len(self.table)), self.config
-        codecs = build_codecs(*sides, config)
-        self._set_text(*codecs)
-        could_share = config.shared_vocabulary is None and codecs[0] is not codecs[1]
-        if config.copy is None and could_share and chooses_copying(config, self.facts):
-            codecs = build_codecs(*sides, dataclasses.replace(config, copy=True))
-            self._set_text(*codecs)
-        return codecs
-
     def _set_text(self, source_codec: Codec, target_codec: Codec) -> None:
         self.source_codec, self.target_codec = source_codec, target_codec
         pairs = encode_table(self.table, source_codec, target_codec)
@@ -266,7 +257,6 @@ class _Run:
             len(target_codec.vocabulary),
             source_codec.kind,
             target_codec.kind,
-            measure_copied(pairs, self.target_ids),
         )
 
     def _check_round_trip(self, side: str, codec: Codec, texts: Iterator[str]) -> None:
