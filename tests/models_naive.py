@@ -97,6 +97,19 @@ def naive_attention(
     return context, np.stack(rows)
 
 
+def naive_copying(
+    generated: Array, gate: float, weights: Array, copied_ids: list[int], first_copyable: int
+) -> Array:
+    """g P_vocab + (1 - g) sum of a_j over x_j = w; what cannot be copied is generated."""
+    probabilities = gate * generated
+    for weight, token in zip(weights, copied_ids, strict=True):
+        if token >= first_copyable:
+            probabilities[token] += (1 - gate) * weight
+        else:
+            probabilities = probabilities + (1 - gate) * weight * generated
+    return probabilities
+
+
 # Recurrence: one step for one row.
 
 

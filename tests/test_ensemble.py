@@ -165,9 +165,8 @@ def test_exported_ensemble_does_the_same(ensemble: Path, tmp_path: Path) -> None
 def test_stopped_ensemble_goes_on_where_it_was(ensemble: Path, tmp_path: Path) -> None:
     """The second of three models was never begun: the first is not trained again."""
     out = tmp_path / "model"
-    first = train(
-        *hold_out(make_table(), 5), configure(models=1, memory=False), out=out / "state" / "model-1"
-    )
+    pairs, folder = hold_out(make_table(), 5), out / "state" / "model-1"
+    first = train(*pairs, configure(models=1, memory=False), out=folder)
     kept = (folder / "bundle.json").stat().st_mtime_ns
     with pytest.raises(BundleError, match="add --resume"):
         train_models(make_table(), None, configure(), out=out)

@@ -44,7 +44,11 @@ MODELS = {
     "traditional, LSTM": {"architecture": "traditional"},
     "traditional, GRU": {"architecture": "traditional", "cell": "gru"},
     "transformer": {"architecture": "transformer"},
+    "gnmt copying": {"copy": True},
+    "bahdanau copying": {"layout": "bahdanau", "num_layers": 1, "copy": True},
+    "transformer copying": {"architecture": "transformer", "copy": True},
 }
+TWINS = [1, 1, 1, 1, 9, 12, 1, 4, 4, 7, 11]  # what is copied for each source id
 GOLDEN = Path(__file__).parent / "golden" / "format-1"
 KEPT = Path(__file__).parent / "golden-onnx" / "format-1"  # exported from it, once
 each_model = pytest.mark.parametrize("name", MODELS)
@@ -54,7 +58,8 @@ each_model = pytest.mark.parametrize("name", MODELS)
 def both(name: str) -> tuple[TorchStepper, OnnxStepper]:
     """Return the same model with random weights behind PyTorch and behind ONNX Runtime."""
     torch.manual_seed(3)
-    model = build_model(Config(**{**SIZES, **MODELS[name]}), SOURCE_SIZE, TARGET_SIZE, False)
+    config = Config(**{**SIZES, **MODELS[name]})
+    model = build_model(config, SOURCE_SIZE, TARGET_SIZE, False, TWINS)
     randomise(model)
     return TorchStepper(model), build_onnx_stepper(build_graphs(model.eval()), threads=1)
 

@@ -45,7 +45,12 @@ CONFIGS = {
     "traditional": {"architecture": "traditional"},
     "traditional-gru": {"architecture": "traditional", "cell": "gru", "num_layers": 1},
     "transformer": {"architecture": "transformer"},
+    "gnmt-copying": {"copy": True},
+    "luong-feeding-copying": {"layout": "luong", "input_feeding": True, "copy": True},
+    "bahdanau-copying": {"layout": "bahdanau", "copy": True},
+    "transformer-copying": {"architecture": "transformer", "copy": True},
 }
+TWINS = [UNK, UNK, UNK, UNK, 9, 12, UNK, 4, 4, 7, 11]  # what is copied for each source id
 MIXTURES = {  # name: the model that gives the encoder, the model that gives the decoder
     "transformer+gnmt": ("transformer", "gnmt"),
     "transformer+bahdanau": ("transformer", "bahdanau"),
@@ -92,7 +97,7 @@ def build(name: str, **options: object) -> Seq2SeqModel:
     torch.manual_seed(3)
     if name not in MIXTURES:
         config = Config(**{**SIZES, **CONFIGS[name], **options})  # type: ignore[arg-type]
-        return build_model(config, SOURCE_SIZE, TARGET_SIZE, shared=False)
+        return build_model(config, SOURCE_SIZE, TARGET_SIZE, shared=False, target_ids=TWINS)
     first, second = (build(part, **options) for part in MIXTURES[name])
     return Seq2SeqModel(
         second.source_embedding, second.target_embedding, first.encoder, second.decoder
@@ -160,7 +165,7 @@ def test_step_by_step_equals_forward(name: str) -> None:
             assert_same(weight, attention[:, :, index : index + 1])
 
 
-@pytest.mark.parametrize("name", ["gnmt", "traditional", "transformer"])
+@pytest.mark.parametrize("name", ["gnmt", "traditional", "transformer", "transformer-copying"])
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.3])
 def test_loss_equals_naive_cross_entropy(name: str, label_smoothing: float) -> None:
     model, batch = build_random(name), make_batch(PAIRS, extra_source=2, extra_target=2)

@@ -81,6 +81,11 @@ class Bundle:
             for prefix in (f"{number}/" for number in range(self.config.models))
         ]
 
+    @property
+    def target_ids(self) -> list[int]:
+        """For each id of the source vocabulary, the target id of the same token, or UNK."""
+        return self.target_codec.vocabulary.ids(self.source_codec.vocabulary.entries)
+
 
 def save_bundle(bundle: Bundle, path: str | Path) -> None:
     """Write a bundle aside, sync it, and rename it into place.

@@ -63,6 +63,8 @@ class Config:
     """How attention compares a decoder state with an encoder state."""
     num_heads: PositiveInt | None = None
     """Number of attention heads."""
+    copy: bool = False
+    """Copy source tokens by attention (pointer-generator)."""
     input_feeding: bool = False
     """Feed the attentional state into the next step (layout luong only; trains slower)."""
     embedding_size: PositiveInt | None = None
@@ -148,6 +150,11 @@ def build_config(*layers: dict[str, Any], origin: str = "options") -> Config:
         problems.append("minutes and max_updates: give one of the two")
     if config.input_feeding and config.layout != "luong":
         problems.append(f"input_feeding: only with layout luong, not {config.layout}")
+    if config.copy and config.architecture == "traditional":
+        problems.append(
+            "copy: the traditional model has no attention to copy by: "
+            "choose architecture attention or transformer, or leave copy out"
+        )
     if problems:
         raise ConfigError(f"{origin}: " + "; ".join(dict.fromkeys(problems)))
     return config

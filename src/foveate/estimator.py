@@ -90,6 +90,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         cell: str = "lstm",
         attention_score: str = "additive",
         num_heads: int | None = None,
+        copy: bool = False,
         input_feeding: bool = False,
         embedding_size: int | None = None,
         hidden_size: int | None = None,
@@ -129,6 +130,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         self.cell = cell
         self.attention_score = attention_score
         self.num_heads = num_heads
+        self.copy = copy
         self.input_feeding = input_feeding
         self.embedding_size = embedding_size
         self.hidden_size = hidden_size

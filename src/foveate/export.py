@@ -28,7 +28,7 @@ from foveate.models.seq2seq import Seq2SeqModel
 from foveate.onnx_backend import NEXT, START, STEP, build_onnx_stepper
 from foveate.search import Hypothesis, Stepper, greedy_search, join_steppers
 from foveate.text.vocabulary import BOS, EOS, UNK
-from foveate.torch_backend import build_torch_stepper
+from foveate.translator import build_torch_members
 
 OPSET = 18
 TOLERANCE = 1e-4  # largest difference in a log-probability or an attention weight
@@ -89,10 +89,7 @@ def export_bundle(
     if not bundle.weights:
         raise ModelMismatchError(f"{model}: is an exported model already; export the original")
     sizes = (len(bundle.source_codec.vocabulary), len(bundle.target_codec.vocabulary))
-    members = [
-        build_torch_stepper(bundle.config, sizes, bundle.is_shared, weights, origin=str(model))
-        for weights in bundle.members
-    ]
+    members = build_torch_members(bundle, origin=str(model))
     graphs = {
         f"{number}.{name}" if len(members) > 1 else name: graph
         for number, member in enumerate(members)

@@ -6,7 +6,7 @@ Arrays go in, arrays come out; tensors stay in the state. Knows no text.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -84,6 +84,7 @@ def build_torch_stepper(
     is_shared: bool,
     weights: Mapping[str, NDArray[np.float32]],
     *,
+    target_ids: Sequence[int] | None = None,
     threads: int = 0,
     origin: str = "model",
 ) -> TorchStepper:
@@ -94,6 +95,7 @@ def build_torch_stepper(
         vocabulary_sizes: entries of the source and the target vocabulary.
         is_shared: both sides have one embedding table.
         weights: parameter name to array.
+        target_ids: for each source id the target id of the same token; only needed for copying.
         threads: processor threads; 0 means as many as are granted.
         origin: what to call the model in an error.
 
@@ -101,7 +103,7 @@ def build_torch_stepper(
         BundleError: the weights are not those of the configuration and vocabularies.
     """
     use_threads(threads)
-    model = build_model(config, *vocabulary_sizes, is_shared)
+    model = build_model(config, *vocabulary_sizes, is_shared, target_ids)
     parameters = dict(model.named_parameters())
     if parameters.keys() != weights.keys():
         names = ", ".join(sorted(parameters.keys() ^ weights.keys())[:3])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,9 @@ from foveate.search import (
 )
 from foveate.text.codec import Codec
 from foveate.text.vocabulary import UNK
+
+if TYPE_CHECKING:
+    from foveate.torch_backend import TorchStepper
 
 Backend = Literal["auto", "torch", "onnx"]
 Item = TypeVar("Item")
@@ -106,7 +109,8 @@ class Translator:
             )
         if bundle.graphs and backend != "torch":
             return cls(bundle, build_onnx_stepper(bundle.graphs, threads=threads, origin=origin))
-        return cls(bundle, _build_torch_stepper(bundle, threads, origin))
+        members = build_torch_members(bundle, threads=threads, origin=origin)
+        return cls(bundle, join_steppers(members))
 
     def save(self, path: str | Path) -> None:
         """Write the model as a bundle.
@@ -335,18 +339,27 @@ def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
         start += size
 
 
-def _build_torch_stepper(bundle: Bundle, threads: int, origin: str) -> Stepper:
+def build_torch_members(bundle: Bundle, *, threads: int = 0, origin: str) -> list[TorchStepper]:
+    """Build the PyTorch steppers of a bundle: one, or each of an ensemble.
+
+    Raises:
+        MissingExtraError: PyTorch is not installed.
+        BundleError: the weights are not those of the configuration and vocabularies.
+    """
     try:
         from foveate.torch_backend import build_torch_stepper
     except ImportError:
         purpose = f"{origin}: a model that was not exported (foveate export)"
         raise MissingExtraError("PyTorch", "train", purpose) from None
-    sizes = (len(bundle.source_codec.vocabulary), len(bundle.target_codec.vocabulary))
-    return join_steppers(
-        [
-            build_torch_stepper(
-                bundle.config, sizes, bundle.is_shared, weights, threads=threads, origin=origin
-            )
-            for weights in bundle.members
-        ]
-    )
+    return [
+        build_torch_stepper(
+            bundle.config,
+            (len(bundle.source_codec.vocabulary), len(bundle.target_codec.vocabulary)),
+            bundle.is_shared,
+            weights,
+            target_ids=bundle.target_ids,
+            threads=threads,
+            origin=origin,
+        )
+        for weights in bundle.members
+    ]

@@ -19,6 +19,7 @@ from foveate.models.attention import (
     masked_softmax,
 )
 from foveate.models.build import build_model
+from foveate.models.copying import PointerGenerator
 from foveate.models.cross_entropy import linear_cross_entropy
 from foveate.models.decoders import (
     BahdanauDecoder,
@@ -48,6 +49,7 @@ __all__ = [
     "GnmtDecoder",
     "LuongDecoder",
     "Output",
+    "PointerGenerator",
     "RecurrentLayer",
     "ScaledDotAttention",
     "Seq2SeqModel",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import nn
 
 from foveate.config import Config
@@ -13,6 +15,7 @@ from foveate.models.attention import (
     GeneralAttention,
     ScaledDotAttention,
 )
+from foveate.models.copying import PointerGenerator
 from foveate.models.decoders import (
     BahdanauDecoder,
     Decoder,
@@ -25,7 +28,13 @@ from foveate.models.seq2seq import Seq2SeqModel, build_embedding
 from foveate.models.transformer import TransformerDecoder, TransformerEncoder
 
 
-def build_model(config: Config, source_size: int, target_size: int, shared: bool) -> Seq2SeqModel:
+def build_model(
+    config: Config,
+    source_size: int,
+    target_size: int,
+    shared: bool,
+    target_ids: Sequence[int] | None = None,
+) -> Seq2SeqModel:
     """Build the model that a resolved configuration describes.
 
     Args:
@@ -33,6 +42,8 @@ def build_model(config: Config, source_size: int, target_size: int, shared: bool
         source_size: entries of the source vocabulary.
         target_size: entries of the target vocabulary.
         shared: both sides have the same vocabulary, and so one table.
+        target_ids: for each source id the target id of the same token, UNK when there is none;
+            None, when the vocabulary is shared, is the identity. Only needed for copying.
 
     Raises:
         ConfigError: widths that do not divide by the number of heads, or by 2.
@@ -43,8 +54,12 @@ def build_model(config: Config, source_size: int, target_size: int, shared: bool
     source = build_embedding(source_size, config.embedding_size)
     target = source if shared else build_embedding(target_size, config.embedding_size)
     encoder, decoder = _build_parts(config, config.embedding_size, config.hidden_size)
+    copying = None
+    if config.copy:
+        assert config.architecture != "traditional" and (shared or target_ids is not None)
+        copying = PointerGenerator(decoder.feature_size, target_ids or range(target_size))
     return Seq2SeqModel(
-        source, target, encoder, decoder, config.dropout, config.word_dropout or 0.0
+        source, target, encoder, decoder, config.dropout, config.word_dropout or 0.0, copying
     )
 
 

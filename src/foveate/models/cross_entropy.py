@@ -29,7 +29,9 @@ def linear_cross_entropy(
 
     Reference: Szegedy et al. 2016, section 7, for label smoothing e.
     """
-    loss: Tensor = _LinearCrossEntropy.apply(hidden, weight, bias, targets, label_smoothing)
+    loss: Tensor = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        hidden, weight, bias, targets, label_smoothing
+    )
     return loss
 
 
@@ -54,9 +56,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
         to_hidden = torch.empty_like(hidden)
         to_weight, to_bias = torch.zeros_like(weight), torch.zeros_like(bias)
         rows = max(1, LARGEST_LOGITS // len(weight))
-        for part, aims, to_part in zip(
-            hidden.split(rows), targets[:, None].split(rows), to_hidden.split(rows), strict=True
-        ):
+        chunks = (torch.split(rows_of, rows) for rows_of in (hidden, targets[:, None], to_hidden))
+        for part, aims, to_part in zip(*chunks, strict=True):
             logits = torch.addmm(bias, part, weight.T)  # rows V
             largest, place = logits.max(dim=1, keepdim=True)
             loss -= sure * logits.gather(1, aims).sum()
@@ -75,7 +76,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
             to_bias -= share * len(hidden)
         context.save_for_backward(to_hidden, to_weight, to_bias)
         context.scale = 1 / len(hidden)
-        return loss * context.scale
+        mean: Tensor = loss * context.scale
+        return mean
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:

@@ -27,6 +27,7 @@ class Decoder(nn.Module, ABC):
     """What the rest of the house knows of a decoder."""
 
     feature_size: int
+    needs_weights = False  # also in training: set when something is learnt through the weights
 
     @abstractmethod
     def forward(self, embedded: Tensor, encoded: Encoded) -> tuple[Tensor, Weights]:

@@ -12,15 +12,21 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from foveate.models.copying import PointerGenerator, Pointers, point
 from foveate.models.cross_entropy import linear_cross_entropy
 from foveate.models.decoders import Decoder, State
 from foveate.models.dropout import Dropout, draw_kept
 from foveate.models.encoders import Encoded
 from foveate.text.vocabulary import PAD, UNK
 
+FIRST_STEP = (slice(None), 0)
+
 
 class Output(NamedTuple):
-    """`logits` [B, T, V] and attention weights [B, N, T, S], or None without attention."""
+    """`logits` [B, T, V] and attention weights [B, N, T, S], or None without attention.
+
+    With copying the logits are log-probabilities: softmax and cross-entropy take both alike.
+    """
 
     logits: Tensor
     attention: Tensor | None
@@ -46,6 +52,7 @@ class Seq2SeqModel(nn.Module):
         decoder: any `Decoder`.
         dropout: on embeddings and features.
         word_dropout: share of the input tokens replaced by the unknown symbol in training.
+        copying: lets the readout take tokens of the source, by the decoder's attention.
     """
 
     def __init__(
@@ -56,6 +63,7 @@ class Seq2SeqModel(nn.Module):
         decoder: Decoder,
         dropout: float = 0.0,
         word_dropout: float = 0.0,
+        copying: PointerGenerator | None = None,
     ) -> None:
         super().__init__()
         self.source_embedding = source_embedding
@@ -69,6 +77,8 @@ class Seq2SeqModel(nn.Module):
             nn.Identity() if decoder.feature_size == size else nn.Linear(decoder.feature_size, size)
         )
         self.output_bias = nn.Parameter(torch.zeros(target_embedding.num_embeddings))
+        self.copying = copying
+        decoder.needs_weights = copying is not None
 
     def encode(self, source: Int[Tensor, "B S"], source_mask: Bool[Tensor, "B S"]) -> Encoded:
         """Embed and encode the source."""
@@ -90,10 +100,21 @@ class Seq2SeqModel(nn.Module):
         features, attention = self.decoder(embedded, encoded)
         return features, attention
 
-    def readout(self, features: Float[Tensor, "*rows F"]) -> Float[Tensor, "*rows V"]:
-        """Return logits: E_target (W features) + b."""
+    def readout(
+        self, features: Float[Tensor, "*rows F"], pointers: Pointers | None = None
+    ) -> Float[Tensor, "*rows V"]:
+        """Return logits: E_target (W features) + b; with pointers, log-probabilities."""
         hidden = self._before_readout(features)
-        return nn.functional.linear(hidden, self.target_embedding.weight, self.output_bias)
+        logits = nn.functional.linear(hidden, self.target_embedding.weight, self.output_bias)
+        if pointers is None:
+            return logits
+        assert self.copying is not None
+        log_probs: Tensor = self.copying(logits, features, *pointers)
+        return log_probs
+
+    def copied_ids(self, source: Int[Tensor, "B S"]) -> Int[Tensor, "B S"] | None:
+        """Return the target ids of the source, None in a model that does not copy."""
+        return None if self.copying is None else self.copying.translate(source)
 
     def _before_readout(self, features: Tensor) -> Tensor:
         hidden: Tensor = self.to_embedding(self.dropout(features))
@@ -107,7 +128,8 @@ class Seq2SeqModel(nn.Module):
     ) -> Output:
         """Return logits and attention weights for a teacher-forced batch."""
         features, attention = self.features(source, source_mask, target_in)
-        return Output(self.readout(features), attention)
+        pointers = point(self.copied_ids(source), attention)
+        return Output(self.readout(features, pointers), attention)
 
     def loss(
         self,
@@ -119,24 +141,31 @@ class Seq2SeqModel(nn.Module):
         label_smoothing: float = 0.0,
     ) -> Float[Tensor, ""]:
         """Return the mean cross-entropy over the real target tokens, in nats."""
-        features, _ = self.features(source, source_mask, target_in)
-        hidden = self._before_readout(features[target_mask])  # no product for padding
+        features, attention = self.features(source, source_mask, target_in)
+        features, targets = features[target_mask], target_out[target_mask]  # nothing for padding
+        pointers = point(self.copied_ids(source), attention, target_mask)
+        if pointers is not None:
+            log_probs = self.readout(features, pointers)
+            return nn.functional.cross_entropy(log_probs, targets, label_smoothing=label_smoothing)
         return linear_cross_entropy(
-            hidden,
+            self._before_readout(features),
             self.target_embedding.weight,
             self.output_bias,
-            target_out[target_mask],
+            targets,
             label_smoothing,
         )
 
     def start(self, source: Int[Tensor, "B S"], source_mask: Bool[Tensor, "B S"]) -> State:
         """Encode the source and return the decoder's first state."""
-        return self.decoder.start(self.encode(source, source_mask))
+        state = self.decoder.start(self.encode(source, source_mask))
+        copied_ids = self.copied_ids(source)
+        return state if copied_ids is None else {**state, "copied_ids": copied_ids}
 
     def step(self, tokens: Int[Tensor, " R"], state: State) -> tuple[Tensor, Tensor | None, State]:
         """Return logits [R, V], attention weights [R, N, 1, S] and the next state."""
         features, attention, state = self.decoder.step(self.target_embedding(tokens), state)
-        return self.readout(features), attention, state
+        pointers = point(state.get("copied_ids"), attention, FIRST_STEP)
+        return self.readout(features, pointers), attention, state
 
     def _drop_words(self, ids: Tensor, mask: Tensor) -> Tensor:
         if not self.training or self.word_dropout == 0:

@@ -267,7 +267,7 @@ class TransformerDecoder(Decoder):
             following[f"past_key_{index}"], following[f"past_value_{index}"] = key, value
             source = (state[f"cross_key_{index}"], state[f"cross_value_{index}"])
             states, query = layer.look_across(states, source, state["source_mask"])
-            if index == self.shown_layer and not self.training:
+            if index == self.shown_layer and (self.needs_weights or not self.training):
                 mask = state["source_mask"][:, None, None, :]
                 weights = layer.cross.weights(query, source[0], mask)
         return self.norm(states), weights, following

@@ -62,7 +62,7 @@ class EnsembleStepper:
         log_probs = np.logaddexp.reduce([step.log_probs for step in steps])
         log_probs = (log_probs - np.log(len(steps))).astype(np.float32)
         looks = [step.attention for step in steps if step.attention is not None]
-        attention = np.mean(looks, axis=0, dtype=np.float32) if looks else None
+        attention = np.stack(looks).mean(axis=0) if looks else None
         states = [step.state for step in steps]
         if k is None:
             return Step(states, steps[0].ids, log_probs, attention)

@@ -24,7 +24,7 @@ from foveate.text.tokenizers import (
     count_common,
     learn_sentencepiece,
 )
-from foveate.text.vocabulary import RESERVED, Vocabulary
+from foveate.text.vocabulary import RESERVED, UNK, Vocabulary
 
 FoundKind = Literal["characters", "whitespace", "unigram"]
 Texts = Callable[[], Iterable[str]]
@@ -127,7 +127,8 @@ def build_codecs(
 ) -> tuple[Codec, Codec]:
     """Find the tokens of both sides, learn their vocabularies, and return source and target codec.
 
-    Options that are told win; a shared vocabulary is one codec, returned twice.
+    Options that are told win; a shared vocabulary is one codec, returned twice. With copying it
+    is shared when the kinds of tokens allow it, so that a symbol can be copied that no target has.
 
     Args:
         sources: returns an iterator over the source side, as often as it is called.
@@ -136,7 +137,7 @@ def build_codecs(
         config: the options.
 
     Raises:
-        ConfigError: a shared vocabulary is asked for sides whose tokens differ.
+        ConfigError: a shared vocabulary, or copying, is asked for sides whose tokens differ.
         DataError: there is nothing to learn a vocabulary from.
 
     Example:
@@ -152,16 +153,26 @@ def build_codecs(
     source_kind, target_kind = _choose_kinds(source_rows, target_rows, config)
     is_shared = config.shared_vocabulary
     if is_shared is None:
-        is_shared = source_kind == target_kind and detect_shared(
-            source_rows, target_rows, source_kind
+        is_shared = source_kind == target_kind and (
+            config.copy or detect_shared(source_rows, target_rows, source_kind)
         )
     if is_shared:
         codec = _build_codec((sources, targets), source_kind, num_pairs, config)
         return codec, codec
-    return (
-        _build_codec((sources,), source_kind, num_pairs, config),
-        _build_codec((targets,), target_kind, num_pairs, config),
-    )
+    if config.copy and {source_kind, target_kind} & set(SUBWORD_KINDS):
+        raise ConfigError(
+            f"copy: the source has {source_kind} and the target {target_kind} of their own, and "
+            "only subwords of one vocabulary can be copied: set source_tokens and target_tokens "
+            "to the same and leave shared_vocabulary out, or leave copy out"
+        )
+    source = _build_codec((sources,), source_kind, num_pairs, config)
+    target = _build_codec((targets,), target_kind, num_pairs, config)
+    if config.copy and set(target.vocabulary.ids(source.vocabulary.entries)) == {UNK}:
+        raise ConfigError(
+            "copy: source and target have no token in common, so nothing can be copied: "
+            "leave copy out, or give both sides the same tokens"
+        )
+    return source, target
 
 
 def _sample(texts: Texts, num_pairs: int, config: Config) -> list[str]:

@@ -126,8 +126,10 @@ def describe_plan(config: Config, facts: DataFacts, parameters: int) -> str:
         "transformer": "Transformer",
     }[config.architecture]
     kinds = f"{KIND_WORDS[facts.source_kind]} to {KIND_WORDS[facts.target_kind]}"
+    copying = ", copying" if config.copy else ""
     return (
         f"{facts.num_pairs:,} pairs, {kinds}: {config.num_layers}-layer {model} "
-        f"{config.hidden_size}, {parameters / 1e6:.2f} M parameters, dropout {config.dropout}, "
-        f"learning rate {config.learning_rate}, {config.batch_tokens} tokens a batch"
+        f"{config.hidden_size}{copying}, {parameters / 1e6:.2f} M parameters, "
+        f"dropout {config.dropout}, learning rate {config.learning_rate}, "
+        f"{config.batch_tokens} tokens a batch"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from foveate.bundle import MANIFEST, Bundle, read_manifest, refuse_foreign, save_bundle
 from foveate.config import Config
@@ -96,7 +97,7 @@ def join_members(members: list[Bundle], config: Config) -> Bundle:
         for number, member in enumerate(members)
         for name, array in member.weights.items()
     }
-    told = {"seed": config.seed, "minutes": config.minutes, "memory": config.memory}
+    told: dict[str, Any] = {"seed": config.seed, "minutes": config.minutes, "memory": config.memory}
     summary = dict(first.summary)
     summary.pop("diagnosis", None)
     summary["models"] = len(members)

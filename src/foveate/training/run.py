@@ -149,7 +149,8 @@ class _Run:
                 "into another folder"
             )
         requested = dataclasses.asdict(self.config)
-        changed = [name for name in requested if requested[name] != self.run["requested"][name]]
+        begun = {**dataclasses.asdict(Config()), **self.run["requested"]}  # may lack newer options
+        changed = [name for name in requested if requested[name] != begun[name]]
         if changed:
             raise ConfigError(
                 f"{self.out}: was begun with other options ({', '.join(changed)}): resume with "
@@ -247,6 +248,7 @@ class _Run:
         ratio = pairs.target_lengths / np.maximum(pairs.source_lengths, 1)
         largest = max(float(np.quantile(ratio, 0.999)), 2 * float(ratio.mean()))
         self.length_ratio = round(largest, 2)
+        self.target_ids = target_codec.vocabulary.ids(source_codec.vocabulary.entries)
         self.facts = DataFacts(
             len(self.table),
             float(pairs.source_lengths.mean()),
@@ -278,6 +280,7 @@ class _Run:
             self.facts.source_size,
             self.facts.target_size,
             self.source_codec is self.target_codec,
+            self.target_ids,
         ).to(self.device)
         self.num_parameters = sum(parameter.numel() for parameter in model.parameters())
         self.trainer = Trainer(model, self.config, self._encode_epoch)

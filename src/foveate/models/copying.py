@@ -1,0 +1,121 @@
+"""Copying: a token of the output is either written from the vocabulary or taken from the source.
+
+Takes logits, features, attention weights and ids, and knows nothing of where they come from, so it
+goes with every decoder that attends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from foveate.text.vocabulary import EOS
+
+EXACT_FROM = 40.0  # beyond it log(1 + exp x) is x, also for doubles
+
+
+class Pointers(NamedTuple):
+    """What each step can copy: attention weights [*rows, S] and target ids [*rows, S]."""
+
+    weights: Tensor
+    copied_ids: Tensor
+
+
+def point(
+    copied_ids: Int[Tensor, "B S"] | None,
+    attention: Float[Tensor, "B N T S"] | None,
+    steps: Any = ...,
+) -> Pointers | None:
+    """Return what the steps can copy by the mean weights of all heads; None without ids.
+
+    Args:
+        copied_ids: target ids of the source tokens.
+        attention: weights of all heads.
+        steps: index of the [B, T] steps to keep, a mask for example.
+    """
+    if copied_ids is None:
+        return None
+    assert attention is not None, "only a decoder that attends can copy"
+    weights = attention.mean(dim=1)  # B T S
+    ids = copied_ids[:, None].expand_as(weights)
+    return Pointers(weights[steps], ids[steps])
+
+
+class PointerGenerator(nn.Module):
+    """P(w) = g P_vocab(w) + (1 - g) sum_{j: x_j = w} a_ij,   g = sigmoid(w^T features + b).
+
+    A source token without a twin in the target vocabulary cannot be copied. The weight that
+    attention puts on such tokens, u_i, is not lost and not moved to the neighbours: it goes back
+    to P_vocab, whose share is then g + (1 - g) u_i, so that P sums to 1 whatever the source is.
+    Everything is computed in logarithms, because a P_vocab(w) may be too small for a float.
+
+    w and b begin at zero: at first each half of every token is written and copied, so that both
+    are learnt from the first update on.
+
+    Reference: See et al. 2017, equations 8 and 9.
+
+    Differs: the gate reads the features that P_vocab is made of, which hold what the paper lists
+    (context, state, input); there is no vocabulary of its own for every source.
+
+    Args:
+        feature_size: width of the features.
+        target_ids: for each id of the source vocabulary the target id of the same token;
+            reserved ids and `UNK` stand for a token that cannot be copied.
+    """
+
+    target_ids: Tensor
+
+    def __init__(self, feature_size: int, target_ids: Sequence[int]) -> None:
+        super().__init__()
+        self.gate = nn.Linear(feature_size, 1)
+        nn.init.zeros_(self.gate.weight)
+        nn.init.zeros_(self.gate.bias)
+        twins = torch.tensor(target_ids, dtype=torch.int64)
+        self.register_buffer("target_ids", twins, persistent=False)
+
+    def translate(self, source: Int[Tensor, "B S"]) -> Int[Tensor, "B S"]:
+        """Return the target ids of source ids: the x_j of the equation."""
+        return self.target_ids[source]
+
+    def forward(
+        self,
+        logits: Float[Tensor, "*rows V"],
+        features: Float[Tensor, "*rows F"],
+        weights: Float[Tensor, "*rows S"],
+        copied_ids: Int[Tensor, "*rows S"],
+    ) -> Float[Tensor, "*rows V"]:
+        """Return log P: log-probabilities, which a further log_softmax leaves as they are.
+
+        Args:
+            logits: of P_vocab.
+            features: what the gate reads.
+            weights: a_ij, rows sum to 1, and are 0 on padding.
+            copied_ids: target ids of the source tokens, from `translate`.
+        """
+        copyable = torch.where(copied_ids > EOS, weights, 0.0)
+        copied = torch.zeros_like(logits).scatter_add(-1, copied_ids, copyable)
+        not_copyable = (weights - copyable).sum(dim=-1, keepdim=True)
+        gate = self.gate(features)
+        log_gate, log_rest = log_sigmoid(gate), log_sigmoid(-gate)  # log g, log (1 - g)
+        log_share = log_add(log_gate, log_rest + safe_log(not_copyable))
+        return log_add(log_share + torch.log_softmax(logits, dim=-1), log_rest + safe_log(copied))
+
+
+def log_sigmoid(values: Float[Tensor, "*a"]) -> Float[Tensor, "*a"]:
+    """Return log(1 / (1 + exp -x)); PyTorch's own is cut off at 1e-8 by ONNX Runtime."""
+    return -softplus(-values, threshold=EXACT_FROM)
+
+
+def log_add(one: Float[Tensor, "*a"], other: Float[Tensor, "*b"]) -> Float[Tensor, "*c"]:
+    """Return log(exp a + exp b), broadcast; `torch.logaddexp` cannot be written as ONNX."""
+    return torch.maximum(one, other) + softplus(-(one - other).abs())
+
+
+def safe_log(values: Float[Tensor, "*a"]) -> Float[Tensor, "*a"]:
+    """Return log x with a finite value and no gradient at 0."""
+    return values.clamp(min=torch.finfo(values.dtype).tiny).log()
