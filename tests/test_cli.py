@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 import foveate
-from foveate.cli import main
+from foveate.cli import COMMANDS, app, main
 from foveate.config import Config, field_names
 from foveate.data.bundled_data import list_demos, load_demo
 from foveate.demo import RECIPES, show_results, train_both
@@ -92,6 +92,16 @@ def test_help_is_quick_and_loads_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
     )
     assert found.stdout == "[]\n"
+
+
+def test_help_says_of_each_command_what_its_own_help_says() -> None:
+    """The table in `cli.py` is there only so that the commands need not be loaded."""
+    commands = [name for name in app.resolved_commands() if not name.startswith("-")]
+    assert commands == list(COMMANDS)
+    for name, summary in COMMANDS.items():
+        function = app[name].default_command
+        assert function is not None and function.__doc__ is not None
+        assert function.__doc__.splitlines()[0] == summary
 
 
 def test_python_dash_m_is_the_command() -> None:
@@ -518,7 +528,9 @@ def test_a_library_that_is_missing_is_named(
     home: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    for name in ("foveate.training.run", "foveate.torch_backend"):
+    for name in [
+        name for name in sys.modules if name.startswith(("foveate.t", "foveate.commands"))
+    ]:
         monkeypatch.delitem(sys.modules, name, raising=False)
     found = run("train", home / "pairs.tsv", "--out", home / "new", "--max-updates", "2")
     assert found.status == 2

@@ -1,0 +1,79 @@
+"""`foveate align`: word alignments of given pairs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from foveate.commands.arguments import (
+    Backend,
+    Place,
+    Threads,
+    load_translator,
+    read_table,
+    require_attention,
+)
+from foveate.flags import ESSENTIAL
+
+if TYPE_CHECKING:
+    from foveate.translator import Translator
+
+
+app = App(
+    name="align",
+    help_epilogue="""\
+Examples:
+  foveate align model pairs.tsv > pairs.align
+  foveate align model text.en,text.de --method mutual --out alignment.txt
+""",
+)
+
+
+@app.default
+def align(
+    model: Annotated[Place, Parameter(metavar="MODEL")],
+    pairs: Annotated[Place, Parameter(metavar="PAIRS")],
+    /,
+    *,
+    out: Annotated[Place, Parameter(group=ESSENTIAL, alias="-o")] = "-",
+    method: Annotated[Literal["argmax", "mutual"], Parameter(group=ESSENTIAL)] = "argmax",
+    level: Annotated[Literal["auto", "tokens", "words"], Parameter(group=ESSENTIAL)] = "auto",
+    skip_bad: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
+    backend: Backend = "auto",
+    threads: Threads = 0,
+) -> int:
+    """Align given pairs, a line of source-target positions i-j for each (Pharaoh format).
+
+    Args:
+        model: Folder of a trained model.
+        pairs: The pairs to align.
+        out: Where to write; - is standard output.
+        method: argmax: every target token has one link; mutual: only links that both sides choose.
+        level: What i and j count: tokens, or words of subword models (auto).
+        skip_bad: Skip and count bad rows; they have no line in the output.
+        backend: What computes: PyTorch, or ONNX Runtime for an exported model.
+        threads: Processor threads (0: as many as there are cores).
+    """
+    from foveate.console import watch
+    from foveate.formats import format_alignment
+    from foveate.output import check_file, open_output
+
+    check_file(out)
+    translator = load_translator(model, backend, threads)
+    require_attention(translator)
+    table = read_table(pairs, translator.config, skip_bad=skip_bad)
+    scored = translator.score_pairs(zip(table.sources(), table.targets(), strict=True))
+    kinds = _word_kinds(translator, level)
+    with open_output(out) as stream:
+        for translation in watch(scored, len(table), "pairs"):
+            stream.write(format_alignment(translation, method, kinds) + "\n")
+    return 0
+
+
+def _word_kinds(translator: Translator, level: str) -> tuple[str, str] | None:
+    """Return the kinds of tokens to merge to words, or None to leave tokens alone."""
+    kinds = (translator.source_codec.kind, translator.target_codec.kind)
+    if level == "tokens" or (level == "auto" and not set(kinds) & {"unigram", "bpe"}):
+        return None
+    return kinds

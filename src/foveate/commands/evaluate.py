@@ -1,0 +1,76 @@
+"""`foveate evaluate`: every metric with its interval."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from foveate.commands.arguments import (
+    Backend,
+    BeamSize,
+    BleuTokenize,
+    Place,
+    Threads,
+    check_least,
+    load_translator,
+    read_table,
+    tell_unknown,
+)
+from foveate.flags import ESSENTIAL
+
+app = App(
+    name="evaluate",
+    help_epilogue="""\
+Examples:
+  foveate evaluate model test.tsv
+  foveate evaluate model test.en,test.de --bleu-tokenize none --json scores.json
+""",
+)
+
+
+@app.default
+def evaluate(
+    model: Annotated[Place, Parameter(metavar="MODEL")],
+    pairs: Annotated[Place, Parameter(metavar="PAIRS")],
+    /,
+    *,
+    json: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
+    bleu_tokenize: Annotated[BleuTokenize, Parameter(group=ESSENTIAL)] = "13a",
+    skip_bad: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
+    beam_size: BeamSize = None,
+    backend: Backend = "auto",
+    threads: Threads = 0,
+) -> int:
+    """Evaluate a model: every metric with its 95 % interval, and by source length.
+
+    Args:
+        model: Folder of a trained model.
+        pairs: Pairs to evaluate on; rows that repeat a source are further references for it.
+        json: Write all of it to this file (- is standard output, instead of the table).
+        bleu_tokenize: How BLEU splits words: 13a for ordinary text, none for text that is split.
+        skip_bad: Skip and count bad rows instead of stopping.
+        beam_size: Hypotheses that the search keeps.
+        backend: What computes: PyTorch, or ONNX Runtime for an exported model.
+        threads: Processor threads (0: as many as there are cores).
+    """
+    from foveate.console import format_evaluation, watch
+    from foveate.evaluation import evaluate as run_evaluation
+    from foveate.formats import format_json
+    from foveate.output import check_file, open_output
+
+    if json is not None:
+        check_file(json)
+    check_least(1, beam_size=beam_size)
+    translator = load_translator(model, backend, threads)
+    table = read_table(pairs, translator.config, skip_bad=skip_bad)
+    evaluation = run_evaluation(
+        translator, table, beam_size=beam_size, bleu_tokenize=bleu_tokenize, watch=watch
+    )
+    tell_unknown(translator)
+    if json != "-":
+        print(format_evaluation(evaluation))
+    if json is not None:
+        with open_output(json) as stream:
+            stream.write(format_json(evaluation.to_dict(), indent=2) + "\n")
+    return 0

@@ -1,0 +1,120 @@
+"""`foveate train`: from a file of pairs to a model."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from foveate.commands.arguments import Place, missing_torch, read_table
+from foveate.console import say
+from foveate.flags import ESSENTIAL, build_flags, given_flags, merge_config
+
+if TYPE_CHECKING:
+    from foveate.config import Config
+    from foveate.data.table import PairTable
+    from foveate.training.run import Trained
+
+    Flags = Any
+else:
+    Flags = build_flags()
+
+
+app = App(
+    name="train",
+    help_epilogue="""\
+Examples:
+  foveate train pairs.tsv --out model --minutes 5
+  foveate train train.en,train.de --out model --dev dev.en,dev.de
+  foveate train pairs.csv.gz --out model --config options.toml --seed 2
+
+PAIRS is a TSV (source TAB target), a CSV with a header, a parquet file, JSON
+lines, two parallel text files as SOURCE,TARGET, or - for a TSV on standard
+input; .gz works.
+""",
+)
+
+
+@app.default
+def train(
+    pairs: Annotated[Place, Parameter(metavar="PAIRS")],
+    /,
+    *,
+    out: Annotated[Place, Parameter(group=ESSENTIAL, alias="-o", metavar="MODEL")],
+    dev: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="PAIRS")] = None,
+    test: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="PAIRS")] = None,
+    config: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
+    resume: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
+    flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # noqa: B008 (frozen)
+) -> int:
+    """Train a model on pairs of source and target.
+
+    Args:
+        pairs: The pairs to learn from.
+        out: Folder to make for the model; it must not be there yet.
+        dev: Pairs to choose the best model by (default: a part of PAIRS, held out).
+        test: Pairs to evaluate on at the end.
+        config: TOML file of options; a flag wins over it.
+        resume: Go on with the unfinished run in MODEL: the same command, with this.
+        flags: The options of the configuration.
+    """
+    from foveate.output import check_folder
+
+    options = merge_config(config, given_flags(flags))
+    check_folder(out, resume=resume)
+    table = read_table(pairs, options)
+    dev_table = read_table(dev, options) if dev is not None else None
+    test_table = read_table(test, options) if test is not None else None
+    trained = run_training(table, dev_table, options, out, resume)
+    if trained is None or trained.was_interrupted:
+        kept = f"the best model so far is in {out}; " if trained is not None else ""
+        is_begun = (Path(out) / "state").is_dir()
+        say(f"stopped; {kept}" + ("the same command with --resume goes on" * is_begun))
+        return 130
+    finish_training(trained, out, test_table)
+    return 0
+
+
+def run_training(
+    table: PairTable, dev: PairTable | None, config: Config, out: str, resume: bool
+) -> Trained | None:
+    """Train with the progress shown; None when it was stopped with nothing to show."""
+    from foveate.console import TrainingDisplay
+
+    try:
+        from foveate.training.ensemble import train_models as run
+    except ModuleNotFoundError as error:
+        raise missing_torch(error) from None
+    with TrainingDisplay() as display, suppress(KeyboardInterrupt):
+        return run(table, dev, config, out=Path(out), resume=resume, report=display)
+    return None
+
+
+def finish_training(trained: Trained, out: str, test: PairTable | None) -> None:
+    """Print the scores of a new model, where it is, and what to type next."""
+    from foveate.console import format_diagnosis, format_evaluation, format_scores, watch
+    from foveate.evaluation import diagnose
+    from foveate.evaluation import evaluate as run_evaluation
+    from foveate.metrics import Score
+
+    translator = trained.translator
+    scores = translator.bundle.scores
+    diagnosis = translator.summary.setdefault("diagnosis", {})
+    dev = {name: Score(**score) for name, score in scores.get("dev", {}).items()}
+    if dev:
+        say(f"\ndev set\n{format_scores(dev)}\n{format_diagnosis(diagnosis.get('dev'))}\n")
+    if test is not None:
+        evaluation = run_evaluation(translator, test, watch=watch)
+        print(f"test set: {format_evaluation(evaluation)}", flush=True)
+        scores["test"] = evaluation.to_dict()["metrics"]
+        diagnosis["test"] = diagnose(evaluation, trained.table, translator)
+        say(f"\ntest set\n{format_diagnosis(diagnosis['test'])}")
+        translator.save(out)
+    model = shlex.quote(out)
+    say(f"\nthe model is in {out}; next:")
+    say(f"  foveate translate {model} FILE\n  foveate evaluate {model} PAIRS")
+    if translator.has_attention:
+        say(f"  foveate attend {model} TEXT")
