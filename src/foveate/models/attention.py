@@ -36,12 +36,16 @@ def masked_softmax(
 
 def split_heads(states: Float[Tensor, "B X H"], num_heads: int) -> Float[Tensor, "B N X D"]:
     """Cut the width H into N heads of width D = H / N, without copying."""
+    if num_heads == 1:
+        return states[:, None]  # an exported graph then has no arithmetic of shapes
     rows, length, width = states.shape  # the sizes of `unflatten` are lost in an ONNX export
     return states.view(rows, length, num_heads, width // num_heads).transpose(1, 2)
 
 
 def merge_heads(states: Float[Tensor, "B N X D"]) -> Float[Tensor, "B X H"]:
     """Lay the heads side by side again: the inverse of `split_heads`."""
+    if states.shape[1] == 1:
+        return states[:, 0]
     return states.transpose(1, 2).flatten(-2)
 
 
