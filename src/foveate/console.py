@@ -275,6 +275,38 @@ def format_scores(scores: Mapping[str, Score]) -> str:
     return format_table(("metric", "value", "95 % interval"), rows)
 
 
+def format_learning_curve(points: Sequence[Mapping[str, Any]]) -> str:
+    """Return dev scores by number of pairs as a table, and what the last doubling brought.
+
+    Example:
+        >>> low = {"pairs": 500, "metric": "bleu", "value": 20.0, "low": 18.0, "high": 22.0}
+        >>> high = {"pairs": 1000, "metric": "bleu", "value": 25.0, "low": 23.0, "high": 27.0}
+        >>> print(format_learning_curve([low, high]))
+        pairs  BLEU  95 % interval
+        500    20.0   18.0 to 22.0
+        1,000  25.0   23.0 to 27.0
+        from 500 to 1,000 pairs: +5.0, more than the intervals leave open
+    """
+    metric = points[-1]["metric"]
+    rows = [
+        (
+            f"{point['pairs']:,}",
+            format_metric(metric, point["value"]),
+            f"{format_metric(metric, point['low'])} to {format_metric(metric, point['high'])}",
+        )
+        for point in points
+    ]
+    half, whole = points[-2:]
+    gain = (whole["value"] - half["value"]) * (100 if metric in FRACTIONS else 1)
+    is_clear = whole["low"] > half["high"] or whole["high"] < half["low"]
+    certainty = "more" if is_clear else "no more"
+    last = (
+        f"from {half['pairs']:,} to {whole['pairs']:,} pairs: {gain:+.1f}, "
+        f"{certainty} than the intervals leave open"
+    )
+    return format_table(("pairs", METRIC_LABELS[metric], "95 % interval"), rows) + f"\n{last}"
+
+
 def format_diagnosis(diagnosis: Mapping[str, Any] | None) -> str:
     """Return what `evaluation.diagnose` found in a few lines; nothing for an old model.
 

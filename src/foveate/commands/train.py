@@ -48,6 +48,9 @@ def train(
     test: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="PAIRS")] = None,
     config: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
     resume: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
+    learning_curve: Annotated[
+        bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
+    ] = False,
     flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # noqa: B008 (frozen)
 ) -> int:
     """Train a model on pairs of source and target.
@@ -59,6 +62,8 @@ def train(
         test: Pairs to evaluate on at the end.
         config: TOML file of options; a flag wins over it.
         resume: Go on with the unfinished run in MODEL: the same command, with this.
+        learning_curve: Train again on a quarter and a half of PAIRS: would more of them help?
+            Takes three times the minutes.
         flags: The options of the configuration.
     """
     from foveate.output import check_folder
@@ -75,7 +80,26 @@ def train(
         say(f"stopped; {kept}" + ("the same command with --resume goes on" * is_begun))
         return 130
     finish_training(trained, out, test_table)
+    if learning_curve and not draw_learning_curve(trained, options, out):
+        say("stopped; the model is complete, the learning curve is not")
+        return 130
     return 0
+
+
+def draw_learning_curve(trained: Trained, config: Config, out: str) -> bool:
+    """Print dev scores by number of pairs, and keep them with the model; False when stopped."""
+    from foveate.console import TrainingDisplay, format_learning_curve
+    from foveate.training.learning_curve import learn_from_parts
+
+    try:
+        with TrainingDisplay("part of the pairs") as display:
+            points = learn_from_parts(trained, config, display)
+    except KeyboardInterrupt:
+        return False
+    trained.translator.summary["learning_curve"] = points
+    trained.translator.save(out)
+    say(f"\nlearning curve, dev set\n{format_learning_curve(points)}")
+    return True
 
 
 def run_training(

@@ -34,11 +34,11 @@ def train_models(
     if config.models == 1:
         return train(table, dev, config, out=out, resume=resume, report=report)
     report = report or be_silent
-    if out is not None and (ended := _open_folder(out, resume)):
-        report(Report("note", f"{out}: this run has ended already"))
-        return Trained(ended, ended.config, ended.summary, table)
     if dev is None:
         table, dev = hold_out(table, config.seed)
+    if out is not None and (ended := _open_folder(out, resume)):
+        report(Report("note", f"{out}: this run has ended already"))
+        return Trained(ended, ended.config, ended.summary, table, dev)
     members: list[Trained] = []
     for number in range(config.models):
         report(Report("note", f"model {number + 1} of {config.models}"))
@@ -53,7 +53,7 @@ def train_models(
     translator = appraise(bundle, table, dev, report, is_complete=is_complete)
     if out is not None:
         save_bundle(bundle, out)
-    return Trained(translator, bundle.config, bundle.summary, table, not is_complete)
+    return Trained(translator, bundle.config, bundle.summary, table, dev, not is_complete)
 
 
 def _member_folder(out: Path, number: int) -> Path:

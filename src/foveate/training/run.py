@@ -44,12 +44,13 @@ LARGEST_DEV = 2000
 
 @dataclass
 class Trained:
-    """What a run leaves: a translator, resolved options, what happened, and the training pairs."""
+    """What a run leaves: a translator, resolved options, what happened, and the pairs it used."""
 
     translator: Translator
     config: Config
     summary: dict[str, Any]
     table: PairTable
+    dev: PairTable
     was_interrupted: bool = False
 
 
@@ -83,7 +84,9 @@ def train(
     if resume and out is not None and StateFolder(out).is_finished:
         (report or be_silent)(Report("note", f"{out}: this run has ended already"))
         translator = Translator.load(out, backend="torch", threads=config.threads)
-        return Trained(translator, translator.config, translator.summary, table)
+        if dev is None:
+            table, dev = hold_out(table, config.seed)
+        return Trained(translator, translator.config, translator.summary, table, dev)
     begin = time.perf_counter()
     config = dataclasses.replace(config, models=1)  # several: training/ensemble.py
     run = _Run(table, dev, config, out, report or be_silent)
@@ -237,7 +240,7 @@ class _Run:
             save_bundle(bundle, self.out)
         if self.state is not None and not was_interrupted:
             self.state.finish()
-        return Trained(translator, self.config, summary, self.table, was_interrupted)
+        return Trained(translator, self.config, summary, self.table, self.dev, was_interrupted)
 
     def _set_text(self, source_codec: Codec, target_codec: Codec) -> None:
         self.source_codec, self.target_codec = source_codec, target_codec
