@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -76,21 +77,10 @@ class Contender:
         job.started = time.time()
         told.write_text(json.dumps(asdict(job), default=str), encoding="utf-8")
         log = job.work.parent / f"{job.task}.log"
-        with log.open("w", encoding="utf-8") as stream:
-            command = [str(python), "-m", "rivals.job", str(told), str(result)]
-            try:
-                process = subprocess.run(
-                    command,
-                    stdout=stream,
-                    stderr=stream,
-                    env=self._environment(job),
-                    cwd=job.work.parent,
-                    timeout=timeout,
-                )
-            except subprocess.TimeoutExpired:
-                raise ContenderError(f"not done after {timeout:g} seconds") from None
-        if process.returncode or not result.exists():
-            raise ContenderError(last_words(log) or f"ended with {process.returncode}")
+        command = [str(python), "-m", "rivals.job", str(told), str(result)]
+        status = run_process(command, self._environment(job), log, timeout)
+        if not result.exists():
+            raise ContenderError(last_words(log) or f"ended with {status}")
         measured: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
         return measured
 
@@ -108,6 +98,35 @@ def find_contenders() -> Iterator[Contender]:
         module = importlib.import_module(f"rivals.{name}")
         for contender, settings in module.CONTENDERS.items():
             yield Contender(contender, module, settings)
+
+
+def run_process(command: list[str], environment: dict[str, str], log: Path, timeout: float) -> int:
+    """Run a command, all that it prints into a log, and return its exit status.
+
+    It is the first of a group of processes, which is ended as a whole: a toolkit may have begun
+    others.
+
+    Raises:
+        ContenderError: it does not end in time.
+    """
+    with (
+        log.open("w", encoding="utf-8") as stream,
+        subprocess.Popen(
+            command,
+            stdout=stream,
+            stderr=stream,
+            env=environment,
+            cwd=log.parent,
+            start_new_session=True,
+        ) as process,
+    ):
+        try:
+            return process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise ContenderError(f"not done after {timeout:g} seconds") from None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def last_words(log: Path) -> str:
