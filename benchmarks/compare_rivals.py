@@ -147,7 +147,7 @@ def write(results: dict[str, Any], contenders: list[Contender], out: Path) -> No
     text = json.dumps(results, indent=1, default=str)
     (out / "rivals.json").write_text(text + "\n", encoding="utf-8")
     training = summarise_training(results, contenders)
-    decoding = summarise_decoding(results)
+    decoding = summarise_decoding(results, contenders)
     (out / "rivals.md").write_text(format_tables(results, training, decoding), encoding="utf-8")
     bars = {row["contender"]: row["rate"] for row in training if "rate" in row}
     if bars:
@@ -199,9 +199,10 @@ def median_share(contender: Contender, runs: list[Row], results: dict[str, Any])
     return statistics.median(shares)
 
 
-def summarise_decoding(results: dict[str, Any]) -> list[Row]:
+def summarise_decoding(results: dict[str, Any], contenders: list[Contender]) -> list[Row]:
     """Return one row a contender and engine: medians over the rounds, or the error."""
     rows: list[Row] = []
+    notes = {contender.name: contender.note for contender in contenders}
     for run in results["decode"]:
         run["name"] = " ".join(filter(None, (run["contender"], run["engine"])))
     for name, runs in group(results["decode"], "name").items():
@@ -213,6 +214,7 @@ def summarise_decoding(results: dict[str, Any]) -> list[Row]:
         rows.append(
             {
                 "contender": name,
+                "note": notes[good[0]["contender"]],
                 "many": median(many, "tokens_per_second"),
                 "sentences": median(many, "sentences_per_second"),
                 "single": median(single, "tokens_per_second"),
@@ -269,7 +271,7 @@ def format_training(rows: list[Row]) -> Iterable[str]:
         spread = f"{min(row['rates']):,.0f}-{max(row['rates']):,.0f}"
         share = "" if row["share"] is None else f"{100 * row['share']:.0f}"
         ratio = f"{row['rate'] / base:.2f}" if base else ""
-        parameters = f"{row['parameters'] / 1e6:.1f}" if row["parameters"] else ""
+        parameters = f"{row['parameters'] / 1e6:.2f}" if row["parameters"] else ""
         yield (
             f"| {row['contender']} | {row['rate']:,.0f} ({spread}) | {ratio} | {share} | "
             f"{parameters} | {row['memory'] / 1e6:,.0f} | {row['startup']:.1f} | {row['note']} |"
@@ -292,7 +294,7 @@ def format_decoding(rows: list[Row]) -> Iterable[str]:
         yield (
             f"| {row['contender']} | {row['many']:,.0f} | {row['sentences']:,.0f} | "
             f"{row['single']:,.0f} | {row['milliseconds']:,.1f} | {row['length']:.1f} | "
-            f"{row['memory'] / 1e6:,.0f} | {row['startup']:.1f} | |"
+            f"{row['memory'] / 1e6:,.0f} | {row['startup']:.1f} | {row['note']} |"
         )
 
 

@@ -1,8 +1,8 @@
 """Marian, from the wheel `pymarian`: its own trainer, and its translator called from Python.
 
 Its log has a line for every update; a line's time and labels are what is measured. Its labels are
-the target tokens with end marks and without padding. Each of its threads works on a part of the
-batch.
+the target tokens with end marks and without padding: over one pass they add up to exactly those.
+Each of its threads works on a part of the batch.
 """
 
 from __future__ import annotations
