@@ -261,12 +261,12 @@ def format_training(rows: list[Row]) -> Iterable[str]:
     base = next((row["rate"] for row in rows if row["contender"] == BASE and "rate" in row), None)
     yield (
         f"\n| training | target tokens/s (least-most) | ratio to {BASE} | % of peak | "
-        "million parameters | peak memory, MB | start-up, s | note |"
+        "target tokens an update | million parameters | peak memory, MB | start-up, s | note |"
     )
-    yield "|---|---:|---:|---:|---:|---:|---:|---|"
+    yield "|---|---:|---:|---:|---:|---:|---:|---:|---|"
     for row in sorted(rows, key=lambda row: -row.get("rate", 0)):
         if "error" in row:
-            yield f"| {row['contender']} | | | | | | | {clean_cell(row['error'])} |"
+            yield f"| {row['contender']} | | | | | | | | {clean_cell(row['error'])} |"
             continue
         spread = f"{min(row['rates']):,.0f}-{max(row['rates']):,.0f}"
         share = "" if row["share"] is None else f"{100 * row['share']:.0f}"
@@ -274,7 +274,8 @@ def format_training(rows: list[Row]) -> Iterable[str]:
         parameters = f"{row['parameters'] / 1e6:.2f}" if row["parameters"] else ""
         yield (
             f"| {row['contender']} | {row['rate']:,.0f} ({spread}) | {ratio} | {share} | "
-            f"{parameters} | {row['memory'] / 1e6:,.0f} | {row['startup']:.1f} | {row['note']} |"
+            f"{row['tokens_per_update']:,.0f} | {parameters} | {row['memory'] / 1e6:,.0f} | "
+            f"{row['startup']:.1f} | {row['note']} |"
         )
 
 

@@ -38,7 +38,7 @@ def train(job: Job) -> dict[str, Any]:
     model = build_model(job)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-4)
     meter = Meter(job)
-    meter.vocabulary = len(read_vocabulary(job, "target"))
+    meter.vocabulary = model.readout.out_features
     meter.watch_optimizers()
 
     def loop() -> None:
