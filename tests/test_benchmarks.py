@@ -1,0 +1,145 @@
+"""The counts that the comparison with other toolkits rests on."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from torch import nn
+
+from foveate.config import Config
+from foveate.models.build import build_model
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+V, E, H = 29, 7, 22  # half of H is 11
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return what imports a module of the benchmarks."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+    def load_module(name: str) -> ModuleType:
+        return importlib.import_module(name)
+
+    return load_module
+
+
+def make_job(load: Any, folder: Path, **changes: Any) -> Any:
+    job = load("rivals.job")
+    told: dict[str, Any] = {"module": "", "task": "", "engine": "", "settings": {}, "data": folder}
+    told |= {"work": folder / "work", "started": 0.0, "threads": 1, "warmup": 1, "updates": 2}
+    told |= {"batch": 3, "embedding": E, "hidden": H, "dropout": 0.0, "label_smoothing": 0.0}
+    told |= {"seed": 1, "length": 5, "decode_batch": 3, "singles": 2}
+    path = folder / "job.json"
+    path.write_text(json.dumps(told | changes, default=str), encoding="utf-8")
+    return job.Job.read(path)
+
+
+def count_weights(model: nn.Module, *parts: str) -> int:
+    """Count the multiply-adds of a token: each number of a matrix is used once."""
+    return sum(
+        parameter.numel()
+        for name, parameter in model.named_parameters()
+        if parameter.dim() == 2 and any(name.startswith(part) for part in parts)
+    )
+
+
+@pytest.mark.parametrize(("layout", "layers"), [("gnmt", 1), ("gnmt", 3), ("bahdanau", 1)])
+def test_products_of_a_token_are_the_weights_of_the_model(
+    load: Any, layout: Any, layers: int
+) -> None:
+    config = Config(layout=layout, num_layers=layers, embedding_size=E, hidden_size=H, num_heads=1)
+    model = build_model(Config(**{**vars(config), "dropout": 0.0}), 31, V, False)
+    flops, foveate = load("flops"), load("rivals.foveate")
+
+    work = foveate.work({"layout": layout, "num_layers": layers}, flops.Sizes(V, E, H))
+
+    keys = "decoder.attention.key_projection"
+    assert work.source == count_weights(model, "encoder.", keys)
+    everything = count_weights(model, "decoder.", "to_embedding", "target_embedding")
+    not_of_a_token = count_weights(model, keys, "decoder.bridge", "decoder.attention.vector")
+    assert work.target == everything - not_of_a_token
+    assert work.cell == count_weights(model, "decoder.attention.vector") + H
+
+
+def test_products_of_input_feeding_are_the_weights_of_the_plain_model(
+    load: Any, tmp_path: Path
+) -> None:
+    for side, size in (("source", 31), ("target", V)):
+        lines = "".join(f"t{k}\n" for k in range(size - 4))  # and four reserved ones
+        (tmp_path / f"{side}.vocabulary").write_text(lines, encoding="utf-8")
+    model = load("rivals.plain_torch").build_model(make_job(load, tmp_path))
+    flops = load("flops")
+
+    work = flops.input_feeding(flops.Sizes(V, E, H))
+
+    assert work.source == count_weights(model, "encoder.", "key.")
+    assert work.target == count_weights(model, "cell.", "query.", "combine.", "readout.")
+    assert work.cell == count_weights(model, "energy.") + H
+
+
+def test_flops_of_sentences(load: Any) -> None:
+    flops = load("flops")
+    lengths = [(3, 5), (7, 2)]  # source and target tokens of two sentences
+    expected = 0
+    for _forward_and_two_gradients in range(3):
+        for source, target in lengths:
+            expected += 2 * (11 * source + 13 * target)
+            for _ in range(source * target):
+                expected += 2 * 17
+    counts = (3 + 7, 5 + 2, 3 * 5 + 7 * 2)
+
+    assert flops.training_flops(flops.Work(11, 13, 17), *counts) == expected
+
+
+def test_meter_leaves_the_warm_up_out(load: Any, tmp_path: Path) -> None:
+    job = load("rivals.job")
+    meter = job.Meter(make_job(load, tmp_path))
+    batches = [([9, 9], [9, 9]), ([3, 7], [5, 2]), ([1], [4]), ([8], [8])]
+
+    def train() -> None:
+        for batch in batches:
+            meter.see(*batch)
+            meter.update()
+
+    result = meter.run(train)
+
+    assert meter.num_updates == 3
+    names = ("sentences", "source_tokens", "target_tokens", "cells")
+    assert [result[name] for name in names] == [3, 11, 11, 3 * 5 + 7 * 2 + 1 * 4]
+    assert result["target_tokens_per_second"] == pytest.approx(11 / result["seconds"])
+
+
+def test_meter_refuses_a_training_that_was_too_short(load: Any, tmp_path: Path) -> None:
+    meter = load("rivals.job").Meter(make_job(load, tmp_path))
+    with pytest.raises(RuntimeError, match="ended after 0 updates"):
+        meter.run(lambda: None)
+
+
+def test_corpus_has_the_same_tokens_for_all(load: Any, tmp_path: Path) -> None:
+    words = ["a dog runs", "the cat sat down", "dogs and cats", "a cat runs down"] * 9
+    rows = [f"{words[k]}\t{words[-k - 1]}" for k in range(len(words))]
+    train, test, out = (tmp_path / name for name in ("train.tsv", "test.tsv", "out"))
+    train.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    test.write_text("\n".join(rows[:7]) + "\n", encoding="utf-8")
+
+    corpus = load("rivals.corpus")
+    facts = corpus.make_corpus(train, test, out, ("bpe", "bpe"), 40, 5)
+
+    lines = (out / "train.source").read_text(encoding="utf-8").splitlines()
+    assert ["".join(line.split()).replace("\u2581", " ").strip() for line in lines] == words
+    used = {token for side in ("source", "target") for token in _tokens(out / f"train.{side}")}
+    assert set(_tokens(out / "target.vocabulary")) == used
+    assert facts["target_vocabulary"] == facts["source_vocabulary"] == len(used)
+    lengths = [len(line.split()) for line in (out / "test.source").read_text().splitlines()]
+    assert lengths == sorted(lengths)
+    assert len(lengths) == 5
+
+
+def _tokens(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").split()
