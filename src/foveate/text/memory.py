@@ -37,8 +37,8 @@ def leave_one_out(counts: dict[str, Counter[str]]) -> tuple[int, int]:
         Pairs recalled right (a tie is wrong), and pairs whose source is repeated.
 
     Example:
-        >>> leave_one_out(count_targets([("a", "x"), ("a", "x"), ("a", "y"), ("b", "z")]))
-        (2, 3)
+        >>> leave_one_out(count_targets([("a", "x")] * 3 + [("a", "y"), ("b", "z")]))
+        (3, 4)
     """
     num_right = num_repeated = 0
     for targets in counts.values():
