@@ -18,6 +18,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from foveate.console import METRIC_LABELS
 from foveate.insight.curves import draw_length_curve
 
 ARCHITECTURES = ("attention", "traditional", "transformer")
@@ -80,7 +81,9 @@ def draw(options: argparse.Namespace) -> None:
             series[architecture] = [
                 (f"{part['low']}-{part['high']}", part[options.metric]) for part in bins
             ]
-    picture = draw_length_curve(series, options.metric.replace("_", " "), options.title)
+    picture = draw_length_curve(
+        series, METRIC_LABELS.get(options.metric, options.metric), options.title
+    )
     (options.out / "by_length.svg").write_text(picture, encoding="utf-8")
 
 

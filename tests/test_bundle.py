@@ -41,7 +41,7 @@ def test_bundles_of_every_format_translate_as_they_did(folder: Path) -> None:
 def test_save_and_load_keep_everything(model: Path, tmp_path: Path) -> None:
     first = load_bundle(model)
     first.scores["test"] = {
-        "exact_match": {"value": 0.5, "low": 0.4, "high": 0.6, "signature": "é"}
+        "exact_match": {"value": 0.5, "low": 0.4, "high": 0.6, "signature": "é|a_b"}
     }
     save_bundle(first, tmp_path / "other")
     second = load_bundle(tmp_path / "other")
@@ -51,7 +51,8 @@ def test_save_and_load_keep_everything(model: Path, tmp_path: Path) -> None:
     assert second.is_shared is first.is_shared
     for name, weights in first.weights.items():
         np.testing.assert_array_equal(second.weights[name], weights)
-    assert "0.5" in (tmp_path / "other" / "README.md").read_text()
+    card = (tmp_path / "other" / "README.md").read_text(encoding="utf-8")
+    assert "| exact_match | 0.5 | 0.4 to 0.6 | é\\|a\\_b |" in card.splitlines()
 
 
 def flip_byte(path: Path) -> None:

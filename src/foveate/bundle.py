@@ -299,7 +299,7 @@ def format_card(bundle: Bundle) -> str:
         lines += ["|---|---:|---|---|"]
         lines += [
             f"| {name} | {score['value']:.4g} | {score['low']:.4g} to {score['high']:.4g} "
-            f"| `{score['signature']}` |"
+            f"| {_format_cell(score['signature'])} |"
             for name, score in metrics.items()
         ]
         lines += _format_errors(split, summary.get("diagnosis", {}).get(split))
