@@ -311,11 +311,8 @@ def test_copying_brings_one_vocabulary_unless_told_otherwise() -> None:
             assert target_id == UNK
 
 
-@pytest.mark.parametrize("shared", [None, False])
-def test_a_stopped_run_goes_on_exactly_and_its_bundle_copies(
-    tmp_path: Path, shared: bool | None
-) -> None:
-    table, config = make_table(), tiny(copy=True, shared_vocabulary=shared)
+def test_a_stopped_run_goes_on_exactly_and_its_bundle_copies(tmp_path: Path) -> None:
+    table, config = make_table(), tiny(copy=True, shared_vocabulary=False)
     whole = train(table, table, config, out=tmp_path / "whole")
 
     def interrupt(report: Report) -> None:
