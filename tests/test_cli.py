@@ -86,7 +86,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_help_is_quick_and_loads_nothing_heavy() -> None:
     heavy = ["torch", "matplotlib", "numpy", "pandas", "pydantic", "sacrebleu", "sentencepiece"]
-    code = f"import sys, foveate.cli; print([name for name in {heavy} if name in sys.modules])"
+    code = "import sys; from foveate.cli import app; app.resolved_commands();"
+    code += f"print([name for name in {heavy} if name in sys.modules])"
     environment = {**os.environ, "PYTHONPATH": str(Path(foveate.__file__).parents[1])}
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from foveate.evaluation import Evaluation
 from foveate.files import hash_file
 from foveate.metrics import Score
 from foveate.text.codec import Codec
-from foveate.text.memory import build_memory, count_targets, leave_one_out
+from foveate.text.memory import build_memory, count_repeated, count_targets, leave_one_out
 from foveate.text.tokenizers import CharacterTokenizer
 from foveate.text.vocabulary import Vocabulary
 from foveate.training.remember import is_as_good
@@ -51,6 +50,14 @@ def test_leave_one_out_is_what_a_loop_finds(pairs: list[tuple[str, str]]) -> Non
         ]
         right += wins == [target]
     assert leave_one_out(count_targets(pairs)) == (right, repeated)
+
+
+@given(pairs)
+def test_counts_of_repeated_sources_are_those_of_all(pairs: list[tuple[str, str]]) -> None:
+    counts = count_targets(pairs)
+    repeated = {source: targets for source, targets in counts.items() if targets.total() > 1}
+    assert count_repeated(lambda: pairs) == repeated
+    assert leave_one_out(repeated) == leave_one_out(counts)
 
 
 def test_commonest_target_wins_and_the_first_of_equals() -> None:
@@ -94,8 +101,8 @@ def judge(num_known: int, recalled: int, written: int, exact_match: float = 0.5)
     Leaving one out recalls two thirds of the training pairs.
     """
     sources = [f"w{number}" for number in range(num_known)]
-    counts = {source: Counter({"t": 2, "u": 0}) for source in sources}
-    counts["other"] = Counter({"x": 80, "y": 40 + 2 * num_known})
+    pairs = [(source, "t") for source in sources for _ in range(2)]
+    pairs += [("other", "x")] * 80 + [("other", "y")] * (40 + 2 * num_known)
     references = [["t"] if number < recalled else ["v"] for number in range(num_known)]
     outputs = [refs[0] if number < written else "-" for number, refs in enumerate(references)]
     score = Score(exact_match, 0.0, 1.0, "")
@@ -103,7 +110,7 @@ def judge(num_known: int, recalled: int, written: int, exact_match: float = 0.5)
         num_known, sources, references, outputs, {"exact_match": score}, [], "characters"
     )
     codec = Codec(CharacterTokenizer(), Vocabulary.learn(["w0123456789"]))
-    return is_as_good(build_memory(counts), counts, codec, evaluation)
+    return is_as_good(lambda: pairs, codec, evaluation)
 
 
 def test_dev_sources_that_are_known_decide() -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
 from foveate.commands.arguments import Place, check_least
+from foveate.console import say
 from foveate.flags import ESSENTIAL, build_flags, given_flags, merge_config
 
 if TYPE_CHECKING:
+    from foveate.config import Config
+    from foveate.records import Pair
+
     Flags = Any
 else:
     Flags = build_flags()
@@ -61,8 +68,61 @@ def check(
         config: TOML file of options; a flag wins over it.
         flags: The options of the models.
     """
-    from foveate.proofread import run_check
-
     options = merge_config(config, given_flags(flags))
     check_least(2, folds=folds)
     return run_check(pairs, out, options, folds=folds, rules_only=rules_only, every=all)
+
+
+def run_check(
+    where: str, out: str, config: Config, *, folds: int, rules_only: bool, every: bool
+) -> int:
+    """Check a file and return the exit status; arguments are the flags of the command.
+
+    Raises:
+        ConfigError: the output cannot be written, or there are too few folds.
+        DataError: the pairs cannot be read, or are too few.
+        MissingExtraError: PyTorch is not installed.
+    """
+    import numpy as np
+
+    from foveate.checking import check_table, count_kinds
+    from foveate.console import TrainingDisplay, format_findings, watch
+    from foveate.data.readers import read_pairs
+    from foveate.data.table import PairTable
+    from foveate.formats import SUSPICION_HEADER, format_suspicion
+    from foveate.output import check_file, open_output
+
+    check_file(out)
+    lines = array("q")
+    table = PairTable.from_pairs(
+        _note_lines(
+            read_pairs(
+                where, skip_bad=config.skip_bad, max_characters=config.max_characters, report=say
+            ),
+            lines,
+        )
+    )
+    found = check_table(
+        table,
+        None if rules_only else config,
+        folds=folds,
+        lines=np.array(lines),
+        display=TrainingDisplay,
+        watch=lambda items, total: watch(items, total, "pairs judged"),
+    )
+    kept = [one for one in found if every or one.reasons]
+    with open_output(out) as stream:
+        rows = (
+            format_suspicion(rank, lines[one.row], one) for rank, one in enumerate(kept, start=1)
+        )
+        stream.writelines(chain([SUSPICION_HEADER], rows))
+    counts = count_kinds(kept)
+    num_odd = sum(bool(one.reasons) for one in kept)
+    say(format_findings(len(table), num_odd, counts, [lines[one.row] for one in kept[:5]]))
+    return 0
+
+
+def _note_lines(pairs: Iterator[Pair], lines: array[int]) -> Iterator[Pair]:
+    for pair in pairs:
+        lines.append(pair.line)
+        yield pair

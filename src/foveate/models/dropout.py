@@ -1,7 +1,7 @@
 """Dropout whose masks cost little on a CPU and depend on nothing but numbers that are told.
 
-PyTorch draws a CPU mask one number at a time, which takes a twentieth of a training step; random
-bits of NumPy are eight times cheaper. Knows nothing of layers or training.
+PyTorch draws a CPU mask one number at a time, which takes a twentieth of a training step
+(docs/decisions/0013); random bits of NumPy come in bulk. Knows nothing of layers or training.
 """
 
 from __future__ import annotations

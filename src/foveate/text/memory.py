@@ -7,7 +7,9 @@ then is right more often than what a model works out. Knows texts alone, no toke
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+
+import numpy as np
 
 Memory = dict[str, str]  # source -> its commonest target
 
@@ -18,6 +20,21 @@ def count_targets(pairs: Iterable[tuple[str, str]]) -> dict[str, Counter[str]]:
     for source, target in pairs:
         counts[source][target] += 1
     return dict(counts)
+
+
+def count_repeated(pairs: Callable[[], Iterable[tuple[str, str]]]) -> dict[str, Counter[str]]:
+    """Count the targets of the sources that stand more than once in the pairs.
+
+    A million different sources leave nothing behind: eight bytes each are all that is held.
+
+    Example:
+        >>> count_repeated(lambda: [("a", "x"), ("b", "y"), ("a", "z")])
+        {'a': Counter({'x': 1, 'z': 1})}
+    """
+    hashes = np.fromiter((hash(source) for source, _ in pairs()), np.int64)
+    values, times = np.unique(hashes, return_counts=True)
+    repeated = set(values[times > 1].tolist())
+    return count_targets(pair for pair in pairs() if hash(pair[0]) in repeated)
 
 
 def build_memory(counts: dict[str, Counter[str]]) -> Memory:

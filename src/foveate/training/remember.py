@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 
 from foveate.data.table import PairTable
 from foveate.evaluation import Evaluation
 from foveate.text.codec import Codec
-from foveate.text.memory import Memory, build_memory, count_targets, leave_one_out
+from foveate.text.memory import (
+    Memory,
+    build_memory,
+    count_repeated,
+    count_targets,
+    leave_one_out,
+)
+
+Pairs = Callable[[], Iterable[tuple[str, str]]]
 
 LEAST_EVIDENCE = 20  # sources or pairs, below which nothing is concluded
 
@@ -33,12 +41,14 @@ def choose_memory(
     """
     if is_wanted is False or (is_wanted is None and not _can_help(target_codec, evaluation)):
         return {}
-    sources = map(source_codec.normalize, table.sources())
-    targets = (target_codec.join(target_codec.split(target)) for target in table.targets())
-    counts = count_targets(zip(sources, targets, strict=True))
-    memory = build_memory(counts)
-    if is_wanted or evaluation is None or is_as_good(memory, counts, source_codec, evaluation):
-        return memory
+
+    def pairs() -> Iterator[tuple[str, str]]:
+        sources = map(source_codec.normalize, table.sources())
+        targets = (target_codec.join(target_codec.split(target)) for target in table.targets())
+        return zip(sources, targets, strict=True)
+
+    if is_wanted or evaluation is None or is_as_good(pairs, source_codec, evaluation):
+        return build_memory(count_targets(pairs()))
     return {}
 
 
@@ -46,17 +56,14 @@ def _can_help(target_codec: Codec, evaluation: Evaluation | None) -> bool:
     return evaluation is not None and target_codec.kind not in ("unigram", "bpe")
 
 
-def is_as_good(
-    memory: Memory,
-    counts: dict[str, Counter[str]],
-    source_codec: Codec,
-    evaluation: Evaluation,
-) -> bool:
-    """Say whether the memory is right at least as often as the model."""
+def is_as_good(pairs: Pairs, source_codec: Codec, evaluation: Evaluation) -> bool:
+    """Say whether a memory of the pairs is right at least as often as the model."""
+    wanted = set(map(source_codec.normalize, evaluation.sources))
+    memory = build_memory(count_targets(pair for pair in pairs() if pair[0] in wanted))
     known = compare_on_known(memory, source_codec, evaluation)
     if len(known) >= LEAST_EVIDENCE:
         return sum(recalled for recalled, _ in known) >= sum(written for _, written in known)
-    num_right, num_repeated = leave_one_out(counts)
+    num_right, num_repeated = leave_one_out(count_repeated(pairs))
     exact_match = evaluation.metrics["exact_match"].value
     return num_repeated >= LEAST_EVIDENCE and num_right >= exact_match * num_repeated
 
