@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -128,6 +129,44 @@ def test_batch_mates_change_nothing(name: str) -> None:
         length = mask[row].sum()
         alone = source[row : row + 1, :length], mask[row : row + 1, :length]
         assert_same([found], greedy_search(stepper, *alone, max_lengths=7))
+
+
+@pytest.mark.parametrize(
+    ("name", "folds"), [("gnmt additive", True), ("transformer", False), ("luong general", True)]
+)
+def test_small_products_of_the_embedding_are_written_down(
+    name: str, folds: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(3)
+    model = build_model(Config(**{**SIZES, **MODELS[name]}), SOURCE_SIZE, TARGET_SIZE, False)
+    model.eval()
+
+    def step_constants() -> dict[str, list[int]]:
+        graph = onnx.load_from_string(build_graphs(model)["step"]).graph
+        used = {put for node in graph.node for put in node.input}
+        assert used >= {one.name for one in graph.initializer}
+        return {one.name: list(one.dims) for one in graph.initializer}
+
+    tables = [dims for key, dims in step_constants().items() if key.endswith("of_tokens")]
+    assert tables == [[TARGET_SIZE, 4 * SIZES["hidden_size"]]] * folds
+    monkeypatch.setattr("foveate.export.LARGEST_TABLE", TARGET_SIZE * 4 * SIZES["hidden_size"] - 1)
+    assert not [key for key in step_constants() if key.endswith("of_tokens")]
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
+def test_workers_change_nothing(exported: Path, backend: str) -> None:
+    path = GOLDEN if backend == "torch" else exported
+    texts = ["abc", "", "c", "bca", "aab", "ccc", "b"]
+    before = torch.get_num_threads()
+    expected = list(Translator.load(path, threads=1).translate(texts, beam_size=2))
+    translator = Translator.load(path, threads=3)
+    assert translator.stepper.workers == 3  # type: ignore[attr-defined]
+    found = list(translator.translate(texts, beam_size=2, batch_tokens=8))
+    assert torch.get_num_threads() == (3 if backend == "torch" else before)
+    torch.set_num_threads(before)
+    for ours, theirs in zip(expected, found, strict=True):
+        assert ours.text == theirs.text
+        assert abs(ours.score - theirs.score) < 1e-4
 
 
 def test_attention_is_left_out_when_it_is_not_wanted() -> None:

@@ -55,13 +55,12 @@ def test_cell_equals_pytorch(cell: CellName) -> None:
         theirs.get_parameter(name).data.copy_(ours.get_parameter(name))
     inputs, state = draw(B, E), draw(B, NUM_STATES[cell], H, seed=2)
 
-    result = ours(inputs @ theirs.weight_ih.T, state)
+    result = ours(inputs @ theirs.weight_ih.T, state.unbind(1))
 
     if cell == "lstm":
-        hidden, memory = theirs(inputs, (state[:, 0], state[:, 1]))
-        torch.testing.assert_close(result, torch.stack((hidden, memory), dim=1))
+        torch.testing.assert_close(result, theirs(inputs, state.unbind(1)))
     else:
-        torch.testing.assert_close(result, theirs(inputs, state[:, 0])[:, None])
+        torch.testing.assert_close(result, (theirs(inputs, state[:, 0]),))
 
 
 @each_cell
@@ -69,7 +68,8 @@ def test_cell_equals_the_formula(cell: CellName) -> None:
     module = Cell(cell, H).double()
     randomise(module)
     gates, state = draw(B, module.gate_size), draw(B, module.num_states, H, seed=2)
-    result, weights = module(gates, state), to_numpy(module)
+    result = torch.stack(module(gates, state.unbind(1)), dim=1)
+    weights = to_numpy(module)
     for b in range(B):
         recurrent = weights["weight_hh"] @ state[b, 0].numpy() + weights["bias_hh"]
         expected = naive_cell(
@@ -86,7 +86,7 @@ def test_layer_equals_its_steps_and_the_formula(cell: CellName) -> None:
     outputs, last = layer(inputs, state)
     naive = [row.numpy() for row in state]
     for index in range(S):
-        state = layer.step(inputs[:, index], state)
+        state = torch.stack(layer.step(inputs[:, index], state.unbind(1)), dim=1)
         torch.testing.assert_close(state[:, 0], outputs[:, index])
         for b in range(B):
             naive[b] = naive_layer_step(

@@ -49,10 +49,14 @@ class OnnxStepper:
     Args:
         start: session of the graph `source`, `source_mask` -> first state.
         step: session of the graph `tokens`, state -> `log_probs`, `attention`, changed state.
+        workers: how many batches may be searched at a time.
         with_attention: return attention weights, averaged over heads.
     """
 
-    def __init__(self, start: Any, step: Any, with_attention: bool = True) -> None:
+    def __init__(
+        self, start: Any, step: Any, workers: int = 1, with_attention: bool = True
+    ) -> None:
+        self.workers = workers
         self.with_attention = with_attention
         self._start, self._step = start, step
         self._first = [output.name for output in start.get_outputs()]
@@ -109,7 +113,8 @@ def build_onnx_stepper(
 
     Args:
         graphs: the files `start` and `step`; in an ensemble `0.start`, `0.step`, `1.start`, ...
-        threads: processor threads; 0 means as many as are granted.
+        threads: batches that may be searched at a time, each by one processor thread; 0 means as
+            many as are granted.
         origin: what to call the model in an error.
 
     Raises:
@@ -125,8 +130,8 @@ def build_onnx_stepper(
 def _build_member(
     graphs: Mapping[str, bytes], prefix: str, threads: int, origin: str
 ) -> OnnxStepper:
-    start = _open_session(graphs, prefix + START, threads, origin)
-    step = _open_session(graphs, prefix + STEP, threads, origin)
+    start = _open_session(graphs, prefix + START, origin)
+    step = _open_session(graphs, prefix + STEP, origin)
     given = {output.name for output in start.get_outputs()} | {"source_mask", "tokens"}
     taken = {put.name for put in step.get_inputs()}
     written = {output.name for output in step.get_outputs()}
@@ -134,10 +139,10 @@ def _build_member(
         raise BundleError(f"{origin}: onnx/{START}.onnx is not the start of a Foveate model")
     if not {"tokens"} <= taken <= given or "log_probs" not in written:
         raise BundleError(f"{origin}: onnx/{STEP}.onnx does not go with onnx/{START}.onnx")
-    return OnnxStepper(start, step)
+    return OnnxStepper(start, step, workers=threads or granted_threads())
 
 
-def _open_session(graphs: Mapping[str, bytes], name: str, threads: int, origin: str) -> Any:
+def _open_session(graphs: Mapping[str, bytes], name: str, origin: str) -> Any:
     try:
         import onnxruntime
     except ImportError:
@@ -145,11 +150,9 @@ def _open_session(graphs: Mapping[str, bytes], name: str, threads: int, origin: 
     if name not in graphs:
         raise BundleError(f"{origin}: onnx/{name}.onnx is missing from the model")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or granted_threads()
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = ERRORS_ONLY
-    # Threads that wait asleep: beside another busy program, spinning ones are many times slower.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(
             graphs[name], options, providers=["CPUExecutionProvider"]

@@ -6,7 +6,8 @@ Arrays go in, arrays come out; tensors stay in the state. Knows no text.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from foveate.config import Config
 from foveate.errors import BundleError
+from foveate.models.attention import mean_head
 from foveate.models.build import build_model
 from foveate.models.decoders import State
 from foveate.models.seq2seq import Seq2SeqModel
@@ -46,6 +48,21 @@ class TorchStepper:
         self.with_attention = with_attention
         self.device = model.output_bias.device
 
+    @property
+    def workers(self) -> int:
+        """How many batches may be searched at a time: one for each of PyTorch's threads."""
+        return torch.get_num_threads() if self.device.type == "cpu" else 1
+
+    @contextmanager
+    def on_one_core(self) -> Iterator[None]:
+        """Let PyTorch use one thread for each operation, until the end of the context."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
     @torch.inference_mode()
     def start(self, source: NDArray[np.int64], source_mask: NDArray[np.bool_]) -> State:
         """Encode the sources [B, S]."""
@@ -61,11 +78,14 @@ class TorchStepper:
             ids = torch.arange(log_probs.shape[1]).expand(log_probs.shape)
         else:
             allowed = log_probs[:, EOS:]  # PAD, UNK and BOS are no candidates
-            log_probs, ids = allowed.topk(min(k, allowed.shape[1]), dim=-1)
+            if k == 1:
+                log_probs, ids = allowed.max(dim=-1, keepdim=True)
+            else:
+                log_probs, ids = allowed.topk(min(k, allowed.shape[1]), dim=-1)
             ids = ids + EOS
         weights = None
         if attention is not None and self.with_attention:
-            weights = attention.mean(dim=1)[:, 0].cpu().numpy()  # R S
+            weights = mean_head(attention).cpu().numpy()  # R S
         return Step(state, ids.cpu().numpy(), log_probs.cpu().numpy(), weights)
 
     @torch.inference_mode()

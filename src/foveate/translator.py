@@ -28,6 +28,7 @@ from foveate.search import (
     forced_search,
     greedy_search,
     join_steppers,
+    run_all,
     sample_search,
 )
 from foveate.text.codec import Codec
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 Backend = Literal["auto", "torch", "onnx"]
 Item = TypeVar("Item")
 WINDOW = 2000  # texts that are sorted by length together
+BATCH_TOKENS = 2000  # larger batches fall out of the processor's caches
 DEFAULT_BEAM_SIZE = 5
 DEFAULT_LENGTH_PENALTY = 1.0  # with smoothed labels every token costs, also a right one
 
@@ -154,7 +156,7 @@ class Translator:
         length_penalty: float | None = None,
         attention: bool = True,
         max_length: int | None = None,
-        batch_tokens: int = 8000,
+        batch_tokens: int = BATCH_TOKENS,
         sampling: Sampling | None = None,
     ) -> Iterator[Translation]:
         """Translate texts one by one, in their order, holding only a window of them.
@@ -247,7 +249,7 @@ class Translator:
             given = [targets[number] for number in numbers]
             return [[one] for one in forced_search(self.stepper, source, mask, given)]
 
-        results = self._run_window([source for source, _ in pairs], 0, 4000, search)
+        results = self._run_window([source for source, _ in pairs], 0, BATCH_TOKENS, search)
         for (_, target), result in zip(pairs, results, strict=True):
             result.tokens = self.target_codec.split(target)
             result.text = target
@@ -301,11 +303,15 @@ class Translator:
             )
             for _ in texts
         ]
-        for rows in _batches([len(ids) for ids in encoded], batch_tokens):
+
+        def run(rows: Sequence[int]) -> None:
             source, mask = collate_sources([encoded[row] for row in rows])
             found = search(source, mask, [start + row for row in rows])
             for row, hypotheses in zip(rows, found, strict=True):
                 results[row] = self._describe(codec.split(texts[row]), hypotheses)
+
+        workers = getattr(self.stepper, "workers", 1)
+        run_all(self.stepper, run, _batches([len(ids) for ids in encoded], batch_tokens, workers))
         return results
 
     def _describe(self, source_tokens: list[str], hypotheses: list[Hypothesis]) -> Translation:
@@ -329,12 +335,16 @@ def _windows(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield window
 
 
-def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Cut the rows that are not empty into batches of similar length, longest first."""
+def _batches(lengths: Sequence[int], batch_tokens: int, least: int) -> Iterator[list[int]]:
+    """Cut the rows that are not empty into batches of similar length, longest first.
+
+    There are at least `least` batches, if there are so many rows.
+    """
     order = sorted((row for row, length in enumerate(lengths) if length), key=lambda r: -lengths[r])
+    most = math.ceil(len(order) / least)
     start = 0
     while start < len(order):
-        size = max(1, math.floor(batch_tokens / lengths[order[start]]))
+        size = max(1, min(most, batch_tokens // lengths[order[start]]))
         yield order[start : start + size]
         start += size
 

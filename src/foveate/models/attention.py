@@ -30,8 +30,8 @@ def masked_softmax(
     A row without any real position gets weights 0, not NaN.
     """
     lowest = torch.finfo(scores.dtype).min
-    weights = torch.softmax(scores.masked_fill(~mask, lowest), dim=-1)
-    return weights.masked_fill(~mask, 0.0)
+    weights = torch.softmax(torch.where(mask, scores, lowest), dim=-1)
+    return torch.where(mask, weights, 0.0)
 
 
 def split_heads(states: Float[Tensor, "B X H"], num_heads: int) -> Float[Tensor, "B N X D"]:
@@ -47,6 +47,11 @@ def merge_heads(states: Float[Tensor, "B N X D"]) -> Float[Tensor, "B X H"]:
     if states.shape[1] == 1:
         return states[:, 0]
     return states.transpose(1, 2).flatten(-2)
+
+
+def mean_head(weights: Float[Tensor, "R N 1 S"]) -> Float[Tensor, "R S"]:
+    """Return the attention of one step, averaged over heads."""
+    return weights[:, 0, 0] if weights.shape[1] == 1 else weights[:, :, 0].mean(dim=1)
 
 
 class Attention(nn.Module, ABC):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from foveate.models.attention import Attention
 from foveate.models.dropout import Dropout
 from foveate.models.encoders import Encoded
-from foveate.models.recurrent import NUM_STATES, Cell, CellName, RecurrentLayer
+from foveate.models.recurrent import NUM_STATES, Cell, CellName, Parts, RecurrentLayer
 
 State = dict[str, Tensor]
 Weights = Tensor | None  # [B, N, T, S] attention weights, or None without attention
@@ -58,6 +58,19 @@ class Bridge(nn.Module):
         return torch.unflatten(torch.tanh(self.projection(summary)), -1, self.shape)
 
 
+def split_layers(recurrent: Float[Tensor, "R L P D"]) -> list[Parts]:
+    """Take the state of a decoder apart, layer by layer."""
+    _, num_layers, num_parts, size = recurrent.shape
+    parts = torch.split(recurrent.flatten(1), size, dim=1)  # one operation in an exported graph
+    return [parts[layer * num_parts : (layer + 1) * num_parts] for layer in range(num_layers)]
+
+
+def join_layers(layers: list[Parts]) -> Float[Tensor, "R L P D"]:
+    """Put the states of all layers into one tensor: the inverse of `split_layers`."""
+    joined = torch.cat([part for parts in layers for part in parts], dim=1)
+    return joined.view(-1, len(layers), len(layers[0]), layers[0][0].shape[1])
+
+
 class LayerStack(nn.Module):
     """Recurrent layers over each other, residual from the second on where the widths agree."""
 
@@ -79,16 +92,16 @@ class LayerStack(nn.Module):
         return inputs
 
     def step(
-        self, inputs: Float[Tensor, "R I"], state: Float[Tensor, "R L P D"]
-    ) -> tuple[Float[Tensor, "R D"], Float[Tensor, "R L P D"]]:
+        self, inputs: Float[Tensor, "R I"], layers: list[Parts]
+    ) -> tuple[Float[Tensor, "R D"], list[Parts]]:
         """Run one step through all layers."""
-        states = []
-        for index, layer in enumerate(self.layers):
+        following = []
+        for index, (layer, parts) in enumerate(zip(self.layers, layers, strict=True)):
             assert isinstance(layer, RecurrentLayer)
-            following = layer.step(self.dropout(inputs) if index else inputs, state[:, index])
-            inputs = following[:, 0] + inputs if index else following[:, 0]
-            states.append(following)
-        return inputs, torch.stack(states, dim=1)
+            parts = layer.step(self.dropout(inputs) if index else inputs, parts)
+            inputs = parts[0] + inputs if index else parts[0]
+            following.append(parts)
+        return inputs, following
 
 
 class TraditionalDecoder(Decoder):
@@ -125,8 +138,8 @@ class TraditionalDecoder(Decoder):
     def step(self, embedded: Tensor, state: State) -> tuple[Tensor, Weights, State]:
         """Write one step."""
         inputs = torch.cat((embedded, state["summary"]), dim=-1)
-        features, recurrent = self.stack.step(inputs, state["recurrent"])
-        return features, None, {**state, "recurrent": recurrent}
+        features, layers = self.stack.step(inputs, split_layers(state["recurrent"]))
+        return features, None, {**state, "recurrent": join_layers(layers)}
 
 
 class AttentionDecoder(Decoder):
@@ -198,13 +211,14 @@ class GnmtDecoder(AttentionDecoder):
 
     def step(self, embedded: Tensor, state: State) -> tuple[Tensor, Weights, State]:
         """Write one step."""
-        recurrent = state["recurrent"]
-        bottom = self.bottom.step(embedded, recurrent[:, 0])
-        context, weights = self.attend(bottom[:, None, 0], state)
-        inputs = torch.cat((bottom[:, 0], context[:, 0]), dim=-1)
-        upper, upper_state = self.upper.step(self.dropout(inputs), recurrent[:, 1:])
-        recurrent = torch.cat((bottom[:, None], upper_state), dim=1)
+        bottom_parts, *upper_layers = split_layers(state["recurrent"])
+        bottom_parts = self.bottom.step(embedded, bottom_parts)
+        bottom = bottom_parts[0]
+        context, weights = self.attend(bottom[:, None], state)
+        inputs = torch.cat((bottom, context[:, 0]), dim=-1)
+        upper, upper_layers = self.upper.step(self.dropout(inputs), upper_layers)
         features = torch.cat((upper, context[:, 0]), dim=-1)
+        recurrent = join_layers([bottom_parts, *upper_layers])
         return features, weights, {**state, "recurrent": recurrent}
 
 
@@ -264,10 +278,10 @@ class LuongDecoder(AttentionDecoder):
         """Write one step."""
         if self.input_feeding:
             embedded = torch.cat((embedded, state["attentional"]), dim=-1)
-        hidden, recurrent = self.stack.step(embedded, state["recurrent"])
+        hidden, layers = self.stack.step(embedded, split_layers(state["recurrent"]))
         context, weights = self.attend(hidden[:, None], state)
         features = torch.tanh(self.combine(torch.cat((context[:, 0], hidden), dim=-1)))
-        following = {**state, "recurrent": recurrent}
+        following = {**state, "recurrent": join_layers(layers)}
         if self.input_feeding:
             following["attentional"] = features
         return features, weights, following
@@ -304,13 +318,14 @@ class BahdanauDecoder(AttentionDecoder):
 
     def forward(self, embedded: Tensor, encoded: Encoded) -> tuple[Tensor, Weights]:
         """Loop over the steps; what can be hoisted out of the loop is."""
-        source, state = self.source_state(encoded), self.bridge(encoded.summary)[:, 0]
+        source = self.source_state(encoded)
+        (parts,) = split_layers(self.bridge(encoded.summary))
         gates = self.embedding_gates(embedded)  # B T G
         hidden, contexts, weights = [], [], []
         for index in range(embedded.shape[1]):
-            context, weight = self.attend(state[:, None, 0], source)
-            state = self.cell(gates[:, index] + self.context_gates(context[:, 0]), state)
-            hidden.append(state[:, 0])
+            context, weight = self.attend(parts[0][:, None], source)
+            parts = self.cell(gates[:, index] + self.context_gates(context[:, 0]), parts)
+            hidden.append(parts[0])
             contexts.append(context)
             weights.append(weight)
         features = self._read(embedded, torch.stack(hidden, dim=1), torch.cat(contexts, dim=1))
@@ -321,12 +336,13 @@ class BahdanauDecoder(AttentionDecoder):
 
     def start(self, encoded: Encoded) -> State:
         """Compute the keys and the initial state."""
-        return {**self.source_state(encoded), "recurrent": self.bridge(encoded.summary)[:, 0]}
+        return {**self.source_state(encoded), "recurrent": self.bridge(encoded.summary)}
 
     def step(self, embedded: Tensor, state: State) -> tuple[Tensor, Weights, State]:
         """Write one step."""
-        context, weights = self.attend(state["recurrent"][:, None, 0], state)
+        (parts,) = split_layers(state["recurrent"])
+        context, weights = self.attend(parts[0][:, None], state)
         gates = self.embedding_gates(embedded) + self.context_gates(context[:, 0])
-        recurrent = self.cell(gates, state["recurrent"])
-        features = self._read(embedded, recurrent[:, 0], context[:, 0])
-        return features, weights, {**state, "recurrent": recurrent}
+        parts = self.cell(gates, parts)
+        features = self._read(embedded, parts[0], context[:, 0])
+        return features, weights, {**state, "recurrent": join_layers([parts])}

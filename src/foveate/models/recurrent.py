@@ -1,8 +1,8 @@
 """Recurrent layers: cells, and layers that run a cell over a sequence.
 
 A recurrent state is one tensor [B, P, H] with the rows first: P = 2 for an LSTM (h, c), 1 for a
-GRU (h). So every state of a decoder can be reordered by rows without knowing what it is. Knows
-nothing of attention, vocabularies or text.
+GRU (h). So every state of a decoder can be reordered by rows without knowing what it is. One step
+takes and gives its parts apart, P tensors [R, H]. Knows nothing of attention, vocabularies or text.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 CellName = Literal["lstm", "gru"]
 NUM_STATES = {"lstm": 2, "gru": 1}
 NUM_GATES = {"lstm": 4, "gru": 3}
+
+Parts = tuple[Tensor, ...]  # of the state of one layer: (h, c) or (h,)
 
 
 def reverse_within_length(
@@ -44,6 +46,36 @@ def initialise_recurrent(module: nn.Module, hidden_size: int) -> None:
                 initialise(block)
 
 
+def next_parts(
+    cell: CellName,
+    gates: Float[Tensor, "R G"],
+    parts: Parts,
+    weight_hh: Float[Tensor, "G H"],
+    bias_hh: Float[Tensor, " G"],
+) -> Parts:
+    """Return the state after one more input.
+
+    `gates` is the input's part, W x + `input_bias`; the recurrent product is added onto it.
+    """
+    hidden, size = parts[0], weight_hh.shape[1]
+    if cell == "gru":
+        recurrent = torch.addmm(bias_hh, hidden, weight_hh.T)
+        reset_x, update_x, new_x = torch.split(gates, size, dim=-1)
+        reset_h, update_h, new_h = torch.split(recurrent, size, dim=-1)
+        update = torch.sigmoid(update_x + update_h)
+        new = torch.tanh(new_x + torch.sigmoid(reset_x + reset_h) * new_h)
+        return (torch.lerp(new, hidden, update),)
+    gates = torch.addmm(gates, hidden, weight_hh.T)
+    enter, forget, new, leave = torch.split(gates, size, dim=-1)
+    memory = torch.sigmoid(forget) * parts[1] + torch.sigmoid(enter) * torch.tanh(new)
+    return torch.sigmoid(leave) * torch.tanh(memory), memory
+
+
+def input_bias(cell: CellName, bias_ih: Tensor, bias_hh: Tensor) -> Float[Tensor, " G"]:
+    """Return what is added to W x: both biases, but a GRU keeps b_hh under its reset gate."""
+    return bias_ih if cell == "gru" else bias_ih + bias_hh
+
+
 class Cell(nn.Module):
     """One step of an LSTM or GRU whose input part of the gates is computed outside.
 
@@ -65,21 +97,10 @@ class Cell(nn.Module):
         self.bias_hh = nn.Parameter(torch.empty(self.gate_size))
         initialise_recurrent(self, hidden_size)
 
-    def forward(
-        self, gates: Float[Tensor, "R G"], state: Float[Tensor, "R P H"]
-    ) -> Float[Tensor, "R P H"]:
+    def forward(self, gates: Float[Tensor, "R G"], parts: Parts) -> Parts:
         """Return the next state; `gates` is W x, without biases."""
-        gates = gates + self.bias_ih
-        recurrent = nn.functional.linear(state[:, 0], self.weight_hh, self.bias_hh)
-        if self.cell == "gru":
-            reset_x, update_x, new_x = gates.chunk(3, dim=-1)
-            reset_h, update_h, new_h = recurrent.chunk(3, dim=-1)
-            update = torch.sigmoid(update_x + update_h)
-            new = torch.tanh(new_x + torch.sigmoid(reset_x + reset_h) * new_h)
-            return torch.lerp(new, state[:, 0], update)[:, None]
-        enter, forget, new, leave = (gates + recurrent).chunk(4, dim=-1)
-        memory = torch.sigmoid(forget) * state[:, 1] + torch.sigmoid(enter) * torch.tanh(new)
-        return torch.stack((torch.sigmoid(leave) * torch.tanh(memory), memory), dim=1)
+        gates = gates + input_bias(self.cell, self.bias_ih, self.bias_hh)
+        return next_parts(self.cell, gates, parts, self.weight_hh, self.bias_hh)
 
 
 class RecurrentLayer(nn.Module):
@@ -107,14 +128,11 @@ class RecurrentLayer(nn.Module):
         outputs, (hidden, memory) = self.layer(inputs, (hidden, memory))
         return outputs, torch.stack((hidden[0], memory[0]), dim=1)
 
-    def step(
-        self, inputs: Float[Tensor, "R I"], state: Float[Tensor, "R P H"]
-    ) -> Float[Tensor, "R P H"]:
+    def step(self, inputs: Float[Tensor, "R I"], parts: Parts) -> Parts:
         """Return the state after one more input; its first part is the output."""
-        weights = self.layer.all_weights[0]  # W_ih, W_hh, b_ih, b_hh
-        if self.cell == "gru":
-            return torch.gru_cell(inputs, state[:, 0], *weights)[:, None]
-        return torch.stack(torch.lstm_cell(inputs, (state[:, 0], state[:, 1]), *weights), dim=1)
+        weight_ih, weight_hh, bias_ih, bias_hh = self.layer.all_weights[0]
+        gates = torch.addmm(input_bias(self.cell, bias_ih, bias_hh), inputs, weight_ih.T)
+        return next_parts(self.cell, gates, parts, weight_hh, bias_hh)
 
 
 class BidirectionalLayer(nn.Module):

@@ -10,6 +10,7 @@ from foveate.search.greedy import greedy_search
 from foveate.search.hypothesis import Hypothesis
 from foveate.search.sampling import sample_search
 from foveate.search.stepper import State, Step, Stepper, best_candidates
+from foveate.search.workers import run_all
 
 __all__ = [
     "EnsembleStepper",
@@ -22,5 +23,6 @@ __all__ = [
     "forced_search",
     "greedy_search",
     "join_steppers",
+    "run_all",
     "sample_search",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,18 @@ class EnsembleStepper:
         for member in self.members:
             if hasattr(member, "with_attention"):
                 member.with_attention = wanted
+
+    @property
+    def workers(self) -> int:
+        """How many batches may be searched at a time."""
+        return min(getattr(member, "workers", 1) for member in self.members)
+
+    def on_one_core(self) -> AbstractContextManager[None]:
+        """Let no member share out its own work."""
+        context: AbstractContextManager[None] = getattr(
+            self.members[0], "on_one_core", nullcontext
+        )()
+        return context
 
     def start(self, source: NDArray[np.int64], source_mask: NDArray[np.bool_]) -> State:
         """Encode the sources with every model."""

@@ -78,10 +78,10 @@ def best_candidates(
     """
     allowed = log_probs[:, EOS:]
     k = min(k, allowed.shape[1])
+    rows = np.arange(len(allowed))[:, None]
     if k == 1:
         columns = allowed.argmax(axis=1)[:, None]
     else:
         columns = np.argpartition(-allowed, k - 1, axis=1)[:, :k]
-        order = np.argsort(-np.take_along_axis(allowed, columns, axis=1), axis=1, kind="stable")
-        columns = np.take_along_axis(columns, order, axis=1)
-    return columns + EOS, np.take_along_axis(allowed, columns, axis=1)
+        columns = columns[rows, np.argsort(-allowed[rows, columns], axis=1, kind="stable")]
+    return columns + EOS, allowed[rows, columns]

@@ -47,17 +47,19 @@ def walk(
         step = stepper.step(state, tokens, k)
         trace.see(step)
         tokens, log_probs = choose(step, owners, length)
-        is_end = tokens == EOS
-        is_cut = ~is_end & (limits[owners] <= length)
-        ends, cuts = np.flatnonzero(is_end), np.flatnonzero(is_cut)
-        trace.end(owners[ends], ends, log_probs[ends], is_finished=True)
-        trace.end(owners[cuts], cuts, is_finished=False)
         state = step.state
-        rows = np.flatnonzero(~(is_end | is_cut))
-        if 0 < rows.size < owners.size:
-            state = stepper.reorder(state, rows)
-        owners, tokens = owners[rows], tokens[rows]
-        trace.extend(rows, tokens, log_probs[rows])
+        rows = np.arange(owners.size)
+        is_end = tokens == EOS
+        is_cut = limits[owners] <= length
+        if (is_end | is_cut).any():
+            ends, cuts = np.flatnonzero(is_end), np.flatnonzero(is_cut & ~is_end)
+            trace.end(owners[ends], ends, log_probs[ends], is_finished=True)
+            trace.end(owners[cuts], cuts, is_finished=False)
+            rows = np.flatnonzero(~(is_end | is_cut))
+            if rows.size:
+                state = stepper.reorder(state, rows)
+            owners, tokens, log_probs = owners[rows], tokens[rows], log_probs[rows]
+        trace.extend(rows, tokens, log_probs)
         length += 1
     return [found[0] for found in trace.hypotheses(1)]
 
