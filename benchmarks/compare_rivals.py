@@ -36,7 +36,14 @@ def main() -> None:
     kinds = (options.source_tokens, options.target_tokens)
     data = options.out / "corpus"
     facts = make_corpus(
-        options.train, options.test, data, kinds, options.vocabulary_size, options.sentences
+        options.train,
+        options.test,
+        data,
+        kinds,
+        size=options.vocabulary_size,
+        sentences=options.sentences,
+        join=options.join,
+        longest=options.longest,
     )
     contenders = [one for one in find_contenders() if one.name in options.contenders]
     results: dict[str, Any] = {
@@ -82,6 +89,10 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--target-tokens", choices=KINDS, default="bpe")
     parser.add_argument("--vocabulary-size", type=int, default=8000)
     parser.add_argument("--sentences", type=int, default=1000, help="of the test pairs")
+    parser.add_argument("--join", type=int, default=1, help="so many pairs become one long pair")
+    parser.add_argument(
+        "--longest", type=int, default=100, help="tokens; longer pairs are left out"
+    )
     parser.add_argument("--singles", type=int, default=100, help="of them, one by one")
     parser.add_argument("--decode-batch", type=int, default=96)
     parser.add_argument("--timeout", type=float, default=3600, help="seconds for one measurement")

@@ -129,7 +129,7 @@ def test_corpus_has_the_same_tokens_for_all(load: Any, tmp_path: Path) -> None:
     test.write_text("\n".join(rows[:7]) + "\n", encoding="utf-8")
 
     corpus = load("rivals.corpus")
-    facts = corpus.make_corpus(train, test, out, ("bpe", "bpe"), 40, 5)
+    facts = corpus.make_corpus(train, test, out, ("bpe", "bpe"), size=40, sentences=5)
 
     lines = (out / "train.source").read_text(encoding="utf-8").splitlines()
     assert ["".join(line.split()).replace("\u2581", " ").strip() for line in lines] == words
@@ -139,6 +139,13 @@ def test_corpus_has_the_same_tokens_for_all(load: Any, tmp_path: Path) -> None:
     lengths = [len(line.split()) for line in (out / "test.source").read_text().splitlines()]
     assert lengths == sorted(lengths)
     assert len(lengths) == 5
+
+    facts = corpus.make_corpus(
+        train, test, out, ("whitespace", "whitespace"), size=40, sentences=5, join=4, longest=12
+    )
+    joined = [" ".join(words[start : start + 4]) for start in range(0, len(words), 4)]
+    lines = (out / "train.source").read_text(encoding="utf-8").splitlines()
+    assert lines == [line for line in joined if len(line.split()) <= 12]
 
 
 def _tokens(path: Path) -> list[str]:

@@ -16,7 +16,6 @@ from pathlib import Path
 import sentencepiece
 
 KINDS = ("bpe", "characters", "whitespace")
-LONGEST = 100  # tokens of a side; longer pairs are left out for everybody
 DEV = 64  # pairs, of the training pairs: some toolkits ask for a dev set
 BLANK = "\u2581"
 
@@ -24,7 +23,15 @@ Pairs = list[tuple[list[str], list[str]]]
 
 
 def make_corpus(
-    train: Path, test: Path, out: Path, kinds: tuple[str, str], size: int, sentences: int
+    train: Path,
+    test: Path,
+    out: Path,
+    kinds: tuple[str, str],
+    *,
+    size: int,
+    sentences: int,
+    join: int = 1,
+    longest: int = 100,
 ) -> dict[str, int | float]:
     """Cut the pairs of two TSV files into tokens and return facts about them.
 
@@ -36,13 +43,15 @@ def make_corpus(
             together.
         size: number of subwords.
         sentences: the first so many of the test pairs are used.
+        join: so many pairs, one after the other, become one long pair.
+        longest: tokens of a side; longer pairs are left out for everybody.
     """
     out.mkdir(parents=True, exist_ok=True)
-    texts = read_pairs(train)
+    texts = _join(read_pairs(train), join)
     source, target = build_splitters(texts, kinds, size)
     parts = {
-        "train": _cut(texts, source, target),
-        "test": _cut(read_pairs(test)[:sentences], source, target),
+        "train": _cut(texts, source, target, longest),
+        "test": _cut(_join(read_pairs(test)[:sentences], join), source, target, longest),
     }
     parts["test"].sort(key=lambda pair: len(pair[0]))
     parts["dev"] = parts["train"][:DEV]
@@ -101,13 +110,21 @@ def learn_bpe(texts: Iterable[str], size: int) -> Callable[[str], list[str]]:
     return lambda text: processor.encode(text, out_type=str)
 
 
+def _join(texts: list[tuple[str, str]], count: int) -> list[tuple[str, str]]:
+    groups = (texts[start : start + count] for start in range(0, len(texts), count))
+    return [
+        (" ".join(left), " ".join(right)) for left, right in (zip(*g, strict=True) for g in groups)
+    ]
+
+
 def _cut(
     texts: list[tuple[str, str]],
     source: Callable[[str], list[str]],
     target: Callable[[str], list[str]],
+    longest: int,
 ) -> Pairs:
     pairs = [(source(left), target(right)) for left, right in texts]
-    return [pair for pair in pairs if all(1 <= len(side) <= LONGEST for side in pair)]
+    return [pair for pair in pairs if all(1 <= len(side) <= longest for side in pair)]
 
 
 def _mean(pairs: Pairs, side: int) -> float:
