@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 from torch import nn
 
+from foveate.config import Config
 from foveate.models import (
     AdditiveAttention,
     Attention,
@@ -19,6 +20,8 @@ from foveate.models import (
     masked_softmax,
 )
 from foveate.models.attention import merge_heads, split_heads
+from foveate.models.build import build_model
+from foveate.models.entmax import masked_entmax
 from models_naive import mask_of, naive_attention, randomise, softmax, to_numpy
 
 SCORES = ("additive", "dot", "general", "scaled_dot")
@@ -171,3 +174,64 @@ def test_a_query_of_the_wrong_width_is_refused() -> None:
     states = torch.randn(B, S, 11)
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         attention(torch.randn(B, T, Q + 1), attention.keys(states), states, mask_of([S, S], S))
+
+
+# --- sparse weights ------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.floats(-6, 6), min_size=1, max_size=9),
+    st.integers(0, 3),
+)
+def test_entmax_is_the_squared_distance_from_a_threshold(
+    numbers: list[float], padding: int
+) -> None:
+    length = len(numbers)
+    scores = torch.tensor([numbers + [99.0] * padding], dtype=torch.float64)
+    weights = masked_entmax(scores, mask_of([length], length + padding))[0].numpy()
+
+    low, high = max(numbers) / 2 - 1, max(numbers) / 2
+    for _ in range(80):  # the sum falls as the threshold rises
+        middle = (low + high) / 2
+        total = sum(max(number / 2 - middle, 0) ** 2 for number in numbers)
+        low, high = (middle, high) if total > 1 else (low, middle)
+    expected = [max(number / 2 - low, 0) ** 2 for number in numbers]
+    np.testing.assert_allclose(weights[:length], expected, atol=1e-9)
+    assert (weights[length:] == 0).all()
+
+
+def test_entmax_has_exact_zeros_and_the_right_gradient() -> None:
+    generator = torch.Generator().manual_seed(2)
+    scores = 3 * torch.randn(4, 7, generator=generator, dtype=torch.float64)
+    mask = mask_of([7, 5, 2, 1], 7)
+    weights = masked_entmax(scores, mask)
+    assert ((weights == 0) & mask).any()
+    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(4, dtype=torch.float64))
+    with torch.no_grad():
+        torch.testing.assert_close(masked_entmax(scores, mask), weights, rtol=0, atol=0)
+    scores.requires_grad_()
+    assert torch.autograd.gradcheck(lambda inputs: masked_entmax(inputs, mask), (scores,))
+
+
+def test_entmax_of_a_row_without_positions_is_zero() -> None:
+    scores = torch.zeros(2, 3, requires_grad=True)
+    weights = masked_entmax(scores, mask_of([3, 0], 3))
+    assert weights[1].tolist() == [0, 0, 0]
+    weights.sum().backward()
+    assert scores.grad is not None and scores.grad.isfinite().all()
+
+
+def test_the_option_makes_the_attention_sparse() -> None:
+    options = {"hidden_size": 8, "embedding_size": 6, "num_heads": 1, "dropout": 0.0}
+    sparse, dense = (
+        build_model(Config(**options, attention_weights=kind), 9, 9, False)  # type: ignore[arg-type]
+        for kind in ("entmax", "softmax")
+    )
+    for model in (sparse, dense):
+        randomise(model)
+        model.decoder.attention.vector.data *= 30  # scores far apart
+    source = torch.randint(4, 9, (3, 11), generator=torch.Generator().manual_seed(1))
+    mask = torch.ones(3, 11, dtype=torch.bool)
+    looks = [model(source, mask, source[:, :4]).attention for model in (sparse, dense)]
+    assert (looks[0] == 0).any()
+    assert not (looks[1] == 0).any()

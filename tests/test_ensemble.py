@@ -9,10 +9,11 @@ import pytest
 
 from foveate.config import Config, build_config
 from foveate.data.table import PairTable
-from foveate.errors import BundleError, SearchError
+from foveate.errors import BundleError, ConfigError, SearchError
 from foveate.export import export_bundle
 from foveate.search import EnsembleStepper, beam_search, forced_search, greedy_search
 from foveate.text.vocabulary import BOS, EOS
+from foveate.training.distillation import load_targets
 from foveate.training.ensemble import train_models
 from foveate.training.run import hold_out, train
 from foveate.translator import Translator
@@ -187,3 +188,69 @@ def test_model_that_is_there_is_not_overwritten(ensemble: Path, tmp_path: Path) 
     Translator.load(ensemble).save(tmp_path / "model")
     with pytest.raises(BundleError, match="holds a model already"):
         train_models(make_table(), None, configure(), out=tmp_path / "model")
+
+
+# --- distillation --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("student") / "model"
+    train_models(make_table(), None, configure(distill=True), out=out)
+    return out
+
+
+def test_a_student_is_one_model_that_learnt_from_the_others(ensemble: Path, student: Path) -> None:
+    bundle = Translator.load(student).bundle
+    alone = Translator.load(student / "state" / "model-4").bundle
+    teachers = Translator.load(ensemble)
+    assert bundle.config.models == 1
+    assert bundle.config.seed == 5
+    assert bundle.summary["teachers"]["models"] == 3
+    expected = teachers.bundle.scores["dev"]["exact_match"]["value"]
+    assert bundle.summary["teachers"]["dev"]["exact_match"] == expected
+    for name, array in bundle.weights.items():
+        np.testing.assert_array_equal(array, alone.weights[name])
+
+    table, _ = hold_out(make_table(), 5)
+    taught = load_targets(table, student / "state" / "distilled.json")
+    written = [one.text for one in teachers.translate(table.sources(), beam_size=5)]
+    assert list(taught.sources()) == list(table.sources())
+    assert list(taught.targets()) == [
+        new or old for new, old in zip(written, table.targets(), strict=True)
+    ]
+    assert list(taught.targets()) != list(table.targets())
+
+
+def test_without_a_folder_distillation_gives_the_same(student: Path) -> None:
+    trained = train_models(make_table(), None, configure(distill=True))
+    assert outputs(trained.translator) == outputs(Translator.load(student))
+
+
+def test_stopped_distillation_keeps_the_teachers_and_goes_on(
+    ensemble: Path, student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "model"
+    asked = configure(distill=True)
+
+    def stop(*given: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("foveate.training.ensemble.write_targets", stop)
+        trained = train_models(make_table(), None, asked, out=out)
+    assert trained.was_interrupted
+    assert outputs(Translator.load(out)) == outputs(Translator.load(ensemble))
+    trained = train_models(make_table(), None, asked, out=out, resume=True)
+    assert not trained.was_interrupted
+    assert outputs(Translator.load(out)) == outputs(Translator.load(student))
+
+
+def test_targets_of_other_pairs_are_refused(student: Path) -> None:
+    with pytest.raises(BundleError, match="targets for 45 pairs"):
+        load_targets(make_table(), student / "state" / "distilled.json")
+
+
+def test_one_model_alone_cannot_be_distilled() -> None:
+    with pytest.raises(ConfigError, match="needs several models"):
+        build_config({"distill": True})

@@ -46,6 +46,7 @@ MODELS = {
     "traditional, GRU": {"architecture": "traditional", "cell": "gru"},
     "transformer": {"architecture": "transformer"},
     "gnmt copying": {"copy": True},
+    "luong entmax": {"layout": "luong", "attention_weights": "entmax"},
     "bahdanau copying": {"layout": "bahdanau", "num_layers": 1, "copy": True},
     "transformer copying": {"architecture": "transformer", "copy": True},
 }

@@ -29,6 +29,7 @@ from foveate.models import (
     TransformerEncoder,
     build_model,
 )
+from foveate.models.dropout import Dropout, seeded_dropout
 from foveate.models.seq2seq import build_embedding
 from foveate.text.vocabulary import BOS, EOS, PAD, UNK
 from models_naive import naive_cross_entropy, randomise
@@ -176,6 +177,51 @@ def test_loss_equals_naive_cross_entropy(name: str, label_smoothing: float) -> N
         targets += [*target, EOS]
     expected = naive_cross_entropy(np.concatenate(rows), np.array(targets), label_smoothing)
     assert model.loss(*batch, label_smoothing).item() == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["gnmt", "bahdanau", "transformer", "transformer-copying"])
+def test_coverage_costs_what_is_looked_at_twice(name: str) -> None:
+    model, batch = build(name).double().eval(), make_batch(PAIRS, extra_source=2, extra_target=2)
+    randomise(model)
+    model.decoder.needs_weights = True
+    _, attention = model(*batch[:3])
+    looks = attention.detach().mean(dim=1).numpy()
+    costs = []
+    for b, (source, target) in enumerate(PAIRS):
+        covered = np.zeros(len(source))
+        for t in range(len(target) + 1):
+            look = looks[b, t, : len(source)]
+            costs.append(np.minimum(look, covered).sum())
+            covered += look
+    expected = model.loss(*batch).item() + 0.7 * np.mean(costs)
+    assert model.loss(*batch, coverage=0.7).item() == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["gnmt", "traditional", "transformer-copying"])
+def test_consistency_costs_what_two_readings_differ(name: str) -> None:
+    model, batch = build(name).double().eval(), make_batch(PAIRS, extra_source=2)
+    randomise(model)
+    same = model.loss(*batch, 0.1).item()  # without dropout both readings are the same
+    assert model.loss(*batch, 0.1, consistency=5.0).item() == pytest.approx(same, abs=1e-9)
+
+    model.train()
+    for part in (*model.encoder.modules(), *model.decoder.modules()):
+        if isinstance(part, Dropout):
+            part.p = 0.5
+    doubled = [torch.cat((tensor, tensor)) for tensor in batch]
+    with seeded_dropout(1, 2):
+        output = model(*doubled[:3])
+    log_probs = torch.log_softmax(output.logits, dim=-1).detach().numpy()
+    one, other = (part[batch.target_mask.numpy()] for part in np.split(log_probs, 2))
+    assert not np.allclose(one, other)
+    divergences = [
+        (np.exp(p) @ (p - q) + np.exp(q) @ (q - p)) / 2 for p, q in zip(one, other, strict=True)
+    ]
+    with seeded_dropout(1, 2):
+        plain = model.loss(*doubled).item()
+    with seeded_dropout(1, 2):
+        total = model.loss(*batch, consistency=3.0).item()
+    assert total == pytest.approx(plain + 3 * np.mean(divergences), abs=1e-9)
 
 
 @each_model

@@ -33,6 +33,7 @@ from foveate.text.tokenizers import (
     ByteTokenizer,
     CharacterTokenizer,
     SentencepieceTokenizer,
+    TaggedTokenizer,
     WhitespaceTokenizer,
     build_tokenizer,
     count_common,
@@ -76,6 +77,10 @@ MAKERS: dict[str, Callable[[random.Random], str]] = {
     "date": lambda g: f"{g.randint(1, 28)} {g.choice(['May', 'June'])} {g.randint(1900, 2030)}",
     "iso date": lambda g: f"{g.randint(1900, 2030)}-{g.randint(1, 12):02}-{g.randint(1, 28):02}",
     "address": lambda g: f"{g.randint(1, 999)} {make_word(g)} Street, {make_word(g).title()}",
+    "tagged word": lambda g: make_word(g) + "".join(g.choices(["<N>", "<V;PST>", "<PL>"], k=2)),
+    "word, many tags": lambda g: f"{make_word(g)} " + " ".join(g.choices(["<1>", "<PL>"], k=7)),
+    "marked up": lambda g: make_sentence(g, 9) + " <b>" + make_sentence(g, 3) + "</b>",
+    "word, open tags": lambda g: f"{make_word(g)} <{make_word(g)}{make_word(g)}>",
     "command": lambda g: " ".join(g.choices(["jump", "walk", "left", "twice", "and"], k=5)),
     "number": lambda g: " ".join(g.choices(["two", "hundred", "thousand", "eleven"], k=5)),
     "digits": lambda g: " ".join(g.choices("0123456789", k=7)),
@@ -98,6 +103,11 @@ MAKERS: dict[str, Callable[[random.Random], str]] = {
         ("address", "address", "characters"),
         ("date", "iso date", "characters"),
         ("iso date", "date", "characters"),
+        ("tagged word", "word", "tagged"),
+        ("word, many tags", "word", "tagged"),
+        ("word", "tagged word", "characters"),
+        ("marked up", "sentence", "unigram"),
+        ("word, open tags", "word", "characters"),
         ("command", "command", "whitespace"),
         ("number", "digits", "whitespace"),
         ("digits", "number", "whitespace"),
@@ -184,7 +194,7 @@ def test_damaged_vocabulary_is_named(text: str, problem: str) -> None:
 
 @given(TEXT)
 def test_lossless_tokenizers_round_trip(text: str) -> None:
-    for tokenizer in (CharacterTokenizer(), ByteTokenizer()):
+    for tokenizer in (CharacterTokenizer(), ByteTokenizer(), TaggedTokenizer()):
         assert tokenizer.is_lossless
         assert tokenizer.join(tokenizer.split(text)) == text
 
@@ -376,7 +386,7 @@ def make_codec(kind: str, normalization: Normalization = "NFC") -> Codec:
     return Codec(simple, Vocabulary.learn(map(simple.split, SENTENCES)), normalization)
 
 
-KINDS = ["characters", "whitespace", "bytes", "unigram", "bpe"]
+KINDS = ["characters", "tagged", "whitespace", "bytes", "unigram", "bpe"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

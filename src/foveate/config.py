@@ -18,7 +18,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from foveate.errors import ConfigError, did_you_mean
 
 Architecture = Literal["attention", "traditional", "transformer"]
-TokenKind = Literal["auto", "characters", "whitespace", "bytes", "unigram", "bpe"]
+TokenKind = Literal["auto", "characters", "tagged", "whitespace", "bytes", "unigram", "bpe"]
 Fraction = Annotated[float, Ge(0), Lt(1)]
 PositiveFloat = Annotated[float, Gt(0)]
 PositiveInt = Annotated[int, Ge(1)]
@@ -39,7 +39,8 @@ class Config:
     """Seed of every random choice; the same seed and number of updates give the same model."""
 
     source_tokens: TokenKind = "auto"
-    """Tokens of the source side: characters, whitespace symbols, bytes, or learnt subwords."""
+    """Tokens of the source side: characters (tagged: and <tags>), whitespace symbols, bytes, or
+    learnt subwords."""
     target_tokens: TokenKind = "auto"
     """Tokens of the target side."""
     vocabulary_size: Annotated[int, Ge(16), Le(100_000)] | None = None
@@ -61,6 +62,8 @@ class Config:
     """Recurrent cell of encoder and decoder."""
     attention_score: Literal["additive", "dot", "general", "scaled_dot"] = "additive"
     """How attention compares a decoder state with an encoder state."""
+    attention_weights: Literal["softmax", "entmax"] = "softmax"
+    """How scores become weights; entmax makes the small ones exactly zero (attention RNN only)."""
     num_heads: PositiveInt | None = None
     """Number of attention heads."""
     copy: bool = False
@@ -80,6 +83,10 @@ class Config:
     """Share of source and target-history tokens replaced by the unknown symbol in training."""
     label_smoothing: Fraction = 0.1
     """Share of the probability that the training target spreads over the vocabulary."""
+    coverage: Annotated[float, Ge(0)] = 0.0
+    """Weight of the coverage loss: looking at a source token again costs (0: no)."""
+    consistency: Annotated[float, Ge(0)] = 0.0
+    """Weight of R-Drop: read every pair twice, and answer alike under dropout (0: no)."""
     batch_tokens: Annotated[int, Ge(16)] | None = None
     """Source and target tokens of one batch, padding included."""
     learning_rate: PositiveFloat | None = None
@@ -94,6 +101,8 @@ class Config:
     """Decay of the moving average of the weights, which is the model that is kept (0: none)."""
     models: Annotated[int, Ge(1), Le(20)] = 1
     """Models to train, which share the minutes that are told, and decide together (ensemble)."""
+    distill: bool = False
+    """Train one more model on what the others write together: almost as good, as fast as one."""
     memory: bool | None = None
     """Carry the training pairs, and give a source seen there its commonest target."""
     patience: Annotated[int, Ge(0)] = 0
@@ -150,11 +159,17 @@ def build_config(*layers: dict[str, Any], origin: str = "options") -> Config:
         problems.append("minutes and max_updates: give one of the two")
     if config.input_feeding and config.layout != "luong":
         problems.append(f"input_feeding: only with layout luong, not {config.layout}")
+    if config.attention_weights == "entmax" and config.architecture != "attention":
+        problems.append("attention_weights: entmax goes with architecture attention only")
+    if config.coverage and config.architecture == "traditional":
+        problems.append("coverage: the traditional model has no attention to cover with")
     if config.copy and config.architecture == "traditional":
         problems.append(
             "copy: the traditional model has no attention to copy by: "
             "choose architecture attention or transformer, or leave copy out"
         )
+    if config.distill and config.models == 1:
+        problems.append("distill: needs several models to learn from: add models, for instance 5")
     if problems:
         raise ConfigError(f"{origin}: " + "; ".join(dict.fromkeys(problems)))
     return config

@@ -89,6 +89,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         layout: str = "gnmt",
         cell: str = "lstm",
         attention_score: str = "additive",
+        attention_weights: str = "softmax",
         num_heads: int | None = None,
         copy: bool = False,
         input_feeding: bool = False,
@@ -98,6 +99,8 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         dropout: float | None = None,
         word_dropout: float | None = None,
         label_smoothing: float = 0.1,
+        coverage: float = 0.0,
+        consistency: float = 0.0,
         batch_tokens: int | None = None,
         learning_rate: float | None = None,
         warmup: float = 0.04,
@@ -105,6 +108,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         clip_norm: float = 1.0,
         average_decay: float = 0.999,
         models: int = 1,
+        distill: bool = False,
         memory: bool | None = None,
         patience: int = 0,
         num_validations: int = 20,
@@ -129,6 +133,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         self.layout = layout
         self.cell = cell
         self.attention_score = attention_score
+        self.attention_weights = attention_weights
         self.num_heads = num_heads
         self.copy = copy
         self.input_feeding = input_feeding
@@ -138,6 +143,8 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         self.dropout = dropout
         self.word_dropout = word_dropout
         self.label_smoothing = label_smoothing
+        self.coverage = coverage
+        self.consistency = consistency
         self.batch_tokens = batch_tokens
         self.learning_rate = learning_rate
         self.warmup = warmup
@@ -145,6 +152,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         self.clip_norm = clip_norm
         self.average_decay = average_decay
         self.models = models
+        self.distill = distill
         self.memory = memory
         self.patience = patience
         self.num_validations = num_validations

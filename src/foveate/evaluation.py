@@ -119,7 +119,7 @@ def _compose(text: str) -> str:
 
 def length_unit(kind: str) -> Unit:
     """Return what the length of a source is counted in, given its kind of tokens."""
-    return "characters" if kind in ("characters", "bytes") else "words"
+    return "characters" if kind in ("characters", "tagged", "bytes") else "words"
 
 
 def source_length(source: str, unit: Unit) -> int:

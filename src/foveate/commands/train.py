@@ -51,6 +51,9 @@ def train(
     learning_curve: Annotated[
         bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
     ] = False,
+    with_traditional: Annotated[
+        bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
+    ] = False,
     flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # noqa: B008 (frozen)
 ) -> int:
     """Train a model on pairs of source and target.
@@ -64,6 +67,8 @@ def train(
         resume: Go on with the unfinished run in MODEL: the same command, with this.
         learning_curve: Train again on a quarter and a half of PAIRS: would more of them help?
             Takes three times the minutes.
+        with_traditional: Train a model without attention too, and show its scores beside: what
+            does attention give on PAIRS? Takes twice the minutes.
         flags: The options of the configuration.
     """
     from foveate.output import check_folder
@@ -83,7 +88,44 @@ def train(
     if learning_curve and not draw_learning_curve(trained, options, out):
         say("stopped; the model is complete, the learning curve is not")
         return 130
+    if with_traditional and not compare_traditional(trained, options, out, test_table):
+        say("stopped; the model is complete, the traditional one is not")
+        return 130
     return 0
+
+
+def compare_traditional(trained: Trained, config: Config, out: str, test: PairTable | None) -> bool:
+    """Print the scores of a model without attention, trained alike; False when stopped."""
+    import dataclasses
+
+    from foveate.console import TrainingDisplay, format_scores, watch
+    from foveate.evaluation import evaluate as run_evaluation
+    from foveate.metrics import Score
+    from foveate.training.run import train as run
+
+    told: Any = {"architecture": "traditional", "copy": False, "models": 1, "distill": False}
+    try:
+        with TrainingDisplay("traditional") as display:
+            other = run(
+                trained.table,
+                trained.dev,
+                dataclasses.replace(config, **told, memory=False),
+                report=display,
+            )
+        if other.was_interrupted:
+            return False
+        sets = {"dev": other.translator.bundle.scores["dev"]}
+        if test is not None:
+            evaluation = run_evaluation(other.translator, test, watch=watch)
+            sets["test"] = evaluation.to_dict()["metrics"]
+    except KeyboardInterrupt:
+        return False
+    for name, metrics in sets.items():
+        scores = {metric: Score(**score) for metric, score in metrics.items()}
+        say(f"\nwithout attention, {name} set\n{format_scores(scores)}")
+    trained.translator.summary["traditional"] = sets
+    trained.translator.save(out)
+    return True
 
 
 def draw_learning_curve(trained: Trained, config: Config, out: str) -> bool:

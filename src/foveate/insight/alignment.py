@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from foveate.errors import ConfigError, did_you_mean
 
 Method = Literal["argmax", "mutual"]
-GroupKind = Literal["characters", "whitespace", "bytes", "unigram", "bpe"]
+GroupKind = Literal["characters", "tagged", "whitespace", "bytes", "unigram", "bpe"]
 WORD_MARK = "\N{LOWER ONE EIGHTH BLOCK}"  # sentencepiece puts it where a word begins
 _BLANK_BYTES = frozenset({"<0x20>", "<0x09>", "<0x0A>", "<0x0D>", "<0x0a>", "<0x0d>"})
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Bool, Float
@@ -59,12 +60,14 @@ class Attention(nn.Module, ABC):
 
     Several heads divide the width of the encoder states between them: head n scores all
     positions on its own and sums its own slice of the states; the slices laid side by side are
-    the context vector (Chen et al. 2018, section 4.1). Weights are [B, N, T, S].
+    the context vector (Chen et al. 2018, section 4.1). Weights are [B, N, T, S]. `normalize` turns
+    scores into weights: `masked_softmax`, or `masked_entmax` for sparse ones.
     """
 
     def __init__(self, num_heads: int = 1) -> None:
         super().__init__()
         self.num_heads = num_heads
+        self.normalize: Callable[[Tensor, Tensor], Tensor] = masked_softmax
 
     @abstractmethod
     def keys(self, encoder_states: Float[Tensor, "B S H"]) -> Float[Tensor, "B N S D"]:
@@ -84,7 +87,7 @@ class Attention(nn.Module, ABC):
         source_mask: Bool[Tensor, "B S"],
     ) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B N T S"]]:
         """Return context vectors [B, T, H] and attention weights [B, N, T, S]."""
-        weights = masked_softmax(self.scores(query, keys), source_mask[:, None, None, :])
+        weights = self.normalize(self.scores(query, keys), source_mask[:, None, None, :])
         context = weights @ split_heads(encoder_states, self.num_heads)
         return merge_heads(context), weights
 

@@ -24,6 +24,7 @@ from foveate.models.decoders import (
     TraditionalDecoder,
 )
 from foveate.models.encoders import BidirectionalEncoder, TraditionalEncoder
+from foveate.models.entmax import masked_entmax
 from foveate.models.seq2seq import Seq2SeqModel, build_embedding
 from foveate.models.transformer import TransformerDecoder, TransformerEncoder
 
@@ -59,7 +60,14 @@ def build_model(
         assert config.architecture != "traditional" and (shared or target_ids is not None)
         copying = PointerGenerator(decoder.feature_size, target_ids or range(target_size))
     return Seq2SeqModel(
-        source, target, encoder, decoder, config.dropout, config.word_dropout or 0.0, copying
+        source,
+        target,
+        encoder,
+        decoder,
+        config.dropout,
+        config.word_dropout or 0.0,
+        copying,
+        needs_weights=config.coverage > 0,
     )
 
 
@@ -99,6 +107,8 @@ def _build_parts(config: Config, embedding: int, hidden: int) -> tuple[nn.Module
 def _build_attention_decoder(config: Config, embedding: int, hidden: int) -> Decoder:
     dropout, layers, cell = config.dropout or 0.0, config.num_layers, config.cell
     attention = build_attention(config.attention_score, hidden, hidden, config.num_heads or 1)
+    if config.attention_weights == "entmax":
+        attention.normalize = masked_entmax
     if config.layout == "bahdanau":
         return BahdanauDecoder(cell, embedding, hidden, hidden, attention)
     if config.layout == "luong":

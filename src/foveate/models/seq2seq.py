@@ -17,6 +17,7 @@ from foveate.models.cross_entropy import linear_cross_entropy
 from foveate.models.decoders import Decoder, State
 from foveate.models.dropout import Dropout, draw_kept
 from foveate.models.encoders import Encoded
+from foveate.models.regularizers import consistency_loss, coverage_loss
 from foveate.text.vocabulary import PAD, UNK
 
 FIRST_STEP = (slice(None), 0)
@@ -53,6 +54,7 @@ class Seq2SeqModel(nn.Module):
         dropout: on embeddings and features.
         word_dropout: share of the input tokens replaced by the unknown symbol in training.
         copying: lets the readout take tokens of the source, by the decoder's attention.
+        needs_weights: the loss looks at the attention weights.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Seq2SeqModel(nn.Module):
         dropout: float = 0.0,
         word_dropout: float = 0.0,
         copying: PointerGenerator | None = None,
+        needs_weights: bool = False,
     ) -> None:
         super().__init__()
         self.source_embedding = source_embedding
@@ -78,7 +81,7 @@ class Seq2SeqModel(nn.Module):
         )
         self.output_bias = nn.Parameter(torch.zeros(target_embedding.num_embeddings))
         self.copying = copying
-        decoder.needs_weights = copying is not None
+        decoder.needs_weights = needs_weights or copying is not None
 
     def encode(self, source: Int[Tensor, "B S"], source_mask: Bool[Tensor, "B S"]) -> Encoded:
         """Embed and encode the source."""
@@ -139,21 +142,39 @@ class Seq2SeqModel(nn.Module):
         target_out: Int[Tensor, "B T"],
         target_mask: Bool[Tensor, "B T"],
         label_smoothing: float = 0.0,
+        coverage: float = 0.0,
+        consistency: float = 0.0,
     ) -> Float[Tensor, ""]:
-        """Return the mean cross-entropy over the real target tokens, in nats."""
+        """Return the mean cross-entropy over the real target tokens, in nats.
+
+        `coverage` adds so much of `coverage_loss`. `consistency` reads every pair twice, with two
+        dropout masks, and adds so much of `consistency_loss` between the two.
+        """
+        if consistency:
+            batch = (source, source_mask, target_in, target_out, target_mask)
+            source, source_mask, target_in, target_out, target_mask = (
+                torch.cat((tensor, tensor)) for tensor in batch
+            )
         features, attention = self.features(source, source_mask, target_in)
+        extra = features.new_zeros(())
+        if coverage:
+            assert attention is not None, "only a decoder that attends can cover"
+            extra = coverage * coverage_loss(attention.mean(dim=1), target_mask)
         features, targets = features[target_mask], target_out[target_mask]  # nothing for padding
         pointers = point(self.copied_ids(source), attention, target_mask)
-        if pointers is not None:
-            log_probs = self.readout(features, pointers)
-            return nn.functional.cross_entropy(log_probs, targets, label_smoothing=label_smoothing)
-        return linear_cross_entropy(
-            self._before_readout(features),
-            self.target_embedding.weight,
-            self.output_bias,
-            targets,
-            label_smoothing,
-        )
+        if pointers is None and not consistency:
+            return extra + linear_cross_entropy(
+                self._before_readout(features),
+                self.target_embedding.weight,
+                self.output_bias,
+                targets,
+                label_smoothing,
+            )
+        logits = self.readout(features, pointers)
+        if consistency:
+            logits = torch.log_softmax(logits, dim=-1)
+            extra = extra + consistency * consistency_loss(*logits.chunk(2))
+        return extra + nn.functional.cross_entropy(logits, targets, label_smoothing=label_smoothing)
 
     def start(self, source: Int[Tensor, "B S"], source_mask: Bool[Tensor, "B S"]) -> State:
         """Encode the source and return the decoder's first state."""

@@ -18,6 +18,7 @@ from foveate.text.codec import SUBWORD_KINDS, Codec, normalize_text
 from foveate.text.sampling import SubwordKind
 from foveate.text.tokenizers import (
     RARE_CHARACTERS,
+    TAG,
     ByteTokenizer,
     WhitespaceTokenizer,
     build_tokenizer,
@@ -26,7 +27,7 @@ from foveate.text.tokenizers import (
 )
 from foveate.text.vocabulary import RESERVED, UNK, Vocabulary
 
-FoundKind = Literal["characters", "whitespace", "unigram"]
+FoundKind = Literal["characters", "tagged", "whitespace", "unigram"]
 Texts = Callable[[], Iterable[str]]
 
 MAX_SAMPLES = 20_000  # rows that are looked at
@@ -65,6 +66,14 @@ def detect_kind(samples: Sequence[str], other: Sequence[str]) -> FoundKind:
         >>> detect_kind(["F OW V IY EY T", "T EY V", "F IY T"] * 9, ["foveate", "tave", "feet"])
         'whitespace'
     """
+    is_tagged = _are_tagged(samples)
+    if is_tagged:  # what is left decides
+        samples = [TAG.sub("", text).strip() for text in samples]
+    found = _detect_plain_kind(samples, other)
+    return "tagged" if is_tagged and found == "characters" else found
+
+
+def _detect_plain_kind(samples: Sequence[str], other: Sequence[str]) -> FoundKind:
     side, opposite = _look(samples), _look(other)
     if side.is_symbols:  # phonemes, spelled-out characters, commands
         return "whitespace"
@@ -269,6 +278,14 @@ def _are_symbols(words: Counter[str]) -> bool:
         return mean_uses >= 5 and chance_of_new <= 0.05
     is_small = len(words) <= (2_000 if mean_length < 5 else 64)  # pinyin; command words
     return is_small and mean_uses >= 20 and chance_of_new <= 0.005
+
+
+def _are_tagged(samples: Sequence[str]) -> bool:
+    """Tell whether most rows have a <tag>, and the tags are a closed set."""
+    tags = [TAG.findall(text) for text in samples]
+    counts = Counter(tag for found in tags for tag in found)
+    chance_of_new = sum(count == 1 for count in counts.values()) / max(1, counts.total())
+    return 2 * sum(map(bool, tags)) > len(samples) and chance_of_new <= 0.05
 
 
 def _width(word: str) -> int:

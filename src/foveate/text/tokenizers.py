@@ -18,6 +18,8 @@ from foveate.text.vocabulary import BOS, EOS, PAD, RESERVED, UNK
 
 MAX_SENTENCES = 200_000  # to learn subwords from; more changes nothing but the time
 RARE_CHARACTERS = 0.0005  # share of the text that a large alphabet may leave unknown
+TAG = re.compile(r"<[^<>\s]+>")
+TAG_OR_CHARACTER = re.compile(TAG.pattern + "|.", re.DOTALL)
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 
 
@@ -53,6 +55,28 @@ class CharacterTokenizer:
     def split(self, text: str) -> list[str]:
         """Cut a text into its code points."""
         return list(text)
+
+    def join(self, tokens: Sequence[str]) -> str:
+        """Put the tokens side by side."""
+        return "".join(tokens)
+
+
+class TaggedTokenizer:
+    """Every code point is a token, and so is what stands between < and >, without a blank in it.
+
+    Features of a word form, a language or a domain are told to the model this way.
+
+    Example:
+        >>> TaggedTokenizer().split("go <V><PST>")
+        ['g', 'o', ' ', '<V>', '<PST>']
+    """
+
+    kind = "tagged"
+    is_lossless = True
+
+    def split(self, text: str) -> list[str]:
+        """Cut a text into tags and code points."""
+        return TAG_OR_CHARACTER.findall(text)
 
     def join(self, tokens: Sequence[str]) -> str:
         """Put the tokens side by side."""
@@ -178,6 +202,7 @@ def build_tokenizer(kind: str) -> Tokenizer:
     """
     tokenizers: tuple[Tokenizer, ...] = (
         CharacterTokenizer(),
+        TaggedTokenizer(),
         WhitespaceTokenizer(),
         ByteTokenizer(),
     )

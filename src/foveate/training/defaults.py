@@ -111,6 +111,7 @@ def choose_batch_tokens(facts: DataFacts) -> int:
 
 KIND_WORDS = {
     "characters": "characters",
+    "tagged": "characters and tags",
     "whitespace": "symbols",
     "bytes": "bytes",
     "unigram": "subwords",

@@ -1,8 +1,12 @@
-"""An ensemble: models that differ in nothing but their seed, trained one after another."""
+"""An ensemble: models that differ in nothing but their seed, trained one after another.
+
+With distillation they are the teachers of one more model, and that is the result.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +14,9 @@ from foveate.bundle import MANIFEST, Bundle, read_manifest, refuse_foreign, save
 from foveate.config import Config
 from foveate.data.table import PairTable
 from foveate.errors import BundleError
+from foveate.evaluation import evaluate
 from foveate.training.appraisal import appraise
+from foveate.training.distillation import load_targets, save_targets, write_targets
 from foveate.training.report import Listener, Report, be_silent
 from foveate.training.run import Trained, hold_out, train
 from foveate.training.state import StateFolder
@@ -29,7 +35,8 @@ def train_models(
     """Train as many models as the configuration says, and join them to one bundle.
 
     Each member is a run of its own in `out/state/`, so an ensemble that was stopped goes on with
-    the member that it was at. Arguments and errors are those of `training.run.train`.
+    the member that it was at; the student of a distillation is the last. Arguments and errors are
+    those of `training.run.train`.
     """
     if config.models == 1:
         return train(table, dev, config, out=out, resume=resume, report=report)
@@ -50,10 +57,57 @@ def train_models(
             break
     bundle = join_members([member.translator.bundle for member in members], config)
     is_complete = not members[-1].was_interrupted
+    if config.distill and is_complete:
+        bundle = _distill(bundle, table, dev, config, out, report)
+        is_complete = not bundle.summary["was_interrupted"]
     translator = appraise(bundle, table, dev, report, is_complete=is_complete)
     if out is not None:
         save_bundle(bundle, out)
     return Trained(translator, bundle.config, bundle.summary, table, dev, not is_complete)
+
+
+def _distill(
+    teachers: Bundle,
+    table: PairTable,
+    dev: PairTable,
+    config: Config,
+    out: Path | None,
+    report: Listener,
+) -> Bundle:
+    """Train one more model on what the others write together; stopped before its end, theirs."""
+    student = None
+    teacher = Translator.from_bundle(teachers, threads=config.threads)
+    with suppress(KeyboardInterrupt):
+        report(Report("note", f"{len(teachers.members)} models write what one more will learn"))
+        together = {name: score.value for name, score in evaluate(teacher, dev).metrics.items()}
+        taught = _read_or_write_targets(teacher, table, out, report)
+        report(Report("note", "the model that learns from them"))
+        folder = _member_folder(out, config.models) if out is not None else None
+        is_begun = folder is not None and StateFolder(folder).exists
+        one = _configure_member(config, config.models)
+        student = train(taught, dev, one, out=folder, resume=is_begun, report=report)
+    if student is None or student.was_interrupted:
+        teachers.summary["was_interrupted"] = True
+        return teachers
+    bundle = student.translator.bundle
+    told: dict[str, Any] = {"seed": config.seed, "minutes": config.minutes, "memory": config.memory}
+    bundle.config = dataclasses.replace(bundle.config, **told)
+    bundle.summary["minutes"] = round(bundle.summary["minutes"] + teachers.summary["minutes"], 2)
+    bundle.summary["teachers"] = {"models": config.models, "dev": together}
+    return bundle
+
+
+def _read_or_write_targets(
+    teacher: Translator, table: PairTable, out: Path | None, report: Listener
+) -> PairTable:
+    if out is None:
+        return write_targets(teacher, table, report)
+    kept = out / "state" / "distilled.json"
+    if kept.exists():
+        return load_targets(table, kept)
+    taught = write_targets(teacher, table, report)
+    save_targets(taught, kept)
+    return taught
 
 
 def _member_folder(out: Path, number: int) -> Path:
@@ -79,9 +133,10 @@ def _open_folder(out: Path, resume: bool) -> Translator | None:
 
 
 def _configure_member(config: Config, number: int) -> Config:
-    minutes = config.minutes / config.models if config.minutes else None
+    minutes = config.minutes / (config.models + config.distill) if config.minutes else None
     seed = (config.seed + number) % 2**31
-    return dataclasses.replace(config, models=1, memory=False, seed=seed, minutes=minutes)
+    told: dict[str, Any] = {"seed": seed, "minutes": minutes}
+    return dataclasses.replace(config, models=1, distill=False, memory=False, **told)
 
 
 def join_members(members: list[Bundle], config: Config) -> Bundle:

@@ -10,8 +10,6 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -99,10 +97,9 @@ class Trainer:
             group["lr"] = config.learning_rate * factor
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
-        source, source_mask, target_in, target_out, target_mask = self._tensors(batch)
         with seeded_dropout(config.seed, counters.update):
             loss = self.model.loss(
-                source, source_mask, target_in, target_out, target_mask, config.label_smoothing
+                *self._tensors(batch), config.label_smoothing, config.coverage, config.consistency
             )
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
@@ -188,7 +185,7 @@ class Trainer:
     def _collate(pairs: EncodedPairs, rows: NDArray[np.int64]) -> Batch:
         return collate([pairs.source(row) for row in rows], [pairs.target(row) for row in rows])
 
-    def _tensors(self, batch: Batch) -> Any:
+    def _tensors(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         arrays = (
             batch.source,
             batch.source_mask,
@@ -196,7 +193,8 @@ class Trainer:
             batch.target_out,
             batch.target_mask,
         )
-        return tuple(torch.from_numpy(array).to(self._device) for array in arrays)
+        one, two, three, four, five = (torch.from_numpy(a).to(self._device) for a in arrays)
+        return one, two, three, four, five
 
 
 def named_tensors(module: nn.Module) -> dict[str, Tensor]:
