@@ -10,6 +10,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
