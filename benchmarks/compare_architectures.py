@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 from pathlib import Path
 
+import runs
 from foveate.console import METRIC_LABELS
 from foveate.insight.curves import draw_length_curve
 
@@ -41,34 +40,13 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for architecture in options.architectures:
-        train(architecture, options)
-        evaluate(architecture, options)
+        model = options.out / architecture
+        told = ["--architecture", architecture, "--minutes", options.minutes]
+        told += ["--seed", options.seed, "--threads", options.threads]
+        runs.train(model, options.train, "--dev", options.dev, *told)
+        told = ["--bleu-tokenize", options.bleu_tokenize, "--threads", options.threads]
+        runs.evaluate(model, options.test, options.out / f"{architecture}.json", *told)
     draw(options)
-
-
-def train(architecture: str, options: argparse.Namespace) -> None:
-    """Train one model, or go on with its run."""
-    model = options.out / architecture
-    if (model / "bundle.json").exists():
-        return
-    resume = ["--resume"] if (model / "state").exists() else []
-    told = ["--architecture", architecture, "--minutes", options.minutes, "--seed", options.seed]
-    told += ["--threads", options.threads]
-    run("train", options.train, "--dev", options.dev, "--out", str(model), *told, *resume)
-
-
-def evaluate(architecture: str, options: argparse.Namespace) -> None:
-    """Score one model on the test set."""
-    model, result = options.out / architecture, options.out / f"{architecture}.json"
-    told = ["--bleu-tokenize", options.bleu_tokenize, "--json", str(result)]
-    told += ["--threads", options.threads]
-    run("evaluate", str(model), options.test, *told)
-
-
-def run(*arguments: str) -> None:
-    """Run a foveate command, and stop with it when it fails."""
-    print("foveate", *arguments, flush=True)
-    subprocess.run([sys.executable, "-m", "foveate", *arguments], check=True)
 
 
 def draw(options: argparse.Namespace) -> None:

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from torch import nn
 
+from foveate.cli import app
 from foveate.config import Config
 from foveate.models.build import build_model
+from foveate.records import Translation
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 V, E, H = 29, 7, 22  # half of H is 11
@@ -150,3 +152,56 @@ def test_corpus_has_the_same_tokens_for_all(load: Any, tmp_path: Path) -> None:
 
 def _tokens(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").split()
+
+
+def test_running_words_are_counted_each_time(
+    load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, test = tmp_path / "train.tsv", tmp_path / "test.tsv"
+    train.write_text("vid\tmed\nvid\tmed\nvid\tvidd\nuar\tvar\n", encoding="utf-8")
+    test.write_text("vid\tmed\nvid\tmed\nvid\tvidd\nhus\thus\nuar\tvarr\n", encoding="utf-8")
+    scoring = load("score_tokens")
+    answers = {"vid": ["med", "vidd"], "hus": ["huss", "hus"], "uar": ["var", "va"]}
+
+    class Fake:
+        def translate(self, texts: list[str], **options: Any) -> list[Translation]:
+            assert texts == ["vid", "hus", "uar"]
+            found = [[Translation([], [], one, 0.0) for one in answers[text]] for text in texts]
+            for best, other in found:
+                best.alternatives = [other]
+            return [best for best, _ in found]
+
+    monkeypatch.setattr(scoring.Translator, "load", lambda *told, **named: Fake())
+    argv = ["score_tokens.py", "model", str(train), str(test), "--n-best", "2"]
+    monkeypatch.setattr("sys.argv", argv)
+    scoring.main()
+    assert capsys.readouterr().out.splitlines() == [
+        "| accuracy, % | all (5) | seen (4) | unseen (1) |",
+        "|---|---:|---:|---:|",
+        "| model | 40.00 | 50.00 | 0.00 |",
+        "| lookup else copy | 60.00 | 50.00 | 100.00 |",
+        "| model, 2-best | 80.00 | 75.00 | 100.00 |",
+    ]
+
+
+def test_ablation_shows_what_has_run_best_first(load: Any, tmp_path: Path) -> None:
+    ablation = load("ablate")
+    for name, value in (("defaults", 0.7), ("GRU", 0.75)):
+        (tmp_path / name).mkdir()
+        summary = {"parameters": 820_000, "updates": 1234}
+        (tmp_path / name / "bundle.json").write_text(json.dumps({"summary": summary}))
+        score = {"value": value, "low": value - 0.02, "high": value + 0.02}
+        (tmp_path / f"{name}.json").write_text(json.dumps({"metrics": {"exact_match": score}}))
+    ablation.write(tmp_path, "exact_match", "One change")
+    assert (tmp_path / "ablation.md").read_text().splitlines()[2:] == [
+        "| GRU | 75.0 (73.0 to 77.0) | 0.82 | 1,234 |",
+        "| defaults | 70.0 (68.0 to 72.0) | 0.82 | 1,234 |",
+    ]
+    assert "70.0" in (tmp_path / "ablation.svg").read_text()
+
+
+def test_every_variant_of_the_ablation_is_a_command_that_parses(load: Any) -> None:
+    for name, told in load("ablate").VARIANTS.items():
+        flags = [flag for flag in told if flag.startswith("--")]
+        assert told == [] or flags, name
+        app.parse_args(["train", "pairs.tsv", "--out", "model", *told], print_error=False)

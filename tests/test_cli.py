@@ -567,7 +567,7 @@ def test_ctrl_c_keeps_the_best_model_and_resume_goes_on(home: Path, run: Run) ->
     out = home / "stopped"
     argv = ["train", home / "pairs.tsv", "--out", out, *TINY, "--dev", home / "dev.tsv"]
     log = out / "log.jsonl"
-    with _start(*argv, "--max-updates", "200000") as process:
+    with _start(*argv, "--max-updates", "20000") as process:
         deadline = time.monotonic() + 100
         while not log.exists() and time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.1)
@@ -577,7 +577,7 @@ def test_ctrl_c_keeps_the_best_model_and_resume_goes_on(home: Path, run: Run) ->
     assert b"Traceback" not in err
     assert b"--resume" in err.splitlines()[-1]
     assert run("info", out).status == 0
-    refused = run(*argv, "--max-updates", "200000")
+    refused = run(*argv, "--max-updates", "20000")
     assert refused.status == 2
     assert "add --resume" in refused.err
 

@@ -290,3 +290,33 @@ def test_decoder_equals_the_formula(case: Case) -> None:
             np.testing.assert_allclose(features[b, t].detach(), feature, atol=1e-10)
             if shown is not None:
                 np.testing.assert_allclose(weights[b, :, t, :length].detach(), shown, atol=1e-10)
+
+
+@pytest.mark.parametrize("layout", ["bahdanau", "luong_feeding"])
+def test_a_loop_over_a_long_input_computes_its_attention_again(
+    layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gradients are the same, and no hidden layer of the attention is kept."""
+    case = Case(layout)
+    decoder = _build(case).double().eval()
+    randomise(decoder)
+    embedded, encoded = draw_inputs(case)
+    found = []
+    for limit in (2**25, 0):
+        monkeypatch.setattr("foveate.models.decoders.LARGEST_IN_LOOP", limit)
+        decoder.zero_grad()
+        kept: list[tuple[int, ...]] = []
+
+        def pack(tensor: Tensor, kept: list[tuple[int, ...]] = kept) -> Tensor:
+            kept.append(tuple(tensor.shape))
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            features, weights = decoder(embedded, encoded)
+        (features.sum() + (weights * weights).sum()).backward()
+        gradients = [parameter.grad.clone() for parameter in decoder.parameters()]
+        found.append((gradients, (B, 1, 1, S, case.encoder_size) in kept))
+    (ours, has_kept), (again, has_kept_too) = found
+    assert has_kept and not has_kept_too
+    for one, other in zip(ours, again, strict=True):
+        torch.testing.assert_close(one, other)

@@ -21,15 +21,17 @@ import foveate
 from foveate.bundle import load_bundle, save_bundle
 from foveate.cli import main
 from foveate.config import Config
+from foveate.data.table import PairTable
 from foveate.errors import BundleError, ExportError, MissingExtraError, ModelMismatchError
 from foveate.estimator import Seq2Seq
-from foveate.export import build_graphs, export_bundle, quantize
+from foveate.export import build_graphs, compare_writing, export_bundle, quantize
 from foveate.files import hash_file
 from foveate.models import build_model
 from foveate.onnx_backend import OnnxStepper, build_onnx_stepper, granted_threads
 from foveate.search import Hypothesis, Stepper, beam_search, greedy_search
 from foveate.text.vocabulary import BOS, EOS
 from foveate.torch_backend import TorchStepper
+from foveate.training.run import train
 from foveate.translator import Translator
 from models_naive import randomise
 
@@ -263,6 +265,32 @@ def test_int8_is_smaller_and_says_how_often_it_agrees(tmp_path: Path) -> None:
     assert f"{found.agreement:.1%}" in lines[-1]
     assert Translator.load(tmp_path / "int8").translate_one("abc").text == "cba"
     assert "int8" in (tmp_path / "int8" / "README.md").read_text()
+
+
+def test_the_dev_sources_of_a_model_are_compared_too(tmp_path: Path) -> None:
+    bundle = load_bundle(GOLDEN)
+    bundle.summary["examples"] = ["abc", "", "bed"]
+    save_bundle(bundle, tmp_path / "model")
+    lines: list[str] = []
+    found = export_bundle(tmp_path / "model", tmp_path / "out", int8=True, report=lines.append)
+    assert "on 2 dev sources" in lines[0]
+    assert "for 2 dev sources agree" in lines[1]
+    assert found.agreement in (0, 0.5, 1)
+
+    ours, theirs = both("gnmt additive")
+    assert compare_writing(ours, theirs, *sources(5, 7)) < 1e-4
+    assert compare_writing(ours, both("gnmt dot, GRU")[1], *sources(5, 7)) > 0.01
+
+
+def test_a_run_leaves_dev_sources_in_its_bundle() -> None:
+    words = [f"{a}{b}{c}" for a in "abcde" for b in "xyz" for c in "pqr"]
+    table = PairTable.from_texts(words, words)
+    config = Config(max_updates=1, hidden_size=16, threads=1)
+    trained = train(table, None, config)
+    kept = trained.translator.summary["examples"]
+    assert kept == list(trained.dev.sources())
+    many = PairTable.from_texts([f"{n}" for n in range(99)], words + words + words[:9])
+    assert len(train(table, many, config).translator.summary["examples"]) == 64
 
 
 def test_a_model_that_fails_the_comparison_leaves_nothing(tmp_path: Path) -> None:

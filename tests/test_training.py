@@ -107,13 +107,13 @@ def test_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     pairs = tmp_path / "pairs.tsv"
     rows = zip(table.sources(), table.targets(), strict=True)
     pairs.write_text("".join(f"{source}\t{target}\n" for source, target in rows))
-    options = "--max-updates 240 --num-validations 120 --hidden-size 16 --embedding-size 8"
+    options = "--max-updates 120 --num-validations 60 --hidden-size 16 --embedding-size 8"
     options += " --num-layers 1 --num-heads 1 --dropout 0.2 --batch-tokens 64 --threads 1"
     command = [sys.executable, "-m", "foveate", "train", str(pairs), *options.split(), "--out"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     resume: list[str] = []
-    for wait_for in (10, 50):
+    for wait_for in (10, 40):
         process = subprocess.Popen(
             [*command, str(killed), *resume], stderr=subprocess.DEVNULL, env=environment
         )

@@ -12,7 +12,9 @@ from foveate.insight.svg import FONTS, clean
 _BAR, _GAP, _TOP, _PLOT = 20.0, 8.0, 62.0, 420.0
 
 
-def draw_bars(values: Mapping[str, float], label: str, title: str, base: str) -> str:
+def draw_bars(
+    values: Mapping[str, float], label: str, title: str, base: str, digits: int = 0
+) -> str:
     """Return a bar chart, longest bar first.
 
     Args:
@@ -20,13 +22,14 @@ def draw_bars(values: Mapping[str, float], label: str, title: str, base: str) ->
         label: what the figure is.
         title: what the chart shows.
         base: how the names begin that stand out: ours are `foveate-...`.
+        digits: decimals of the figures.
     """
     ours = base.partition("-")[0]
     ordered = sorted(values.items(), key=lambda item: -item[1])
     left = 28 + 12 * max(width_in_em(name) for name in values)
     width = left + _PLOT + 90
     height = _TOP + len(ordered) * (_BAR + _GAP) + 16
-    spoken = "; ".join(f"{name} {value:,.0f}" for name, value in ordered)
+    spoken = "; ".join(f"{name} {value:,.{digits}f}" for name, value in ordered)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="foveate-bars" role="img" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" '
@@ -48,7 +51,7 @@ def draw_bars(values: Mapping[str, float], label: str, title: str, base: str) ->
             _text(left - 8, y + 14.5, name, "ink", style),
             f'<rect class="{kind}" x="{left:.1f}" y="{y:.1f}" width="{length:.1f}" '
             f'height="{_BAR:g}" rx="3" fill="{color}"/>',
-            _text(left + length + 6, y + 14.5, f"{value:,.0f}", "muted", 'font-size="12"'),
+            _text(left + length + 6, y + 14.5, f"{value:,.{digits}f}", "muted", 'font-size="12"'),
         ]
     return "\n".join([*parts, "</svg>"]) + "\n"
 

@@ -21,13 +21,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from foveate.bundle import load_bundle, save_bundle
+from foveate.bundle import Bundle, load_bundle, save_bundle
+from foveate.data.batching import collate_sources
 from foveate.errors import BundleError, ExportError, MissingExtraError, ModelMismatchError
 from foveate.models.attention import mean_head
 from foveate.models.decoders import State
 from foveate.models.seq2seq import Seq2SeqModel
 from foveate.onnx_backend import NEXT, START, STEP, build_onnx_stepper
-from foveate.search import Hypothesis, Stepper, greedy_search, join_steppers
+from foveate.search import Hypothesis, Stepper, forced_search, greedy_search, join_steppers
 from foveate.text.vocabulary import BOS, EOS, UNK
 from foveate.translator import build_torch_members
 
@@ -39,6 +40,7 @@ LARGEST_TABLE = 2**20  # numbers of a table of products that may be written
 QUANTIZED = ["MatMul", "LSTM", "Gather"]  # a Gemm becomes a MatMul on the way
 
 Axes = dict[int, str]
+Sources = tuple[NDArray[np.int64], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class Exported:
         size: bytes of the two graphs.
         difference: largest difference from PyTorch in a log-probability or attention weight, as
             floats; int8 starts from these graphs.
-        agreement: share of greedy outputs of the int8 model that are PyTorch's, on random inputs;
-            None without int8.
+        agreement: share of greedy outputs of the int8 model that are PyTorch's; None without
+            int8.
     """
 
     size: int
@@ -67,8 +69,9 @@ def export_bundle(
 ) -> Exported:
     """Write a bundle that runs on ONNX Runtime alone, without PyTorch.
 
-    Both models step through the same random inputs of several sizes, and every log-probability
-    and attention weight has to agree within 1e-4; otherwise nothing is written.
+    Both models step through the same random inputs of several sizes, and through the dev sources
+    that the model carries. Every log-probability and attention weight has to agree within 1e-4;
+    otherwise nothing is written.
 
     Args:
         model: folder of a trained model.
@@ -98,19 +101,26 @@ def export_bundle(
         for name, graph in build_graphs(member.model).items()
     }
     original = join_steppers(members)
-    difference = compare_steps(original, build_onnx_stepper(graphs), sizes)
+    exported = build_onnx_stepper(graphs)
+    examples = encode_examples(bundle)
+    difference = compare_steps(original, exported, sizes)
+    if examples is not None:
+        difference = max(difference, compare_writing(original, exported, *examples))
     if not difference <= TOLERANCE:
         raise ExportError(
             f"{model}: the exported model differs from PyTorch by {difference:.2g} "
             f"(allowed: {TOLERANCE:g}); nothing was written"
         )
-    say(f"agrees with PyTorch: nothing differs by more than {difference:.1g}")
+    inputs = "random inputs" if examples is None else f"{len(examples[0])} dev sources"
+    say(f"agrees with PyTorch on {inputs}: nothing differs by more than {difference:.1g}")
     kind, agreement = f"float32, within {difference:.1g} of PyTorch", None
     if int8:
         graphs = {name: quantize(graph) for name, graph in graphs.items()}
-        agreement = compare_outputs(original, build_onnx_stepper(graphs), sizes)
+        generator = np.random.default_rng(2)
+        compared = examples or _random_sources(generator, GREEDY_SOURCES, GREEDY_LENGTH, sizes[0])
+        agreement = compare_outputs(original, build_onnx_stepper(graphs), *compared)
         kind = f"int8, {agreement:.1%} of greedy outputs as PyTorch's"
-        say(f"int8: {agreement:.1%} of the greedy outputs for {GREEDY_SOURCES} random inputs agree")
+        say(f"int8: {agreement:.1%} of the greedy outputs for {inputs} agree")
     summary = {**bundle.summary, "exported": kind}
     save_bundle(replace(bundle, weights={}, graphs=graphs, summary=summary), out)
     return Exported(sum(map(len, graphs.values())), difference, agreement)
@@ -327,9 +337,7 @@ def compare_steps(original: Stepper, exported: Stepper, vocabulary_sizes: tuple[
     return largest
 
 
-def _random_sources(
-    generator: np.random.Generator, rows: int, length: int, size: int
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _random_sources(generator: np.random.Generator, rows: int, length: int, size: int) -> Sources:
     """Draw ids from the whole vocabulary; the first row is full, the others are shorter."""
     lengths = generator.integers(1, length + 1, rows)
     lengths[0] = length
@@ -347,15 +355,43 @@ def _distance(ours: NDArray[np.float32] | None, theirs: NDArray[np.float32] | No
     return difference if np.isfinite(difference) else float("inf")
 
 
-def compare_outputs(
-    original: Stepper, exported: Stepper, vocabulary_sizes: tuple[int, int]
+def encode_examples(bundle: Bundle) -> Sources | None:
+    """Return the dev sources that a model carries, as ids and mask; None when it has none."""
+    texts = bundle.summary.get("examples", [])
+    encoded = [ids for ids in bundle.source_codec.encode_many(texts) if ids]
+    return collate_sources(encoded) if encoded else None
+
+
+def compare_writing(
+    original: Stepper, exported: Stepper, source: NDArray[np.int64], mask: NDArray[np.bool_]
 ) -> float:
-    """Return the share of random sources whose greedy outputs are the same."""
-    generator = np.random.default_rng(2)
-    source, mask = _random_sources(generator, GREEDY_SOURCES, GREEDY_LENGTH, vocabulary_sizes[0])
+    """Return the largest difference while both write what the original writes greedily."""
+    written = _translate(original, source, mask)
+    rows = np.array([row for row, one in enumerate(written) if one.ids], np.int64)
+    targets = [written[row].ids for row in rows]
+    both = (forced_search(one, source[rows], mask[rows], targets) for one in (original, exported))
+    return max(
+        (
+            max(_distance(*_log_probs(pair)), _distance(pair[0].attention, pair[1].attention))
+            for pair in zip(*both, strict=True)
+        ),
+        default=0.0,
+    )
 
-    def write(stepper: Stepper) -> list[Hypothesis]:
-        return greedy_search(stepper, source, mask, max_lengths=2 * GREEDY_LENGTH)
 
-    pairs = zip(write(original), write(exported), strict=True)
+def _log_probs(pair: tuple[Hypothesis, Hypothesis]) -> list[NDArray[np.float32]]:
+    return [np.array([*one.token_log_probs, one.score], np.float32) for one in pair]
+
+
+def compare_outputs(
+    original: Stepper, exported: Stepper, source: NDArray[np.int64], mask: NDArray[np.bool_]
+) -> float:
+    """Return the share of sources whose greedy outputs are the same."""
+    pairs = zip(*(_translate(one, source, mask) for one in (original, exported)), strict=True)
     return float(np.mean([ours.ids == theirs.ids for ours, theirs in pairs]))
+
+
+def _translate(
+    stepper: Stepper, source: NDArray[np.int64], mask: NDArray[np.bool_]
+) -> list[Hypothesis]:
+    return greedy_search(stepper, source, mask, max_lengths=2 * mask.sum(axis=1) + 10)

@@ -13,11 +13,14 @@ from abc import ABC, abstractmethod
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from foveate.models.attention import Attention
 from foveate.models.dropout import Dropout
 from foveate.models.encoders import Encoded
 from foveate.models.recurrent import NUM_STATES, Cell, CellName, Parts, RecurrentLayer
+
+LARGEST_IN_LOOP = 2**25  # numbers that the attention of all steps of a loop may keep
 
 State = dict[str, Tensor]
 Weights = Tensor | None  # [B, N, T, S] attention weights, or None without attention
@@ -164,6 +167,19 @@ class AttentionDecoder(Decoder):
         )
         return context, weights
 
+    def attend_in_loop(self, query: Tensor, source: State, steps: int) -> tuple[Tensor, Tensor]:
+        """Attend in one of so many steps of a training loop.
+
+        All that the steps of a long input keep for the backward pass would be as large as source
+        times target times width; beyond a limit it is computed again instead.
+        """
+        if not torch.is_grad_enabled() or steps * source["keys"].numel() <= LARGEST_IN_LOOP:
+            return self.attend(query, source)
+        context, weights = checkpoint(
+            self.attend, query, source, use_reentrant=False, preserve_rng_state=False
+        )
+        return context, weights
+
 
 class GnmtDecoder(AttentionDecoder):
     """The bottom layer attends, and its recurrence does not see the context.
@@ -261,7 +277,7 @@ class LuongDecoder(AttentionDecoder):
     def _loop(self, embedded: Tensor, encoded: Encoded) -> tuple[Tensor, Weights]:
         state, features, weights = self.start(encoded), [], []
         for index in range(embedded.shape[1]):
-            feature, weight, state = self.step(embedded[:, index], state)
+            feature, weight, state = self._step(embedded[:, index], state, embedded.shape[1])
             features.append(feature)
             weights.append(weight)
         return torch.stack(features, dim=1), torch.cat(weights, dim=2)  # type: ignore[arg-type]
@@ -276,10 +292,15 @@ class LuongDecoder(AttentionDecoder):
 
     def step(self, embedded: Tensor, state: State) -> tuple[Tensor, Weights, State]:
         """Write one step."""
+        return self._step(embedded, state, 1)
+
+    def _step(
+        self, embedded: Tensor, state: State, num_steps: int
+    ) -> tuple[Tensor, Weights, State]:
         if self.input_feeding:
             embedded = torch.cat((embedded, state["attentional"]), dim=-1)
         hidden, layers = self.stack.step(embedded, split_layers(state["recurrent"]))
-        context, weights = self.attend(hidden[:, None], state)
+        context, weights = self.attend_in_loop(hidden[:, None], state, num_steps)
         features = torch.tanh(self.combine(torch.cat((context[:, 0], hidden), dim=-1)))
         following = {**state, "recurrent": join_layers(layers)}
         if self.input_feeding:
@@ -323,7 +344,7 @@ class BahdanauDecoder(AttentionDecoder):
         gates = self.embedding_gates(embedded)  # B T G
         hidden, contexts, weights = [], [], []
         for index in range(embedded.shape[1]):
-            context, weight = self.attend(parts[0][:, None], source)
+            context, weight = self.attend_in_loop(parts[0][:, None], source, embedded.shape[1])
             parts = self.cell(gates[:, index] + self.context_gates(context[:, 0]), parts)
             hidden.append(parts[0])
             contexts.append(context)

@@ -40,6 +40,7 @@ NUM_LOG_ROWS = 200
 ROUND_TRIPS = 1000  # texts of each side that are checked
 VALIDATION_SHARE = 0.1  # of the minutes, at most, by the calibration
 LARGEST_DEV = 2000
+MOST_EXAMPLES = 64  # dev sources that a model carries, to check an export on
 
 
 @dataclass
@@ -229,6 +230,7 @@ class _Run:
             "seed": self.config.seed,
             "max_length_ratio": self.length_ratio,
             "was_interrupted": was_interrupted,
+            "examples": self.validation.sources[:MOST_EXAMPLES],
         }
         weights = {name: tensor.cpu().numpy() for name, tensor in self.trainer.best.items()}
         bundle = Bundle(self.config, self.source_codec, self.target_codec, weights, summary)
