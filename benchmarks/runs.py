@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 
 def train(model: Path, *arguments: str) -> None:
     """Train a model, or go on with its run."""
-    if (model / "bundle.json").exists():
+    bundle = model / "bundle.json"
+    if bundle.exists() and not json.loads(bundle.read_text())["summary"].get("was_interrupted"):
         return
     resume = ["--resume"] if (model / "state").exists() else []
     run("train", *arguments, "--out", str(model), *resume)
