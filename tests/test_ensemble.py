@@ -237,7 +237,7 @@ def test_stopped_distillation_keeps_the_teachers_and_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("foveate.training.ensemble.write_targets", stop)
+        patch.setitem(train_models.__globals__, "write_targets", stop)
         trained = train_models(make_table(), None, asked, out=out)
     assert trained.was_interrupted
     assert outputs(Translator.load(out)) == outputs(Translator.load(ensemble))
