@@ -24,7 +24,13 @@ from foveate.config import Config
 from foveate.data.table import PairTable
 from foveate.errors import BundleError, ExportError, MissingExtraError, ModelMismatchError
 from foveate.estimator import Seq2Seq
-from foveate.export import build_graphs, compare_writing, export_bundle, quantize
+from foveate.export import (
+    build_graphs,
+    compare_writing,
+    export_bundle,
+    fold_embedding,
+    quantize,
+)
 from foveate.files import hash_file
 from foveate.models import build_model
 from foveate.onnx_backend import OnnxStepper, build_onnx_stepper, granted_threads
@@ -152,7 +158,8 @@ def test_small_products_of_the_embedding_are_written_down(
 
     tables = [dims for key, dims in step_constants().items() if key.endswith("of_tokens")]
     assert tables == [[TARGET_SIZE, 4 * SIZES["hidden_size"]]] * folds
-    monkeypatch.setattr("foveate.export.LARGEST_TABLE", TARGET_SIZE * 4 * SIZES["hidden_size"] - 1)
+    too_small = TARGET_SIZE * 4 * SIZES["hidden_size"] - 1
+    monkeypatch.setitem(fold_embedding.__globals__, "LARGEST_TABLE", too_small)
     assert not [key for key in step_constants() if key.endswith("of_tokens")]
 
 
