@@ -64,6 +64,7 @@ def test_command_shows_the_model_without_attention_beside(
     pairs, out = tmp_path / "pairs.tsv", tmp_path / "model"
     pairs.write_text("".join(f"{s}\t{t}\n" for s, t in PAIRS), encoding="utf-8")
     argv = ["train", pairs, "--out", out, "--test", pairs, "--max-updates", "2", "--copy"]
+    argv += ["--coverage", "0.5"]
     assert main([*map(str, argv), "--hidden-size", "16", "--with-traditional"]) == 0
     shown = capsys.readouterr().err
     assert "without attention, dev set" in shown

@@ -103,7 +103,8 @@ def compare_traditional(trained: Trained, config: Config, out: str, test: PairTa
     from foveate.metrics import Score
     from foveate.training.run import train as run
 
-    told: Any = {"architecture": "traditional", "copy": False, "models": 1, "distill": False}
+    told: Any = {"architecture": "traditional", "models": 1, "distill": False}
+    told |= {"copy": False, "coverage": 0.0}  # it has no attention to copy or to cover with
     try:
         with TrainingDisplay("traditional") as display:
             other = run(
