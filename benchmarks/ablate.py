@@ -1,5 +1,5 @@
-"""Train the defaults and, one at a time, what differs from them, each for the same minutes on the
-same pairs, and compare them on the dev set.
+"""Train the defaults and, one at a time, what differs from them, each for the same minutes (or
+updates) on the same pairs, and compare them on the dev set.
 
     python benchmarks/ablate.py data/train.tsv data/dev.tsv --minutes 10 --threads 1 --out runs/cmu
 
@@ -31,13 +31,18 @@ VARIANTS: dict[str, list[str]] = {
     "three layers": ["--num-layers", "3"],
     "no dropout": ["--dropout", "0"],
     "dropout 0.3": ["--dropout", "0.3"],
+    "dropout 0.5": ["--dropout", "0.5"],
     "no label smoothing": ["--label-smoothing", "0"],
     "no average": ["--average-decay", "0"],
     "no weight decay": ["--weight-decay", "0"],
     "word dropout 0.1": ["--word-dropout", "0.1"],
+    "word dropout 0.2": ["--word-dropout", "0.2"],
     "copying": ["--copy"],
     "coverage": ["--coverage", "0.5"],
     "R-Drop": ["--consistency", "1"],
+    "no guidance": ["--guidance", "0"],
+    "guidance 1": ["--guidance", "1"],
+    "lexicon": ["--lexicon"],
     "no memory": ["--no-memory"],
     "ensemble of 3": ["--models", "3"],
     "distilled from 3": ["--models", "3", "--distill"],
@@ -52,6 +57,7 @@ def main() -> None:
     parser.add_argument("train", type=Path)
     parser.add_argument("dev")
     parser.add_argument("--minutes", default="10")
+    parser.add_argument("--updates", help="so many for each, instead of minutes")
     parser.add_argument("--seed", default="1")
     parser.add_argument("--threads", default="0", help="0: as many as there are cores")
     parser.add_argument("--pairs", type=int, help="the first so many of TRAIN")
@@ -63,7 +69,10 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     pairs = str(cut(options.train, options.pairs, options.out))
-    told = ["--minutes", options.minutes, "--seed", options.seed, "--threads", options.threads]
+    length = (
+        ["--max-updates", options.updates] if options.updates else ["--minutes", options.minutes]
+    )
+    told = [*length, "--seed", options.seed, "--threads", options.threads]
     for name in options.variants:
         stem = options.out / name.replace(" ", "_").replace(",", "")
         runs.train(stem, pairs, "--dev", options.dev, *told, *VARIANTS[name])

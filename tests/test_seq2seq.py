@@ -197,6 +197,21 @@ def test_coverage_costs_what_is_looked_at_twice(name: str) -> None:
     assert model.loss(*batch, coverage=0.7).item() == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.parametrize("name", ["gnmt", "transformer-copying"])
+def test_guidance_pulls_the_mean_head_to_the_alignment(name: str) -> None:
+    model, batch = build(name, guidance=1.0).double().eval(), make_batch(PAIRS)
+    randomise(model)
+    weights = model(*batch[:3]).attention
+    assert weights is not None
+    alignment = (
+        torch.rand(weights.shape[0], *weights.shape[2:]).double() * batch.source_mask[:, None]
+    )
+    costs = -(alignment * weights.mean(dim=1).clamp(min=1e-6).log()).sum(dim=2)
+    expected = model.loss(*batch).item() + 0.7 * costs.mean().item()
+    found = model.loss(*batch, alignment=alignment, guidance=0.7).item()
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
 @pytest.mark.parametrize("name", ["gnmt", "traditional", "transformer-copying"])
 def test_consistency_costs_what_two_readings_differ(name: str) -> None:
     model, batch = build(name).double().eval(), make_batch(PAIRS, extra_source=2)

@@ -68,6 +68,8 @@ class Config:
     """Number of attention heads."""
     copy: bool = False
     """Copy source tokens by attention (pointer-generator)."""
+    lexicon: bool = False
+    """Learn translations of single tokens first, and let attention point at them (tiny sets)."""
     input_feeding: bool = False
     """Feed the attentional state into the next step (layout luong only; trains slower)."""
     embedding_size: PositiveInt | None = None
@@ -85,6 +87,8 @@ class Config:
     """Share of the probability that the training target spreads over the vocabulary."""
     coverage: Annotated[float, Ge(0)] = 0.0
     """Weight of the coverage loss: looking at a source token again costs (0: no)."""
+    guidance: Annotated[float, Ge(0)] | None = None
+    """Weight of guided alignment, falling to 0 by mid-run: attention is shown where to look."""
     consistency: Annotated[float, Ge(0)] = 0.0
     """Weight of R-Drop: read every pair twice, and answer alike under dropout (0: no)."""
     batch_tokens: Annotated[int, Ge(16)] | None = None
@@ -161,12 +165,19 @@ def build_config(*layers: dict[str, Any], origin: str = "options") -> Config:
         problems.append(f"input_feeding: only with layout luong, not {config.layout}")
     if config.attention_weights == "entmax" and config.architecture != "attention":
         problems.append("attention_weights: entmax goes with architecture attention only")
+    if config.guidance and config.architecture == "traditional":
+        problems.append("guidance: the traditional model has no attention to guide")
     if config.coverage and config.architecture == "traditional":
         problems.append("coverage: the traditional model has no attention to cover with")
     if config.copy and config.architecture == "traditional":
         problems.append(
             "copy: the traditional model has no attention to copy by: "
             "choose architecture attention or transformer, or leave copy out"
+        )
+    if config.lexicon and (config.copy or config.architecture == "traditional"):
+        problems.append(
+            "lexicon: goes with an architecture that attends, and without copy: "
+            "a token is either copied or looked up"
         )
     if config.distill and config.models == 1:
         problems.append("distill: needs several models to learn from: add models, for instance 5")

@@ -92,6 +92,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         attention_weights: str = "softmax",
         num_heads: int | None = None,
         copy: bool = False,
+        lexicon: bool = False,
         input_feeding: bool = False,
         embedding_size: int | None = None,
         hidden_size: int | None = None,
@@ -100,6 +101,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         word_dropout: float | None = None,
         label_smoothing: float = 0.1,
         coverage: float = 0.0,
+        guidance: float | None = None,
         consistency: float = 0.0,
         batch_tokens: int | None = None,
         learning_rate: float | None = None,
@@ -136,6 +138,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         self.attention_weights = attention_weights
         self.num_heads = num_heads
         self.copy = copy
+        self.lexicon = lexicon
         self.input_feeding = input_feeding
         self.embedding_size = embedding_size
         self.hidden_size = hidden_size
@@ -144,6 +147,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         self.word_dropout = word_dropout
         self.label_smoothing = label_smoothing
         self.coverage = coverage
+        self.guidance = guidance
         self.consistency = consistency
         self.batch_tokens = batch_tokens
         self.learning_rate = learning_rate

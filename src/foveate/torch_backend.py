@@ -23,15 +23,27 @@ from foveate.models.seq2seq import Seq2SeqModel
 from foveate.search.stepper import Step
 from foveate.text.vocabulary import EOS
 
-# oneDNN keeps a compiled kernel, with its memory, for each of the last 1,024 shapes of an RNN
-# layer, and every batch has a shape of its own: hundreds of megabytes that save no time.
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
+KERNELS_VARIABLE = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+IS_TOLD_KERNELS = KERNELS_VARIABLE in os.environ
+os.environ.setdefault(KERNELS_VARIABLE, "16")
+SMALL_BATCH = 400  # tokens, up to which compiling a kernel takes longer than it saves memory
 GRANTED_THREADS = torch.get_num_threads()  # the cores, or what OMP_NUM_THREADS says
 
 
 def use_threads(threads: int) -> None:
     """Let PyTorch use so many threads; 0 means as many as were granted when it was loaded."""
     torch.set_num_threads(threads or GRANTED_THREADS)
+
+
+def keep_kernels(batch_tokens: int) -> None:
+    """Choose how many compiled RNN kernels oneDNN keeps, before it compiles the first.
+
+    There is one, with its own memory, for each shape of a layer, and every batch has a shape of
+    its own. With large batches that is hundreds of megabytes that save no time; with small ones it
+    is little, and compiling anew takes a fifth of an update.
+    """
+    if not IS_TOLD_KERNELS:
+        os.environ[KERNELS_VARIABLE] = "1024" if batch_tokens <= SMALL_BATCH else "16"
 
 
 class TorchStepper:

@@ -104,7 +104,7 @@ def compare_traditional(trained: Trained, config: Config, out: str, test: PairTa
     from foveate.training.run import train as run
 
     told: Any = {"architecture": "traditional", "models": 1, "distill": False}
-    told |= {"copy": False, "coverage": 0.0}  # it has no attention to copy or to cover with
+    told |= {"copy": False, "lexicon": False, "coverage": 0.0, "guidance": 0.0}
     try:
         with TrainingDisplay("traditional") as display:
             other = run(

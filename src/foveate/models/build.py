@@ -15,7 +15,7 @@ from foveate.models.attention import (
     GeneralAttention,
     ScaledDotAttention,
 )
-from foveate.models.copying import PointerGenerator
+from foveate.models.copying import LexicalPrior, PointerGenerator
 from foveate.models.decoders import (
     BahdanauDecoder,
     Decoder,
@@ -27,6 +27,8 @@ from foveate.models.encoders import BidirectionalEncoder, TraditionalEncoder
 from foveate.models.entmax import masked_entmax
 from foveate.models.seq2seq import Seq2SeqModel, build_embedding
 from foveate.models.transformer import TransformerDecoder, TransformerEncoder
+
+LEXICON_WORDS = 8  # translations that are kept for each source token
 
 
 def build_model(
@@ -55,8 +57,10 @@ def build_model(
     source = build_embedding(source_size, config.embedding_size)
     target = source if shared else build_embedding(target_size, config.embedding_size)
     encoder, decoder = _build_parts(config, config.embedding_size, config.hidden_size)
-    copying = None
-    if config.copy:
+    copying: PointerGenerator | None = None
+    if config.lexicon:
+        copying = LexicalPrior(decoder.feature_size, source_size, LEXICON_WORDS)
+    elif config.copy:
         assert config.architecture != "traditional" and (shared or target_ids is not None)
         copying = PointerGenerator(decoder.feature_size, target_ids or range(target_size))
     return Seq2SeqModel(
@@ -67,7 +71,7 @@ def build_model(
         config.dropout,
         config.word_dropout or 0.0,
         copying,
-        needs_weights=config.coverage > 0,
+        needs_weights=config.coverage > 0 or bool(config.guidance),
     )
 
 

@@ -1,4 +1,5 @@
-"""Copying: a token of the output is either written from the vocabulary or taken from the source.
+"""Copying, and looking up: attention takes tokens from the source, or makes their translations
+likelier.
 
 Takes logits, features, attention weights and ids, and knows nothing of where they come from, so it
 goes with every decoder that attends.
@@ -9,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from foveate.text.vocabulary import EOS
 
+EPSILON = 1e-3  # probability that stands for "no translation"
 EXACT_FROM = 40.0  # beyond it log(1 + exp x) is x, also for doubles
 
 
@@ -104,6 +108,55 @@ class PointerGenerator(nn.Module):
         log_gate, log_rest = log_sigmoid(gate), log_sigmoid(-gate)  # log g, log (1 - g)
         log_share = log_add(log_gate, log_rest + safe_log(not_copyable))
         return log_add(log_share + torch.log_softmax(logits, dim=-1), log_rest + safe_log(copied))
+
+
+class LexicalPrior(PointerGenerator):
+    """P = softmax(l_i + g_i log(1 + sum_j a_ij t(. | x_j) / epsilon)): where attention looks, the
+    translations of the token there are likelier.
+
+    t is a lexicon that was learnt from the pairs before training (`training/lexicon.py`): for each
+    source id its K likeliest target ids. A word that nothing translates to keeps its logit l_i.
+
+    Reference: Arthur et al. 2016, the lexicon as a bias of the softmax.
+
+    Differs: g_i = sigmoid(w^T features + b), where the paper has 1: the second half of a word that
+    was cut in two needs no lexicon.
+
+    Args:
+        feature_size: width of the features.
+        source_size: entries of the source vocabulary.
+        num_words: K.
+    """
+
+    def __init__(self, feature_size: int, source_size: int, num_words: int) -> None:
+        super().__init__(feature_size, ())
+        shape = source_size, num_words
+        # Parameters that nothing trains, so that they are saved and restored with the others.
+        self.words = nn.Parameter(torch.zeros(shape), requires_grad=False)
+        self.chances = nn.Parameter(torch.zeros(shape), requires_grad=False)
+
+    def set_lexicon(self, words: NDArray[np.float32], chances: NDArray[np.float32]) -> None:
+        """Take the target ids [source_size, K] and their probabilities."""
+        self.words.data.copy_(torch.from_numpy(words))
+        self.chances.data.copy_(torch.from_numpy(chances))
+
+    def translate(self, source: Int[Tensor, "B S"]) -> Int[Tensor, "B S"]:
+        """Return the source ids as they are: rows of the lexicon."""
+        return source
+
+    def forward(
+        self,
+        logits: Float[Tensor, "*rows V"],
+        features: Float[Tensor, "*rows F"],
+        weights: Float[Tensor, "*rows S"],
+        copied_ids: Int[Tensor, "*rows S"],
+    ) -> Float[Tensor, "*rows V"]:
+        """Return log P; `copied_ids` are source ids."""
+        ids = self.words.long()[copied_ids].flatten(-2)  # *rows S*K; 8 bits leave integers alone
+        shares = (weights[..., None] * self.chances[copied_ids]).flatten(-2)
+        prior = torch.zeros_like(logits).scatter_add(-1, ids, shares)
+        bonus = torch.log1p(prior / EPSILON)
+        return torch.log_softmax(logits + torch.sigmoid(self.gate(features)) * bonus, dim=-1)
 
 
 def log_sigmoid(values: Float[Tensor, "*a"]) -> Float[Tensor, "*a"]:

@@ -1,4 +1,4 @@
-"""What may be added to the cross-entropy: looking twice, and answering differently, cost.
+"""What may be added to the cross-entropy: looking twice, looking elsewhere, answering differently.
 
 Knows weights and log-probabilities, nothing of where they come from.
 """
@@ -25,6 +25,19 @@ def coverage_loss(
     covered = weights.cumsum(dim=1) - weights
     looked_twice = torch.minimum(weights, covered).sum(dim=2)  # B T
     return looked_twice[target_mask].mean()
+
+
+def guidance_loss(
+    weights: Float[Tensor, "B T S"], alignment: Float[Tensor, "B T S"]
+) -> Float[Tensor, ""]:
+    """Return -sum_j p_ij log a_ij, averaged over the steps that the alignment p speaks of.
+
+    Rows of zeros say nothing. Attention that is exactly 0 counts as a millionth.
+
+    Reference: Chen et al. 2016, guided alignment by cross-entropy.
+    """
+    costs = -(alignment * weights.clamp(min=1e-6).log()).sum(dim=2)  # B T
+    return costs.sum() / (alignment.sum(dim=2) > 0).sum().clamp(min=1)
 
 
 def consistency_loss(one: Float[Tensor, "M V"], other: Float[Tensor, "M V"]) -> Float[Tensor, ""]:

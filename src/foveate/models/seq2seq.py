@@ -17,7 +17,7 @@ from foveate.models.cross_entropy import linear_cross_entropy
 from foveate.models.decoders import Decoder, State
 from foveate.models.dropout import Dropout, draw_kept
 from foveate.models.encoders import Encoded
-from foveate.models.regularizers import consistency_loss, coverage_loss
+from foveate.models.regularizers import consistency_loss, coverage_loss, guidance_loss
 from foveate.text.vocabulary import PAD, UNK
 
 FIRST_STEP = (slice(None), 0)
@@ -144,22 +144,29 @@ class Seq2SeqModel(nn.Module):
         label_smoothing: float = 0.0,
         coverage: float = 0.0,
         consistency: float = 0.0,
+        alignment: Float[Tensor, "B T S"] | None = None,
+        guidance: float = 0.0,
     ) -> Float[Tensor, ""]:
         """Return the mean cross-entropy over the real target tokens, in nats.
 
         `coverage` adds so much of `coverage_loss`. `consistency` reads every pair twice, with two
-        dropout masks, and adds so much of `consistency_loss` between the two.
+        dropout masks, and adds so much of `consistency_loss` between the two. `guidance` adds so
+        much of `guidance_loss`, towards the alignment.
         """
         if consistency:
             batch = (source, source_mask, target_in, target_out, target_mask)
             source, source_mask, target_in, target_out, target_mask = (
                 torch.cat((tensor, tensor)) for tensor in batch
             )
+            alignment = None if alignment is None else torch.cat((alignment, alignment))
         features, attention = self.features(source, source_mask, target_in)
         extra = features.new_zeros(())
         if coverage:
             assert attention is not None, "only a decoder that attends can cover"
             extra = coverage * coverage_loss(attention.mean(dim=1), target_mask)
+        if alignment is not None:
+            assert attention is not None, "only a decoder that attends can be guided"
+            extra = extra + guidance * guidance_loss(attention.mean(dim=1), alignment)
         features, targets = features[target_mask], target_out[target_mask]  # nothing for padding
         pointers = point(self.copied_ids(source), attention, target_mask)
         if pointers is None and not consistency:

@@ -73,6 +73,7 @@ def resolve(config: Config, facts: DataFacts, threads: int = 2) -> Config:
         "dropout": round(min(max(passes * (0.015 if facts.has_subwords else 0.01), 0.02), 0.35), 2),
         "word_dropout": 0.1 if is_noise_useful else 0.0,
         "subword_sampling": 0.1 if is_noise_useful else 0.0,
+        "guidance": 0.3 if facts.has_subwords and config.architecture == "attention" else 0.0,
         "batch_tokens": choose_batch_tokens(facts),
         "learning_rate": float(f"{min(rate, 4e-3):.2g}"),
     }
@@ -127,7 +128,7 @@ def describe_plan(config: Config, facts: DataFacts, parameters: int) -> str:
         "transformer": "Transformer",
     }[config.architecture]
     kinds = f"{KIND_WORDS[facts.source_kind]} to {KIND_WORDS[facts.target_kind]}"
-    copying = ", copying" if config.copy else ""
+    copying = ", copying" if config.copy else ", lexicon" if config.lexicon else ""
     return (
         f"{facts.num_pairs:,} pairs, {kinds}: {config.num_layers}-layer {model} "
         f"{config.hidden_size}{copying}, {parameters / 1e6:.2f} M parameters, "

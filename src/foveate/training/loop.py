@@ -22,6 +22,7 @@ from foveate.errors import TrainingError
 from foveate.models.dropout import seeded_dropout
 from foveate.models.seq2seq import Seq2SeqModel
 from foveate.records import Batch
+from foveate.training.lexicon import Lexicon
 from foveate.training.optimizer import (
     build_optimizer,
     learning_rate_factor,
@@ -33,6 +34,7 @@ from foveate.training.state import Counters
 
 Encode = Callable[[int], EncodedPairs]  # the pairs of an epoch as ids
 CALIBRATION_BATCHES = 16
+GUIDED_SHARE = 0.5  # of the updates, in which an alignment guides the attention
 
 
 class Trainer:
@@ -42,6 +44,7 @@ class Trainer:
         model: new, on its device.
         config: resolved.
         encode: gives the encoded pairs of an epoch; a pure function of its number.
+        lexicon: knows alignments to guide the attention to.
 
     Attributes:
         average: the moving average of the model, which is validated and kept.
@@ -49,10 +52,17 @@ class Trainer:
         counters: where the run is.
     """
 
-    def __init__(self, model: Seq2SeqModel, config: Config, encode: Encode) -> None:
+    def __init__(
+        self,
+        model: Seq2SeqModel,
+        config: Config,
+        encode: Encode,
+        lexicon: Lexicon | None = None,
+    ) -> None:
         self.model = model
         self.config = config
         self.encode = encode
+        self.lexicon = lexicon
         self.average = copy.deepcopy(model).eval()
         self.best: dict[str, Tensor] = {}
         self.optimizer = build_optimizer(model, config)
@@ -65,7 +75,7 @@ class Trainer:
 
     def plan(self, seconds: float) -> int:
         """Return how many updates fit in so many seconds, by timing a few on copies."""
-        trial = Trainer(copy.deepcopy(self.model), self.config, self.encode)
+        trial = Trainer(copy.deepcopy(self.model), self.config, self.encode, self.lexicon)
         trial.total_updates = 10**6
         trial.update()  # the first pays for allocations
         begin = time.perf_counter()
@@ -100,7 +110,11 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         with seeded_dropout(config.seed, counters.update):
             loss = self.model.loss(
-                *self._tensors(batch), config.label_smoothing, config.coverage, config.consistency
+                *self._tensors(batch),
+                config.label_smoothing,
+                config.coverage,
+                config.consistency,
+                *self._guide(batch),
             )
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
@@ -176,6 +190,14 @@ class Trainer:
                 yield self._collate(pairs, plan[self.counters.batch - 1])
             self.counters.epoch += 1
             self.counters.batch = 0
+
+    def _guide(self, batch: Batch) -> tuple[Tensor | None, float]:
+        """Return an alignment for the attention, and its weight, which falls to 0 by mid-run."""
+        share = 1 - self.counters.update / (GUIDED_SHARE * max(1, self.total_updates))
+        if self.lexicon is None or not self.config.guidance or share <= 0:
+            return None, 0.0
+        alignment = torch.from_numpy(self.lexicon.align(batch)).to(self._device)
+        return alignment, self.config.guidance * share
 
     def _plan_epoch(self, pairs: EncodedPairs, epoch: int) -> list[NDArray[np.int64]]:
         assert self.config.batch_tokens is not None

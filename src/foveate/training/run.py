@@ -22,12 +22,15 @@ from foveate.data.table import PairTable
 from foveate.errors import BundleError, ConfigError, DataError, TrainingError
 from foveate.files import replace_file
 from foveate.models.build import build_model
+from foveate.models.copying import LexicalPrior
+from foveate.models.seq2seq import Seq2SeqModel
 from foveate.text.codec import Codec
 from foveate.text.detection import build_codecs
-from foveate.torch_backend import TorchStepper, use_threads
+from foveate.torch_backend import TorchStepper, keep_kernels, use_threads
 from foveate.training.appraisal import appraise
 from foveate.training.defaults import DataFacts, describe_plan, resolve
 from foveate.training.interrupt import InterruptGate
+from foveate.training.lexicon import Lexicon
 from foveate.training.loop import Trainer
 from foveate.training.report import Listener, Report, be_silent
 from foveate.training.state import StateFolder
@@ -279,6 +282,8 @@ class _Run:
             )
 
     def _build(self) -> None:
+        assert self.config.batch_tokens is not None
+        keep_kernels(self.config.batch_tokens)
         torch.manual_seed(self.config.seed)
         model = build_model(
             self.config,
@@ -286,10 +291,21 @@ class _Run:
             self.facts.target_size,
             self.source_codec is self.target_codec,
             self.target_ids,
-        ).to(self.device)
+        )
+        lexicon = self._learn_lexicon(model)
+        model = model.to(self.device)
         self.num_parameters = sum(parameter.numel() for parameter in model.parameters())
-        self.trainer = Trainer(model, self.config, self._encode_epoch)
+        self.trainer = Trainer(model, self.config, self._encode_epoch, lexicon)
         self.validation = Validation.build(self.dev, self.target_codec)
+
+    def _learn_lexicon(self, model: Seq2SeqModel) -> Lexicon | None:
+        """Learn the lexicon that the options ask for; a model that looks things up gets it."""
+        if not (self.config.lexicon or self.config.guidance):
+            return None
+        lexicon = Lexicon(self._pairs, self.facts.source_size, self.facts.target_size)
+        if isinstance(model.copying, LexicalPrior):
+            model.copying.set_lexicon(*lexicon.likeliest(model.copying.words.shape[1]))
+        return lexicon
 
     def _encode_epoch(self, epoch: int) -> EncodedPairs:
         """Return the pairs as ids; subwords are sampled afresh in every epoch."""
