@@ -140,10 +140,10 @@ def test_guidance_falls_to_nothing_by_mid_run() -> None:
 
 
 def test_guided_attention_learns_sooner_where_to_look() -> None:
-    table = make_table(150, seed=5)
+    table, dev = make_table(150, seed=5), make_table(5, seed=6)
     found = {}
     for guidance in (0.0, 1.0):
-        model = train(table, table, tiny(guidance=guidance, max_updates=200)).translator
+        model = train(table, dev, tiny(guidance=guidance, max_updates=200)).translator
         translations = list(model.translate(list(table.sources())[:30], beam_size=1))
         looks = [one.attention.argmax(axis=1) for one in translations]  # type: ignore[union-attr]
         found[guidance] = np.mean([(look == np.arange(len(look))).mean() for look in looks])
@@ -215,7 +215,7 @@ def tiny(**options: object) -> Config:
 
 
 def test_words_that_were_seen_once_or_twice_are_looked_up(tmp_path: Path) -> None:
-    table, dev = make_table(80, seed=1), make_table(30, seed=2)
+    table, dev = make_table(80, seed=1), make_table(20, seed=2)
     scores = {}
     for lexicon in (True, False):
         trained = train(table, dev, tiny(lexicon=lexicon, max_updates=100))
@@ -226,14 +226,15 @@ def test_words_that_were_seen_once_or_twice_are_looked_up(tmp_path: Path) -> Non
 
 def test_a_stopped_run_goes_on_exactly_and_is_exported(tmp_path: Path) -> None:
     table, config = make_table(60, seed=3), tiny(lexicon=True, max_updates=12)
-    whole = train(table, table, config, out=tmp_path / "whole")
+    dev = make_table(5, seed=6)
+    whole = train(table, dev, config, out=tmp_path / "whole")
 
     def interrupt(report: Report) -> None:
         if report.kind == "progress" and report.update >= 5:
             raise KeyboardInterrupt
 
-    train(table, table, config, out=tmp_path / "halves", report=interrupt)
-    train(table, table, config, out=tmp_path / "halves", resume=True)
+    train(table, dev, config, out=tmp_path / "halves", report=interrupt)
+    train(table, dev, config, out=tmp_path / "halves", resume=True)
     ours, theirs = (Translator.load(tmp_path / name).bundle.weights for name in ("whole", "halves"))
     assert ours["copying.chances"].any()
     for name in ours:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -300,6 +301,21 @@ def test_defaults_grow_with_data_and_minutes() -> None:
     assert width(800, 10) < width(10_000, 10)
     told = resolve(Config(hidden_size=100, dropout=0.5), facts(5000))
     assert (told.hidden_size, told.dropout) == (100, 0.5)
+
+
+def test_sentences_are_guided_and_get_noise_in_long_runs_only() -> None:
+    sentences = DataFacts(2000, 17, 16, 2000, 2000, "unigram", "unigram")
+    short, long = (resolve(Config(minutes=minutes), sentences) for minutes in (5, 120))
+    assert (short.word_dropout, short.subword_sampling) == (0.0, 0.0)
+    assert (long.word_dropout, long.subword_sampling) == (0.1, 0.1)
+    assert short.guidance == long.guidance == 0.3
+    assert short.lexicon and not resolve(Config(copy=True), sentences).lexicon
+    assert not resolve(Config(), replace(sentences, num_pairs=29_000)).lexicon
+    for architecture in ("traditional", "transformer"):
+        plain = resolve(Config(architecture=architecture), sentences)  # type: ignore[arg-type]
+        assert (plain.guidance, plain.lexicon) == (0.0, False)
+    letters = resolve(Config(minutes=120), facts(2000))
+    assert (letters.guidance, letters.lexicon, letters.word_dropout) == (0.0, False, 0.0)
 
 
 def test_gate_holds_the_first_interrupt_and_lets_the_second_through() -> None:

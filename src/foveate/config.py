@@ -68,8 +68,9 @@ class Config:
     """Number of attention heads."""
     copy: bool = False
     """Copy source tokens by attention (pointer-generator)."""
-    lexicon: bool = False
-    """Learn translations of single tokens first, and let attention point at them (tiny sets)."""
+    lexicon: bool | None = None
+    """Lexical prior: learn translations of single tokens first, and make them likelier where
+    attention looks."""
     input_feeding: bool = False
     """Feed the attentional state into the next step (layout luong only; trains slower)."""
     embedding_size: PositiveInt | None = None

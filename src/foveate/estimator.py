@@ -92,7 +92,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         attention_weights: str = "softmax",
         num_heads: int | None = None,
         copy: bool = False,
-        lexicon: bool = False,
+        lexicon: bool | None = None,
         input_feeding: bool = False,
         embedding_size: int | None = None,
         hidden_size: int | None = None,

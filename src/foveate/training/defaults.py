@@ -5,7 +5,8 @@ often it sees every pair, so the minutes are shared out between passes over the 
 width grows with the 0.4th power of the arithmetic that is there for one training token, up to
 what so many pairs can fill. Dropout grows with the number of passes that follow from that. The
 peak learning rate falls as the model widens, and is half as high for the Transformer. Noise on
-the tokens only helps runs that see every pair many times.
+the tokens only helps runs that see every pair many times. Attention over subwords is shown where to
+look in the first half of the run.
 Does not load PyTorch.
 """
 
@@ -18,7 +19,8 @@ from typing import Any
 from foveate.config import Config
 
 FLOPS_PER_CORE = 1.75e10  # a second, of a training step's products: measured on slow cores
-MANY_PASSES = 20  # from here on word dropout and subword sampling give more than they slow
+MANY_PASSES = 150  # from here on tokens get noise; at 50 it still costs 6 BLEU (decision 0017)
+FEW_SENTENCES = 20_000  # up to which a lexicon knows more words than the model
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ def resolve(config: Config, facts: DataFacts, threads: int = 2) -> Config:
     hidden = config.hidden_size or choose_hidden_size(facts, work)
     passes = estimate_passes(facts, work, hidden)
     is_noise_useful = facts.has_subwords and passes > MANY_PASSES
+    has_sentences = facts.has_subwords and config.architecture == "attention"
     is_transformer = config.architecture == "transformer"
     rate = 4e-3 * 128 / hidden
     if is_transformer:
@@ -73,7 +76,8 @@ def resolve(config: Config, facts: DataFacts, threads: int = 2) -> Config:
         "dropout": round(min(max(passes * (0.015 if facts.has_subwords else 0.01), 0.02), 0.35), 2),
         "word_dropout": 0.1 if is_noise_useful else 0.0,
         "subword_sampling": 0.1 if is_noise_useful else 0.0,
-        "guidance": 0.3 if facts.has_subwords and config.architecture == "attention" else 0.0,
+        "guidance": 0.3 if has_sentences else 0.0,
+        "lexicon": has_sentences and facts.num_pairs <= FEW_SENTENCES and not config.copy,
         "batch_tokens": choose_batch_tokens(facts),
         "learning_rate": float(f"{min(rate, 4e-3):.2g}"),
     }
