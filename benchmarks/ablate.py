@@ -74,11 +74,16 @@ def main() -> None:
     )
     told = [*length, "--seed", options.seed, "--threads", options.threads]
     for name in options.variants:
-        stem = options.out / name.replace(" ", "_").replace(",", "")
+        stem = options.out / slug(name)
         runs.train(stem, pairs, "--dev", options.dev, *told, *VARIANTS[name])
         scoring = ["--bleu-tokenize", options.bleu_tokenize, "--threads", options.threads]
         runs.evaluate(stem, options.dev, stem.with_suffix(".json"), *scoring)
         write(options.out, options.metric, options.title)
+
+
+def slug(name: str) -> str:
+    """Return a file name without blanks, commas and dots, which a suffix would begin with."""
+    return name.replace(" ", "_").replace(",", "").replace(".", "")
 
 
 def cut(path: Path, count: int | None, out: Path) -> Path:
@@ -95,7 +100,7 @@ def write(out: Path, metric: str, title: str) -> None:
     """Write the table and the picture of all variants that are there."""
     rows: list[dict[str, Any]] = []
     for name in VARIANTS:
-        stem = out / name.replace(" ", "_").replace(",", "")
+        stem = out / slug(name)
         if not stem.with_suffix(".json").exists():
             continue
         score = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))["metrics"][metric]
@@ -115,7 +120,9 @@ def write(out: Path, metric: str, title: str) -> None:
     ]
     (out / "ablation.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     figures = {row["name"]: row["value"] for row in rows}
-    picture = draw_bars(figures, metric, title, base="defaults", digits=1)
+    picture = draw_bars(
+        figures, f"{metric.replace('_', ' ')} on dev, %", title, base="defaults", digits=1
+    )
     (out / "ablation.svg").write_text(picture, encoding="utf-8")
 
 
