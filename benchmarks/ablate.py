@@ -121,7 +121,7 @@ def write(out: Path, metric: str, title: str) -> None:
     (out / "ablation.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     figures = {row["name"]: row["value"] for row in rows}
     picture = draw_bars(
-        figures, f"{metric.replace('_', ' ')} on dev, %", title, base="defaults", digits=1
+        figures, f"{metric.replace('_', ' ')} on dev", title, base="defaults", digits=1
     )
     (out / "ablation.svg").write_text(picture, encoding="utf-8")
 
