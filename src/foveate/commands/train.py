@@ -104,6 +104,7 @@ def compare_traditional(trained: Trained, config: Config, out: str, test: PairTa
     from foveate.training.run import train as run
 
     told: Any = {"architecture": "traditional", "models": 1, "distill": False}
+    # It has no attention to copy by, to look up by, to cover with or to guide.
     told |= {"copy": False, "lexicon": False, "coverage": 0.0, "guidance": 0.0}
     try:
         with TrainingDisplay("traditional") as display:

@@ -19,7 +19,7 @@ from typing import Any
 from foveate.config import Config
 
 FLOPS_PER_CORE = 1.75e10  # a second, of a training step's products: measured on slow cores
-MANY_PASSES = 150  # from here on tokens get noise; at 50 it still costs 6 BLEU (decision 0017)
+MANY_PASSES = 150  # estimated ones; fewer get no noise on the tokens (docs/decisions/0017)
 FEW_SENTENCES = 20_000  # up to which a lexicon knows more words than the model
 
 
