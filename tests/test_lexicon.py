@@ -130,7 +130,7 @@ def test_guidance_falls_to_nothing_by_mid_run() -> None:
             weights.append(arguments[-1] if arguments[-2] is not None else 0.0)
             return super().loss(*arguments, **named)
 
-    run = _Run(table, table, tiny(guidance=0.4, max_updates=8), None, be_silent)
+    run = _Run(table, table, tiny(guidance=0.4, learning_rate=1e-3), None, be_silent)
     run.begin()
     run.trainer.model.__class__ = Model
     run.trainer.total_updates = 8
@@ -143,7 +143,8 @@ def test_guided_attention_learns_sooner_where_to_look() -> None:
     table, dev = make_table(150, seed=5), make_table(5, seed=6)
     found = {}
     for guidance in (0.0, 1.0):
-        model = train(table, dev, tiny(guidance=guidance, max_updates=200)).translator
+        told = tiny(guidance=guidance, max_updates=200, learning_rate=4e-3)
+        model = train(table, dev, told).translator
         translations = list(model.translate(list(table.sources())[:30], beam_size=1))
         looks = [one.attention.argmax(axis=1) for one in translations]  # type: ignore[union-attr]
         found[guidance] = np.mean([(look == np.arange(len(look))).mean() for look in looks])

@@ -23,7 +23,7 @@ from foveate.data.table import PairTable
 from foveate.errors import BundleError, ConfigError, DataError, TrainingError
 from foveate.records import Batch
 from foveate.torch_backend import GRANTED_THREADS, use_threads
-from foveate.training.defaults import DataFacts, resolve
+from foveate.training.defaults import HIGHEST_RATE, DataFacts, choose_learning_rate, resolve
 from foveate.training.interrupt import InterruptGate
 from foveate.training.loop import Trainer
 from foveate.training.optimizer import learning_rate_factor, update_average
@@ -301,6 +301,26 @@ def test_defaults_grow_with_data_and_minutes() -> None:
     assert width(800, 10) < width(10_000, 10)
     told = resolve(Config(hidden_size=100, dropout=0.5), facts(5000))
     assert (told.hidden_size, told.dropout) == (100, 0.5)
+
+
+def test_short_runs_and_few_pairs_get_a_high_learning_rate() -> None:
+    def rate(num_pairs: int, updates: int, **options: Any) -> float:
+        config = Config(**{"hidden_size": 144, "batch_tokens": 720, **options})
+        return choose_learning_rate(config, facts(num_pairs), updates)
+
+    assert rate(100_000, 800) > rate(100_000, 6000) > rate(100_000, 19_000)
+    assert rate(100_000, 19_000) == rate(100_000, 90_000) == 0.0036
+    assert rate(100_000, 1) == rate(10, 90_000) == HIGHEST_RATE
+    assert rate(3600, 1500) == rate(3600, 90_000) > rate(10_000, 90_000)
+    assert rate(100_000, 19_000, hidden_size=288) == 0.0018
+    assert rate(100_000, 19_000, architecture="transformer") == 0.0018
+
+
+def test_the_learning_rate_follows_from_the_number_of_updates_unless_it_is_told() -> None:
+    table = make_table()
+    for told in (None, 0.5):
+        chosen = train(table, table, replace(TINY, learning_rate=told)).config.learning_rate
+        assert chosen == (told or HIGHEST_RATE)
 
 
 def test_sentences_are_guided_and_get_noise_in_long_runs_only() -> None:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from rivals.job import Job, Meter, measure_decoding
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from flops import Sizes, Work
 
 PINS = [
@@ -72,6 +74,35 @@ def prepare(job: Job) -> None:
 
 def decode(job: Job) -> list[dict[str, Any]]:
     """Translate through `InferenceEnginePY`, every output as long as all others."""
+    engine = load_engine(job, job.work / "model_step_1.pt", job.length, job.length)
+
+    def translate(texts: list[str]) -> int:
+        _, outputs = engine.infer_list(texts)
+        return sum(len(output[0].split()) for output in outputs)
+
+    return measure_decoding(job, translate)
+
+
+def learn(job: Job) -> dict[str, Any]:
+    """Train for `job.updates`, and translate the test sources with every model saved on the way.
+
+    Returns:
+        `checkpoints`: for each the updates, the seconds since the process began, and the outputs.
+    """
+    leave_out_transforms()
+    run_training(job, job.updates)
+    sources, rows = job.lines("test.source"), []
+    for path in job.work.glob("model_step_*.pt"):
+        engine = load_engine(job, path, 0, 2 * job.length + max(map(len, sources)))
+        outputs = [output[0] for output in engine.infer_list(sources)[1]]
+        updates = int(path.stem.rpartition("_")[2])
+        seconds = path.stat().st_mtime - job.started
+        rows.append({"updates": updates, "seconds": seconds, "outputs": outputs})
+    return {"checkpoints": sorted(rows, key=lambda row: row["updates"])}
+
+
+def load_engine(job: Job, model: Path, shortest: int, longest: int) -> Any:
+    """Return an `InferenceEnginePY` that searches greedily."""
     leave_out_transforms()
     os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"
     from onmt.inference_engine import InferenceEnginePY
@@ -80,21 +111,15 @@ def decode(job: Job) -> list[dict[str, Any]]:
 
     parser = ArgumentParser()
     translate_opts(parser)
-    arguments = ["-model", str(job.work / "model_step_1.pt"), "-src", "none", "-gpu", "-1"]
+    arguments = ["-model", str(model), "-src", "none", "-gpu", "-1"]
     arguments += ["-beam_size", "1", "-batch_size", str(job.decode_batch), "-batch_type", "sents"]
-    arguments += ["-min_length", str(job.length), "-max_length", str(job.length)]
+    arguments += ["-min_length", str(shortest), "-max_length", str(longest)]
     options = parser.parse_args([*arguments, "-output", str(job.work / "output.txt")])
     ArgumentParser.validate_translate_opts(options)
     ArgumentParser._get_all_transform_translate(options)
     ArgumentParser._validate_transforms_opts(options)
     ArgumentParser.validate_translate_opts_dynamic(options)
-    engine = InferenceEnginePY(options)
-
-    def translate(texts: list[str]) -> int:
-        _, outputs = engine.infer_list(texts)
-        return sum(len(output[0].split()) for output in outputs)
-
-    return measure_decoding(job, translate)
+    return InferenceEnginePY(options)
 
 
 def leave_out_transforms() -> None:
@@ -118,7 +143,7 @@ def run_training(job: Job, updates: int) -> None:
 
 
 def build_config(job: Job, updates: int) -> dict[str, Any]:
-    """Return its options for the common sizes."""
+    """Return its options for the common sizes; `job.settings` win over them."""
     corpus = {
         "path_src": str(job.data / "train.source"),
         "path_tgt": str(job.data / "train.target"),
@@ -158,6 +183,7 @@ def build_config(job: Job, updates: int) -> dict[str, Any]:
         "world_size": 1,
         "gpu_ranks": [],
         "seed": job.seed,
+        **job.settings,
     }
 
 

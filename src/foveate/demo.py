@@ -44,7 +44,6 @@ RECIPES: dict[str, dict[str, Any]] = {
         "hidden_size": 144,
         "embedding_size": 128,
         "batch_tokens": 800,
-        "learning_rate": 0.0036,
         "dropout": 0.05,
     },
     "dates": {
@@ -52,7 +51,6 @@ RECIPES: dict[str, dict[str, Any]] = {
         "hidden_size": 96,
         "embedding_size": 64,
         "batch_tokens": 1600,
-        "learning_rate": 0.004,
         "dropout": 0.05,
     },
 }

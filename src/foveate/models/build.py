@@ -15,7 +15,7 @@ from foveate.models.attention import (
     GeneralAttention,
     ScaledDotAttention,
 )
-from foveate.models.copying import LexicalPrior, PointerGenerator
+from foveate.models.copying import LexicalPrior, Pointer, PointerGenerator
 from foveate.models.decoders import (
     BahdanauDecoder,
     Decoder,
@@ -57,7 +57,7 @@ def build_model(
     source = build_embedding(source_size, config.embedding_size)
     target = source if shared else build_embedding(target_size, config.embedding_size)
     encoder, decoder = _build_parts(config, config.embedding_size, config.hidden_size)
-    copying: PointerGenerator | None = None
+    copying: Pointer | None = None
     if config.lexicon:
         copying = LexicalPrior(decoder.feature_size, source_size, LEXICON_WORDS)
     elif config.copy:

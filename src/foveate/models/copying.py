@@ -50,16 +50,31 @@ def point(
     return Pointers(weights[steps], ids[steps])
 
 
-class PointerGenerator(nn.Module):
+class Pointer(nn.Module):
+    """What makes log-probabilities of logits and of where attention looks, through a gate.
+
+    The gate's weights begin at zero, half open, so that both sides are learnt from the first
+    update on.
+    """
+
+    def __init__(self, feature_size: int) -> None:
+        super().__init__()
+        self.gate = nn.Linear(feature_size, 1)
+        nn.init.zeros_(self.gate.weight)
+        nn.init.zeros_(self.gate.bias)
+
+    def translate(self, source: Int[Tensor, "B S"]) -> Int[Tensor, "B S"]:
+        """Return what `forward` wants to know of the source ids: the ids themselves."""
+        return source
+
+
+class PointerGenerator(Pointer):
     """P(w) = g P_vocab(w) + (1 - g) sum_{j: x_j = w} a_ij,   g = sigmoid(w^T features + b).
 
     A source token without a twin in the target vocabulary cannot be copied. The weight that
     attention puts on such tokens, u_i, is not lost and not moved to the neighbours: it goes back
     to P_vocab, whose share is then g + (1 - g) u_i, so that P sums to 1 whatever the source is.
     Everything is computed in logarithms, because a P_vocab(w) may be too small for a float.
-
-    w and b begin at zero: at first each half of every token is written and copied, so that both
-    are learnt from the first update on.
 
     Reference: See et al. 2017, equations 8 and 9.
 
@@ -75,10 +90,7 @@ class PointerGenerator(nn.Module):
     target_ids: Tensor
 
     def __init__(self, feature_size: int, target_ids: Sequence[int]) -> None:
-        super().__init__()
-        self.gate = nn.Linear(feature_size, 1)
-        nn.init.zeros_(self.gate.weight)
-        nn.init.zeros_(self.gate.bias)
+        super().__init__(feature_size)
         twins = torch.tensor(target_ids, dtype=torch.int64)
         self.register_buffer("target_ids", twins, persistent=False)
 
@@ -110,7 +122,7 @@ class PointerGenerator(nn.Module):
         return log_add(log_share + torch.log_softmax(logits, dim=-1), log_rest + safe_log(copied))
 
 
-class LexicalPrior(PointerGenerator):
+class LexicalPrior(Pointer):
     """P = softmax(l_i + g_i log(1 + sum_j a_ij t(. | x_j) / epsilon)): where attention looks, the
     translations of the token there are likelier.
 
@@ -129,7 +141,7 @@ class LexicalPrior(PointerGenerator):
     """
 
     def __init__(self, feature_size: int, source_size: int, num_words: int) -> None:
-        super().__init__(feature_size, ())
+        super().__init__(feature_size)
         shape = source_size, num_words
         # Parameters that nothing trains, so that they are saved and restored with the others.
         self.words = nn.Parameter(torch.zeros(shape), requires_grad=False)
@@ -139,10 +151,6 @@ class LexicalPrior(PointerGenerator):
         """Take the target ids [source_size, K] and their probabilities."""
         self.words.data.copy_(torch.from_numpy(words))
         self.chances.data.copy_(torch.from_numpy(chances))
-
-    def translate(self, source: Int[Tensor, "B S"]) -> Int[Tensor, "B S"]:
-        """Return the source ids as they are: rows of the lexicon."""
-        return source
 
     def forward(
         self,

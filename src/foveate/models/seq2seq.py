@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from foveate.models.copying import PointerGenerator, Pointers, point
+from foveate.models.copying import Pointer, Pointers, point
 from foveate.models.cross_entropy import linear_cross_entropy
 from foveate.models.decoders import Decoder, State
 from foveate.models.dropout import Dropout, draw_kept
@@ -65,7 +65,7 @@ class Seq2SeqModel(nn.Module):
         decoder: Decoder,
         dropout: float = 0.0,
         word_dropout: float = 0.0,
-        copying: PointerGenerator | None = None,
+        copying: Pointer | None = None,
         needs_weights: bool = False,
     ) -> None:
         super().__init__()

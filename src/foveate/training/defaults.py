@@ -4,9 +4,9 @@ The rule in one paragraph. What decides the quality of a small model on a slow m
 often it sees every pair, so the minutes are shared out between passes over the data and width:
 width grows with the 0.4th power of the arithmetic that is there for one training token, up to
 what so many pairs can fill. Dropout grows with the number of passes that follow from that. The
-peak learning rate falls as the model widens, and is half as high for the Transformer. Noise on
-the tokens only helps runs that see every pair many times. Attention over subwords is shown where to
-look in the first half of the run.
+peak learning rate falls as the model widens and as the run gets longer, and is half as high for the
+Transformer. Noise on the tokens only helps runs that see every pair many times. Attention over
+subwords is shown where to look in the first half of the run.
 Does not load PyTorch.
 """
 
@@ -18,7 +18,10 @@ from typing import Any
 
 from foveate.config import Config
 
-FLOPS_PER_CORE = 1.75e10  # a second, of a training step's products: measured on slow cores
+FLOPS_PER_CORE = 2.4e10  # a second, of a training step's products: measured on a slow core
+MANY_UPDATES = 19_000  # from which on a longer run wants no lower learning rate
+FEW_PASSES = 20  # from which on a longer run over the same pairs does not, either
+HIGHEST_RATE = 1.6e-2
 MANY_PASSES = 150  # estimated ones; fewer get no noise on the tokens (docs/decisions/0017)
 FEW_SENTENCES = 20_000  # up to which a lexicon knows more words than the model
 
@@ -41,6 +44,11 @@ class DataFacts:
         return self.target_kind in ("unigram", "bpe")
 
     @property
+    def pair_length(self) -> float:
+        """Tokens of a pair, end mark included."""
+        return self.source_length + self.target_length + 1
+
+    @property
     def training_tokens(self) -> float:
         """Target tokens, end marks included, of one pass over the data."""
         return self.num_pairs * (self.target_length + 1)
@@ -58,17 +66,19 @@ def default_minutes(facts: DataFacts) -> float:
 
 
 def resolve(config: Config, facts: DataFacts, threads: int = 2) -> Config:
-    """Fill in every size that is None, for so many processor threads."""
+    """Fill in every size that is None, for so many processor threads.
+
+    The learning rate is left open: it follows from the number of updates, which is known when the
+    machine's speed is (`choose_learning_rate`).
+    """
     minutes = config.minutes or default_minutes(facts)
-    work = 60 * minutes * threads * FLOPS_PER_CORE / facts.training_tokens
+    speed = FLOPS_PER_CORE * threads**0.5  # two share their work at 1.4 times the speed of one
+    work = 60 * minutes * speed / facts.training_tokens
     hidden = config.hidden_size or choose_hidden_size(facts, work)
     passes = estimate_passes(facts, work, hidden)
     is_noise_useful = facts.has_subwords and passes > MANY_PASSES
     has_sentences = facts.has_subwords and config.architecture == "attention"
     is_transformer = config.architecture == "transformer"
-    rate = 4e-3 * 128 / hidden
-    if is_transformer:
-        rate *= 0.5
     chosen: dict[str, Any] = {
         "hidden_size": hidden,
         "embedding_size": min(hidden, 256) if facts.has_subwords else min(hidden, 128),
@@ -79,7 +89,6 @@ def resolve(config: Config, facts: DataFacts, threads: int = 2) -> Config:
         "guidance": 0.3 if has_sentences else 0.0,
         "lexicon": has_sentences and facts.num_pairs <= FEW_SENTENCES and not config.copy,
         "batch_tokens": choose_batch_tokens(facts),
-        "learning_rate": float(f"{min(rate, 4e-3):.2g}"),
     }
     if config.max_updates is None:
         chosen["minutes"] = minutes
@@ -108,10 +117,29 @@ def estimate_passes(facts: DataFacts, work: float, hidden: int) -> float:
     return work / (6 * parameters)
 
 
+def choose_learning_rate(config: Config, facts: DataFacts, updates: int) -> float:
+    """Choose the peak learning rate of a run.
+
+    A short run cannot afford a low one, and few pairs, seen often, are learnt by heart with one.
+
+    Args:
+        config: resolved but for this.
+        facts: the data.
+        updates: that the run will do.
+    """
+    assert config.hidden_size and config.batch_tokens
+    in_a_pass = facts.num_pairs * facts.pair_length / config.batch_tokens
+    counted = max(min(updates, FEW_PASSES * in_a_pass), 1)
+    rate = 4e-3 * min(128 / config.hidden_size, 1) * max(MANY_UPDATES / counted, 1) ** 0.4
+    if config.architecture == "transformer":
+        rate *= 0.5
+    return float(f"{min(rate, HIGHEST_RATE):.2g}")
+
+
 def choose_batch_tokens(facts: DataFacts) -> int:
     """Choose a batch of 16 to 48 pairs of mean length, fewer when there are few pairs."""
     pairs = min(max(facts.num_pairs / 60, 16), 48)
-    return max(64, round(pairs * (facts.source_length + facts.target_length + 1)))
+    return max(64, round(pairs * facts.pair_length))
 
 
 KIND_WORDS = {

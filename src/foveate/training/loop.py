@@ -7,6 +7,7 @@ goes on ends with the same weights, bit for bit, as one that was not. Knows ids,
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -42,7 +43,7 @@ class Trainer:
 
     Args:
         model: new, on its device.
-        config: resolved.
+        config: resolved; its learning rate has to be there at the first update.
         encode: gives the encoded pairs of an epoch; a pure function of its number.
         lexicon: knows alignments to guide the attention to.
 
@@ -75,7 +76,8 @@ class Trainer:
 
     def plan(self, seconds: float) -> int:
         """Return how many updates fit in so many seconds, by timing a few on copies."""
-        trial = Trainer(copy.deepcopy(self.model), self.config, self.encode, self.lexicon)
+        config = dataclasses.replace(self.config, learning_rate=0.0)
+        trial = Trainer(copy.deepcopy(self.model), config, self.encode, self.lexicon)
         trial.total_updates = 10**6
         trial.update()  # the first pays for allocations
         begin = time.perf_counter()

@@ -27,15 +27,14 @@ def learning_rate_factor(update: int, total: int, warmup: float) -> float:
 
 
 def build_optimizer(model: nn.Module, config: Config) -> torch.optim.AdamW:
-    """Build AdamW that decays matrices only, never biases or norms."""
-    assert config.learning_rate is not None
+    """Build AdamW that decays matrices only, never biases or norms; every update sets its rate."""
     matrices = [parameter for parameter in model.parameters() if parameter.dim() > 1]
     vectors = [parameter for parameter in model.parameters() if parameter.dim() <= 1]
     groups = [
         {"params": matrices, "weight_decay": config.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
+    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), fused=True)
 
 
 @torch.no_grad()

@@ -28,7 +28,7 @@ from foveate.text.codec import Codec
 from foveate.text.detection import build_codecs
 from foveate.torch_backend import TorchStepper, keep_kernels, use_threads
 from foveate.training.appraisal import appraise
-from foveate.training.defaults import DataFacts, describe_plan, resolve
+from foveate.training.defaults import DataFacts, choose_learning_rate, describe_plan, resolve
 from foveate.training.interrupt import InterruptGate
 from foveate.training.lexicon import Lexicon
 from foveate.training.loop import Trainer
@@ -186,8 +186,14 @@ class _Run:
                 self._plan_minutes(self.config.minutes * 60, begin)
             else:
                 self.run["total_updates"] = self.config.max_updates
+            if self.config.learning_rate is None:
+                updates = int(self.run["total_updates"])
+                rate = choose_learning_rate(self.config, self.facts, updates)
+                self.config = dataclasses.replace(self.config, learning_rate=rate)
+                self.run["config"] = dataclasses.asdict(self.config)
             if self.state is not None:
                 self._write_state_folder()
+        self.trainer.config = self.config
         self.trainer.total_updates = self.total = int(self.run["total_updates"])
         self.validation = Validation.build(
             self.dev, self.target_codec, self.run["validation_sources"]
