@@ -104,7 +104,11 @@ def train_both(demo: Demo, options: dict[str, Any], folder: Path) -> dict[str, T
     updates = int(attention.summary["updates"])
     say(f"\ntraditional: the same, {updates:,} updates")
     config = replace(
-        attention.config, architecture="traditional", minutes=None, max_updates=updates
+        attention.config,
+        architecture="traditional",
+        minutes=None,
+        max_updates=updates,
+        learning_rate=None,  # each has the one that suits it
     )
     traditional = _train(demo, config, folder)
     if traditional is None:

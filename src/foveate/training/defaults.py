@@ -4,9 +4,9 @@ The rule in one paragraph. What decides the quality of a small model on a slow m
 often it sees every pair, so the minutes are shared out between passes over the data and width:
 width grows with the 0.4th power of the arithmetic that is there for one training token, up to
 what so many pairs can fill. Dropout grows with the number of passes that follow from that. The
-peak learning rate falls as the model widens and as the run gets longer, and is half as high for the
-Transformer. Noise on the tokens only helps runs that see every pair many times. Attention over
-subwords is shown where to look in the first half of the run.
+peak learning rate falls as the model widens and, with attention, as the run gets longer; it is half
+as high for the Transformer. Noise on the tokens only helps runs that see every pair many times.
+Attention over subwords is shown where to look in the first half of the run.
 Does not load PyTorch.
 """
 
@@ -19,6 +19,7 @@ from typing import Any
 from foveate.config import Config
 
 FLOPS_PER_CORE = 2.4e10  # a second, of a training step's products: measured on a slow core
+SECONDS_OF_NO_PRODUCT = 0.03  # of an update, whatever its size
 MANY_UPDATES = 19_000  # from which on a longer run wants no lower learning rate
 FEW_PASSES = 20  # from which on a longer run over the same pairs does not, either
 HIGHEST_RATE = 1.6e-2
@@ -75,7 +76,11 @@ def resolve(config: Config, facts: DataFacts, threads: int = 2) -> Config:
     speed = FLOPS_PER_CORE * threads**0.5  # two share their work at 1.4 times the speed of one
     work = 60 * minutes * speed / facts.training_tokens
     hidden = config.hidden_size or choose_hidden_size(facts, work)
-    passes = estimate_passes(facts, work, hidden)
+    batch_tokens = config.batch_tokens or choose_batch_tokens(facts)
+    updates = config.max_updates or 60 * minutes / estimate_seconds(
+        facts, hidden, batch_tokens, speed
+    )
+    passes = updates / count_batches(facts, batch_tokens)
     is_noise_useful = facts.has_subwords and passes > MANY_PASSES
     has_sentences = facts.has_subwords and config.architecture == "attention"
     is_transformer = config.architecture == "transformer"
@@ -88,7 +93,7 @@ def resolve(config: Config, facts: DataFacts, threads: int = 2) -> Config:
         "subword_sampling": 0.1 if is_noise_useful else 0.0,
         "guidance": 0.3 if has_sentences else 0.0,
         "lexicon": has_sentences and facts.num_pairs <= FEW_SENTENCES and not config.copy,
-        "batch_tokens": choose_batch_tokens(facts),
+        "batch_tokens": batch_tokens,
     }
     if config.max_updates is None:
         chosen["minutes"] = minutes
@@ -109,18 +114,27 @@ def choose_hidden_size(facts: DataFacts, work: float) -> int:
     return 16 * round(min(max(min(for_time, for_pairs), least), 512) / 16)
 
 
-def estimate_passes(facts: DataFacts, work: float, hidden: int) -> float:
-    """Estimate how often the time allows every pair to be seen."""
+def estimate_seconds(
+    facts: DataFacts, hidden: int, batch_tokens: int, speed: float = FLOPS_PER_CORE
+) -> float:
+    """Estimate how long an update takes, at so many floating-point operations a second."""
     parameters = 36 * hidden**2  # two bidirectional layers, two decoder layers, readout
     if facts.has_subwords:
         parameters += facts.target_size * min(hidden, 256)
-    return work / (6 * parameters)
+    tokens = facts.training_tokens / count_batches(facts, batch_tokens)
+    return SECONDS_OF_NO_PRODUCT + 6 * parameters * tokens / speed
+
+
+def count_batches(facts: DataFacts, batch_tokens: int) -> float:
+    """Return about how many updates a pass over the data has."""
+    return facts.num_pairs * facts.pair_length / batch_tokens
 
 
 def choose_learning_rate(config: Config, facts: DataFacts, updates: int) -> float:
     """Choose the peak learning rate of a run.
 
     A short run cannot afford a low one, and few pairs, seen often, are learnt by heart with one.
+    The traditional model learns less with a high one, however short the run.
 
     Args:
         config: resolved but for this.
@@ -128,12 +142,14 @@ def choose_learning_rate(config: Config, facts: DataFacts, updates: int) -> floa
         updates: that the run will do.
     """
     assert config.hidden_size and config.batch_tokens
-    in_a_pass = facts.num_pairs * facts.pair_length / config.batch_tokens
-    counted = max(min(updates, FEW_PASSES * in_a_pass), 1)
-    rate = 4e-3 * min(128 / config.hidden_size, 1) * max(MANY_UPDATES / counted, 1) ** 0.4
+    rate = 4e-3 * min(128 / config.hidden_size, 1)
+    if config.architecture != "traditional":
+        few = FEW_PASSES * count_batches(facts, config.batch_tokens)
+        counted = max(min(updates, few), 1)
+        rate = min(rate * max(MANY_UPDATES / counted, 1) ** 0.4, HIGHEST_RATE)
     if config.architecture == "transformer":
         rate *= 0.5
-    return float(f"{min(rate, HIGHEST_RATE):.2g}")
+    return float(f"{rate:.2g}")
 
 
 def choose_batch_tokens(facts: DataFacts) -> int:
