@@ -4,9 +4,9 @@ The rule in one paragraph. What decides the quality of a small model on a slow m
 often it sees every pair, so the minutes are shared out between passes over the data and width:
 width grows with the 0.4th power of the arithmetic that is there for one training token, up to
 what so many pairs can fill. Dropout grows with the number of passes that follow from that. The
-peak learning rate falls as the model widens and, with attention, as the run gets longer; it is half
-as high for the Transformer. Noise on the tokens only helps runs that see every pair many times.
-Attention over subwords is shown where to look in the first half of the run.
+peak learning rate falls as the model widens and, for the attention RNN, as the run gets longer.
+Noise on the tokens only helps runs that see every pair many times. Attention over subwords is shown
+where to look in the first half of the run.
 Does not load PyTorch.
 """
 
@@ -134,7 +134,8 @@ def choose_learning_rate(config: Config, facts: DataFacts, updates: int) -> floa
     """Choose the peak learning rate of a run.
 
     A short run cannot afford a low one, and few pairs, seen often, are learnt by heart with one.
-    The traditional model learns less with a high one, however short the run.
+    That is the attention RNN: the traditional model learns less with a high one, however short the
+    run, and the Transformer may learn nothing.
 
     Args:
         config: resolved but for this.
@@ -142,13 +143,14 @@ def choose_learning_rate(config: Config, facts: DataFacts, updates: int) -> floa
         updates: that the run will do.
     """
     assert config.hidden_size and config.batch_tokens
-    rate = 4e-3 * min(128 / config.hidden_size, 1)
-    if config.architecture != "traditional":
-        few = FEW_PASSES * count_batches(facts, config.batch_tokens)
-        counted = max(min(updates, few), 1)
-        rate = min(rate * max(MANY_UPDATES / counted, 1) ** 0.4, HIGHEST_RATE)
-    if config.architecture == "transformer":
-        rate *= 0.5
+    few = FEW_PASSES * count_batches(facts, config.batch_tokens)
+    haste = max(MANY_UPDATES / max(min(updates, few), 1), 1) ** 0.4
+    least = 4e-3 * min(128 / config.hidden_size, 1)
+    rate = {
+        "attention": min(least * haste, HIGHEST_RATE),
+        "transformer": least / 2 * min(haste, 1.5),  # with 4 it learns nothing at all
+        "traditional": least,
+    }[config.architecture]
     return float(f"{rate:.2g}")
 
 
