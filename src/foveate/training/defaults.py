@@ -134,7 +134,7 @@ def choose_learning_rate(config: Config, facts: DataFacts, updates: int) -> floa
     """Choose the peak learning rate of a run.
 
     A short run cannot afford a low one, and few pairs, seen often, are learnt by heart with one.
-    That is the attention RNN: the traditional model learns less with a high one, however short the
+    That is the attention RNN: with a high one the traditional model learns less, however short the
     run, and the Transformer may learn nothing.
 
     Args:
@@ -143,14 +143,13 @@ def choose_learning_rate(config: Config, facts: DataFacts, updates: int) -> floa
         updates: that the run will do.
     """
     assert config.hidden_size and config.batch_tokens
-    few = FEW_PASSES * count_batches(facts, config.batch_tokens)
-    haste = max(MANY_UPDATES / max(min(updates, few), 1), 1) ** 0.4
-    least = 4e-3 * min(128 / config.hidden_size, 1)
-    rate = {
-        "attention": min(least * haste, HIGHEST_RATE),
-        "transformer": least / 2 * min(haste, 1.5),  # with 4 it learns nothing at all
-        "traditional": least,
-    }[config.architecture]
+    rate = 4e-3 * min(128 / config.hidden_size, 1)
+    if config.architecture == "transformer":
+        rate *= 0.5
+    if config.architecture == "attention":
+        few = FEW_PASSES * count_batches(facts, config.batch_tokens)
+        counted = max(min(updates, few), 1)
+        rate = min(rate * max(MANY_UPDATES / counted, 1) ** 0.4, HIGHEST_RATE)
     return float(f"{rate:.2g}")
 
 
