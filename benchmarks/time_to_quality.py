@@ -73,8 +73,8 @@ def train_foveate(options: argparse.Namespace, minutes: str) -> dict[str, float]
     seconds = time.time() - begin
     result = model.with_suffix(".json")
     runs.evaluate(model, str(options.dev), result, "--beam-size", "1")
-    score = json.loads(result.read_text(encoding="utf-8"))["scores"]["exact_match"]["value"]
-    return {"seconds": seconds, "error": 100 - score}
+    metrics = json.loads(result.read_text(encoding="utf-8"))["metrics"]
+    return {"seconds": seconds, "error": 100 * (1 - metrics["exact_match"]["value"])}
 
 
 def train_opennmt(options: argparse.Namespace) -> list[dict[str, float]]:

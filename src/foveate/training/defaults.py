@@ -77,9 +77,8 @@ def resolve(config: Config, facts: DataFacts, threads: int = 2) -> Config:
     work = 60 * minutes * speed / facts.training_tokens
     hidden = config.hidden_size or choose_hidden_size(facts, work)
     batch_tokens = config.batch_tokens or choose_batch_tokens(facts)
-    updates = config.max_updates or 60 * minutes / estimate_seconds(
-        facts, hidden, batch_tokens, speed
-    )
+    seconds = estimate_seconds(facts, hidden, batch_tokens, speed)
+    updates = config.max_updates or 60 * minutes / seconds
     passes = updates / count_batches(facts, batch_tokens)
     is_noise_useful = facts.has_subwords and passes > MANY_PASSES
     has_sentences = facts.has_subwords and config.architecture == "attention"
@@ -114,9 +113,7 @@ def choose_hidden_size(facts: DataFacts, work: float) -> int:
     return 16 * round(min(max(min(for_time, for_pairs), least), 512) / 16)
 
 
-def estimate_seconds(
-    facts: DataFacts, hidden: int, batch_tokens: int, speed: float = FLOPS_PER_CORE
-) -> float:
+def estimate_seconds(facts: DataFacts, hidden: int, batch_tokens: int, speed: float) -> float:
     """Estimate how long an update takes, at so many floating-point operations a second."""
     parameters = 36 * hidden**2  # two bidirectional layers, two decoder layers, readout
     if facts.has_subwords:
