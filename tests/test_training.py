@@ -273,6 +273,24 @@ def test_minutes_become_updates_and_the_log_tells_them(tmp_path: Path) -> None:
     assert 1 < seconds < 30
 
 
+def test_a_wrong_calibration_is_put_right_after_a_tenth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Trainer, "plan", lambda trainer, seconds: 40)
+    notes: list[str] = []
+    config = Config(**{**TINY.__dict__, "max_updates": None, "minutes": 0.05})
+
+    def listen(report: Report) -> None:
+        if report.kind == "note":
+            notes.append(report.message)
+
+    trained = train(make_table(), None, config, out=tmp_path / "m", report=listen)
+    assert any("the time is enough for" in note for note in notes)
+    assert trained.summary["updates"] > 60
+    run = json.loads((tmp_path / "m" / "state" / "run.json").read_text())
+    assert run["total_updates"] == trained.summary["updates"] and "trial_updates" not in run
+
+
 def test_hold_out_keeps_sources_apart() -> None:
     table = make_table(200)
     rest, dev = hold_out(table, seed=1)

@@ -151,8 +151,8 @@ def choose_learning_rate(config: Config, facts: DataFacts, updates: int) -> floa
 
 
 def choose_batch_tokens(facts: DataFacts) -> int:
-    """Choose a batch of 16 to 48 pairs of mean length, fewer when there are few pairs."""
-    pairs = min(max(facts.num_pairs / 60, 16), 48)
+    """Choose a batch of 16 to 96 pairs of mean length, by the square root of the pairs there are."""
+    pairs = min(max(0.3 * facts.num_pairs**0.5, 16), 96)
     return max(64, round(pairs * facts.pair_length))
 
 

@@ -42,6 +42,7 @@ REPORT_SECONDS = 1.0
 NUM_LOG_ROWS = 200
 ROUND_TRIPS = 1000  # texts of each side that are checked
 VALIDATION_SHARE = 0.1  # of the minutes, at most, by the calibration
+TRIAL_SHARE = 0.1  # of the updates, whose speed then decides how many the minutes hold
 LARGEST_DEV = 2000
 MOST_EXAMPLES = 64  # dev sources that a model carries, to check an export on
 
@@ -332,7 +333,24 @@ class _Run:
             VALIDATION_SHARE * left, per_source, self.config.num_validations, num_sources
         )
         self.run["num_validations"], self.run["validation_sources"] = count, sources
-        self.run["total_updates"] = self.trainer.plan(max(left - count * sources * per_source, 0.1))
+        self.run["seconds"] = max(left - count * sources * per_source, 0.1)  # for updates alone
+        self.run["total_updates"] = total = self.trainer.plan(self.run["seconds"])
+        self.run["trial_updates"] = max(1, round(TRIAL_SHARE * total))
+
+    def _plan_again(self, each: float) -> None:
+        """Set the number of updates from the seconds that one has taken so far.
+
+        The calibration was short, and other programs may have been busy in it.
+        """
+        done, before = self.trainer.counters.update, self.total
+        self.total = max(int(self.run["seconds"] / each), done + 1)
+        self.trainer.total_updates = self.run["total_updates"] = self.total
+        del self.run["trial_updates"]
+        if abs(self.total - before) > 0.05 * before:
+            self.report(Report("note", f"the time is enough for {self.total:,} updates"))
+        if self.state is not None:
+            self._write_state_folder()
+        self._save_state()
 
     def _time_source(self) -> float:
         """Time greedy search for a dev source, held to the length of a real target."""
@@ -351,21 +369,26 @@ class _Run:
 
     def _train(self, gate: InterruptGate) -> None:
         trainer, counters = self.trainer, self.trainer.counters
-        validate_every = max(1, round(self.total / self.run["num_validations"]))
-        log_every = max(1, self.total // NUM_LOG_ROWS)
+        begun, spent = counters.update, 0.0
         self._clock = last_save = last_report = time.perf_counter()
         while counters.update < self.total and not self._is_stale():
             gate.check()
             trainer.update()
             now = time.perf_counter()
+            spent += now - self._clock
             counters.seconds += now - self._clock
             self._clock = now
+            if counters.update - begun == self.run.get("trial_updates"):
+                self._plan_again(spent / (counters.update - begun))
+            validate_every = max(1, round(self.total / self.run["num_validations"]))
+            log_every = max(1, self.total // NUM_LOG_ROWS)
             is_last = counters.update == self.total
             is_logged = counters.update % log_every == 0 or is_last
             if is_logged or now - last_report > REPORT_SECONDS:
                 self._tell("progress", elapsed=now - last_report, is_logged=is_logged)
                 last_report = now
-            is_validation = counters.update % validate_every == 0 or is_last
+            is_due = counters.update % validate_every == 0
+            is_validation = is_last or (is_due and self.total - counters.update > validate_every / 2)
             if is_validation:
                 self._validate()
                 last_report = time.perf_counter()
