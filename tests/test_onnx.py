@@ -42,7 +42,7 @@ from foveate.translator import Translator
 from models_naive import randomise
 
 SOURCE_SIZE, TARGET_SIZE = 11, 13
-SIZES = {"embedding_size": 6, "hidden_size": 8, "num_heads": 2, "dropout": 0.0}
+SIZES = {"embedding_size": 6, "hidden_size": 8, "num_heads": 2, "dropout": 0.0, "ngram_rows": 64}
 MODELS = {
     "gnmt additive": {"attention_score": "additive", "num_layers": 3},
     "gnmt dot, GRU": {"attention_score": "dot", "cell": "gru"},
@@ -53,6 +53,7 @@ MODELS = {
     "traditional, LSTM": {"architecture": "traditional"},
     "traditional, GRU": {"architecture": "traditional", "cell": "gru"},
     "transformer": {"architecture": "transformer"},
+    "gnmt, n-grams": {"source_ngrams": 5},
     "gnmt copying": {"copy": True},
     "luong entmax": {"layout": "luong", "attention_weights": "entmax"},
     "bahdanau copying": {"layout": "bahdanau", "num_layers": 1, "copy": True},

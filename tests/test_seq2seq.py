@@ -35,7 +35,7 @@ from foveate.text.vocabulary import BOS, EOS, PAD, UNK
 from models_naive import naive_cross_entropy, randomise
 
 SOURCE_SIZE, TARGET_SIZE = 11, 13
-SIZES = {"embedding_size": 10, "hidden_size": 12, "num_heads": 2, "dropout": 0.0}
+SIZES = {"embedding_size": 10, "hidden_size": 12, "num_heads": 2, "dropout": 0.0, "ngram_rows": 64}
 CONFIGS = {
     "gnmt": {},
     "gnmt-gru-additive": {"cell": "gru", "attention_score": "additive", "num_layers": 3},
@@ -46,6 +46,8 @@ CONFIGS = {
     "traditional": {"architecture": "traditional"},
     "traditional-gru": {"architecture": "traditional", "cell": "gru", "num_layers": 1},
     "transformer": {"architecture": "transformer"},
+    "gnmt-ngrams": {"source_ngrams": 5},
+    "ngrams-traditional": {"architecture": "traditional", "source_ngrams": 2},
     "gnmt-copying": {"copy": True},
     "luong-feeding-copying": {"layout": "luong", "input_feeding": True, "copy": True},
     "bahdanau-copying": {"layout": "bahdanau", "copy": True},

@@ -96,6 +96,8 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         input_feeding: bool = False,
         embedding_size: int | None = None,
         hidden_size: int | None = None,
+        source_ngrams: int | None = None,
+        ngram_rows: int | None = None,
         num_layers: int = 2,
         dropout: float | None = None,
         word_dropout: float | None = None,
@@ -142,6 +144,8 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         self.input_feeding = input_feeding
         self.embedding_size = embedding_size
         self.hidden_size = hidden_size
+        self.source_ngrams = source_ngrams
+        self.ngram_rows = ngram_rows
         self.num_layers = num_layers
         self.dropout = dropout
         self.word_dropout = word_dropout

@@ -25,9 +25,11 @@ from foveate.models.decoders import (
 )
 from foveate.models.encoders import BidirectionalEncoder, TraditionalEncoder
 from foveate.models.entmax import masked_entmax
+from foveate.models.ngrams import NgramEmbedding
 from foveate.models.seq2seq import Seq2SeqModel, build_embedding
 from foveate.models.transformer import TransformerDecoder, TransformerEncoder
 
+NGRAM_SIZE = 32  # numbers in a row of the table of n-grams
 LEXICON_WORDS = 8  # translations that are kept for each source token
 
 
@@ -41,7 +43,7 @@ def build_model(
     """Build the model that a resolved configuration describes.
 
     Args:
-        config: with embedding_size, hidden_size, num_heads, dropout and word_dropout filled in.
+        config: resolved.
         source_size: entries of the source vocabulary.
         target_size: entries of the target vocabulary.
         shared: both sides have the same vocabulary, and so one table.
@@ -63,6 +65,12 @@ def build_model(
     elif config.copy:
         assert config.architecture != "traditional" and (shared or target_ids is not None)
         copying = PointerGenerator(decoder.feature_size, target_ids or range(target_size))
+    ngrams = None
+    if (config.source_ngrams or 1) > 1:
+        assert config.source_ngrams and config.ngram_rows
+        ngrams = NgramEmbedding(
+            config.source_ngrams, config.ngram_rows, NGRAM_SIZE, config.embedding_size
+        )
     return Seq2SeqModel(
         source,
         target,
@@ -70,6 +78,7 @@ def build_model(
         decoder,
         config.dropout,
         config.word_dropout or 0.0,
+        ngrams,
         copying,
         needs_weights=config.coverage > 0 or bool(config.guidance),
     )

@@ -17,6 +17,7 @@ from foveate.models.cross_entropy import linear_cross_entropy
 from foveate.models.decoders import Decoder, State
 from foveate.models.dropout import Dropout, draw_kept
 from foveate.models.encoders import Encoded
+from foveate.models.ngrams import NgramEmbedding
 from foveate.models.regularizers import consistency_loss, coverage_loss, guidance_loss
 from foveate.text.vocabulary import PAD, UNK
 
@@ -53,6 +54,7 @@ class Seq2SeqModel(nn.Module):
         decoder: any `Decoder`.
         dropout: on embeddings and features.
         word_dropout: share of the input tokens replaced by the unknown symbol in training.
+        ngrams: is added to the embeddings of the source.
         copying: lets the readout take tokens of the source, by the decoder's attention.
         needs_weights: the loss looks at the attention weights.
     """
@@ -65,6 +67,7 @@ class Seq2SeqModel(nn.Module):
         decoder: Decoder,
         dropout: float = 0.0,
         word_dropout: float = 0.0,
+        ngrams: NgramEmbedding | None = None,
         copying: Pointer | None = None,
         needs_weights: bool = False,
     ) -> None:
@@ -75,6 +78,7 @@ class Seq2SeqModel(nn.Module):
         self.decoder = decoder
         self.dropout = Dropout(dropout)
         self.word_dropout = word_dropout
+        self.ngrams = ngrams
         size = target_embedding.embedding_dim
         self.to_embedding = (
             nn.Identity() if decoder.feature_size == size else nn.Linear(decoder.feature_size, size)
@@ -85,8 +89,11 @@ class Seq2SeqModel(nn.Module):
 
     def encode(self, source: Int[Tensor, "B S"], source_mask: Bool[Tensor, "B S"]) -> Encoded:
         """Embed and encode the source."""
-        embedded = self.dropout(self.source_embedding(self._drop_words(source, source_mask)))
-        encoded: Encoded = self.encoder(embedded, source_mask)
+        source = self._drop_words(source, source_mask)
+        embedded = self.source_embedding(source)
+        if self.ngrams is not None:
+            embedded = embedded + self.ngrams(source, source_mask)
+        encoded: Encoded = self.encoder(self.dropout(embedded), source_mask)
         return encoded
 
     def features(

@@ -13,6 +13,7 @@ Does not load PyTorch.
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ MANY_UPDATES = 19_000  # from which on a longer run wants no lower learning rate
 FEW_PASSES = 20  # from which on a longer run over the same pairs does not, either
 HIGHEST_RATE = 1.6e-2
 MANY_PASSES = 150  # estimated ones; fewer get no noise on the tokens (docs/decisions/0017)
+LONGEST_NGRAM = 5  # of characters and symbols
 FEW_SENTENCES = 20_000  # up to which a lexicon knows more words than the model
 
 
@@ -86,6 +88,8 @@ def resolve(config: Config, facts: DataFacts, threads: int = 2) -> Config:
     chosen: dict[str, Any] = {
         "hidden_size": hidden,
         "embedding_size": min(hidden, 256) if facts.has_subwords else min(hidden, 128),
+        "source_ngrams": 1 if facts.has_subwords else LONGEST_NGRAM,
+        "ngram_rows": choose_ngram_rows(facts),
         "num_heads": 4 if is_transformer and hidden % 8 == 0 else 1,
         "dropout": round(min(max(passes * (0.015 if facts.has_subwords else 0.01), 0.02), 0.35), 2),
         "word_dropout": 0.1 if is_noise_useful else 0.0,
@@ -151,9 +155,15 @@ def choose_learning_rate(config: Config, facts: DataFacts, updates: int) -> floa
 
 
 def choose_batch_tokens(facts: DataFacts) -> int:
-    """Choose a batch of 16 to 96 pairs of mean length, by the square root of the pairs there are."""
-    pairs = min(max(0.3 * facts.num_pairs**0.5, 16), 96)
+    """Choose a batch of 16 to 96 pairs of mean length: the more pairs there are, the larger."""
+    pairs = min(max(0.3 * math.sqrt(facts.num_pairs), 16), 96)
     return max(64, round(pairs * facts.pair_length))
+
+
+def choose_ngram_rows(facts: DataFacts) -> int:
+    """Choose a power of two: about one row for every eight source tokens of the data."""
+    tokens = facts.num_pairs * facts.source_length
+    return int(2 ** min(max(round(math.log2(tokens / 8)), 12), 16))
 
 
 KIND_WORDS = {

@@ -388,7 +388,8 @@ class _Run:
                 self._tell("progress", elapsed=now - last_report, is_logged=is_logged)
                 last_report = now
             is_due = counters.update % validate_every == 0
-            is_validation = is_last or (is_due and self.total - counters.update > validate_every / 2)
+            is_near_end = self.total - counters.update < validate_every / 2
+            is_validation = is_last or (is_due and not is_near_end)
             if is_validation:
                 self._validate()
                 last_report = time.perf_counter()
