@@ -60,8 +60,8 @@ class NgramEmbedding(nn.Module):
     def forward(self, ids: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> Float[Tensor, "B S E"]:
         """Look up and add; beyond the ends of a source there is padding."""
         ids = ids.masked_fill(~mask, 0)
-        total = sum(self.table(self.rows(ids, left, right)) for left, right in self.windows)
-        projected: Tensor = self.projection(total)
+        rows = torch.stack([self.rows(ids, left, right) for left, right in self.windows])
+        projected: Tensor = self.projection(self.table(rows).sum(dim=0))  # one look-up, one gradient
         return projected
 
     def rows(self, ids: Int[Tensor, "B S"], left: int, right: int) -> Int[Tensor, "B S"]:
