@@ -5,8 +5,9 @@ often it sees every pair, so the minutes are shared out between passes over the 
 width grows with the 0.4th power of the arithmetic that is there for one training token, up to
 what so many pairs can fill. Dropout grows with the number of passes that follow from that. The
 peak learning rate falls as the model widens and, for the attention RNN, as the run gets longer.
-Noise on the tokens only helps runs that see every pair many times. Attention over subwords is shown
-where to look in the first half of the run.
+Batches grow with the square root of the number of pairs. Sources of characters and symbols get a
+table of n-grams, which costs no arithmetic. Noise on the tokens only helps runs that see every pair
+many times. Attention over subwords is shown where to look in the first half of the run.
 Does not load PyTorch.
 """
 
@@ -184,10 +185,11 @@ def describe_plan(config: Config, facts: DataFacts, parameters: int) -> str:
         "transformer": "Transformer",
     }[config.architecture]
     kinds = f"{KIND_WORDS[facts.source_kind]} to {KIND_WORDS[facts.target_kind]}"
-    copying = ", copying" if config.copy else ", lexicon" if config.lexicon else ""
+    extras = f", n-grams to {config.source_ngrams}" if (config.source_ngrams or 1) > 1 else ""
+    extras += ", copying" if config.copy else ", lexicon" if config.lexicon else ""
     return (
         f"{facts.num_pairs:,} pairs, {kinds}: {config.num_layers}-layer {model} "
-        f"{config.hidden_size}{copying}, {parameters / 1e6:.2f} M parameters, "
+        f"{config.hidden_size}{extras}, {parameters / 1e6:.2f} M parameters, "
         f"dropout {config.dropout}, learning rate {config.learning_rate}, "
         f"{config.batch_tokens} tokens a batch"
     )
