@@ -61,7 +61,7 @@ class NgramEmbedding(nn.Module):
         """Look up and add; beyond the ends of a source there is padding."""
         ids = ids.masked_fill(~mask, 0)
         rows = torch.stack([self.rows(ids, left, right) for left, right in self.windows])
-        projected: Tensor = self.projection(self.table(rows).sum(dim=0))  # one look-up, one gradient
+        projected: Tensor = self.projection(self.table(rows).sum(dim=0))
         return projected
 
     def rows(self, ids: Int[Tensor, "B S"], left: int, right: int) -> Int[Tensor, "B S"]:
