@@ -309,6 +309,25 @@ def facts(num_pairs: int, kind: str = "characters") -> DataFacts:
     return DataFacts(num_pairs, 7.5, 6.5, 30, 45, kind, kind)
 
 
+def test_letters_have_ngrams_and_subwords_have_none() -> None:
+    small, large = (resolve(Config(), facts(count)) for count in (500, 1_000_000))
+    assert (small.source_ngrams, small.ngram_rows) == (5, 2**12)
+    assert (large.source_ngrams, large.ngram_rows) == (5, 2**16)
+    sentences = resolve(Config(), facts(5_000, "unigram"))
+    assert (sentences.source_ngrams, sentences.ngram_rows) == (1, None)
+    told = resolve(Config(source_ngrams=3), facts(5_000, "unigram"))
+    assert (told.source_ngrams, told.ngram_rows) == (3, 2**12)
+
+
+def test_batches_grow_with_the_square_root_of_the_pairs() -> None:
+    def batch_size(num_pairs: int) -> int:
+        tokens = resolve(Config(), facts(num_pairs)).batch_tokens
+        assert tokens is not None
+        return round(tokens / facts(num_pairs).pair_length)
+
+    assert [batch_size(count) for count in (500, 10_000, 40_000, 10**6)] == [16, 30, 60, 96]
+
+
 def test_defaults_grow_with_data_and_minutes() -> None:
     def width(num_pairs: int, minutes: float) -> int:
         size = resolve(Config(minutes=minutes), facts(num_pairs)).hidden_size

@@ -26,6 +26,7 @@ MANY_UPDATES = 19_000  # from which on a longer run wants no lower learning rate
 FEW_PASSES = 20  # from which on a longer run over the same pairs does not, either
 HIGHEST_RATE = 1.6e-2
 MANY_PASSES = 150  # estimated ones; fewer get no noise on the tokens (docs/decisions/0017)
+SUBWORDS = ("unigram", "bpe")
 LONGEST_NGRAM = 5  # of characters and symbols
 FEW_SENTENCES = 20_000  # up to which a lexicon knows more words than the model
 
@@ -45,7 +46,7 @@ class DataFacts:
     @property
     def has_subwords(self) -> bool:
         """Say whether the target is made of subwords: sentences, as a rule."""
-        return self.target_kind in ("unigram", "bpe")
+        return self.target_kind in SUBWORDS
 
     @property
     def pair_length(self) -> float:
@@ -86,11 +87,12 @@ def resolve(config: Config, facts: DataFacts, threads: int = 2) -> Config:
     is_noise_useful = facts.has_subwords and passes > MANY_PASSES
     has_sentences = facts.has_subwords and config.architecture == "attention"
     is_transformer = config.architecture == "transformer"
+    longest = config.source_ngrams or (1 if facts.source_kind in SUBWORDS else LONGEST_NGRAM)
     chosen: dict[str, Any] = {
         "hidden_size": hidden,
         "embedding_size": min(hidden, 256) if facts.has_subwords else min(hidden, 128),
-        "source_ngrams": 1 if facts.has_subwords else LONGEST_NGRAM,
-        "ngram_rows": choose_ngram_rows(facts),
+        "source_ngrams": longest,
+        "ngram_rows": choose_ngram_rows(facts) if longest > 1 else None,
         "num_heads": 4 if is_transformer and hidden % 8 == 0 else 1,
         "dropout": round(min(max(passes * (0.015 if facts.has_subwords else 0.01), 0.02), 0.35), 2),
         "word_dropout": 0.1 if is_noise_useful else 0.0,
