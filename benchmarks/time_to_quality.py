@@ -8,8 +8,8 @@ attention model of about the same size, and trains once for `--rival-minutes`: i
 first, so that its learning rate can be halved again and again over the second half. All models that
 it saves on the way are translated. Both search greedily; the error is the share of sources whose
 output is no reference. The clock starts with the process; Foveate's validations count, OpenNMT-py
-has none. `--only` runs one side, so that each can have a core of its own. Leaves `quality.json` in
-DIR.
+has none. `--only` runs one side, so that each can have a core of its own. Leaves `quality.json` and
+`quality.svg` in DIR.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import runs
+from foveate.insight.palette import LIGHT
 from rivals.contenders import find_contenders
 from rivals.corpus import KINDS, make_corpus
 from rivals.job import Job
 
 CHECKPOINTS = 12
 HALVINGS = 7
+NAMES = {"foveate": "Foveate, each point a run", "opennmt": "OpenNMT-py, one run"}
 
 
 def main() -> None:
@@ -39,6 +41,7 @@ def main() -> None:
     if options.only != "foveate":
         for row in train_opennmt(options):
             save(options.out, "opennmt", row)
+    draw(options.out)
 
 
 def parse_options() -> argparse.Namespace:
@@ -150,6 +153,33 @@ def save(out: Path, side: str, row: dict[str, Any]) -> None:
     path = out / "quality.json"
     rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     path.write_text(json.dumps([*rows, {"side": side, **row}], indent=1) + "\n", encoding="utf-8")
+
+
+def draw(out: Path) -> None:
+    """Draw the error over the minutes: a point for each model, in the colours of our pictures."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "foveate"  # the same picture every time
+    from matplotlib import pyplot
+
+    rows = json.loads((out / "quality.json").read_text(encoding="utf-8"))
+    figure, axes = pyplot.subplots(figsize=(7, 3.8), facecolor=LIGHT.paper)
+    styles = {"foveate": (LIGHT.accent, "none"), "opennmt": (LIGHT.series[0], "-")}
+    for side, (color, line) in styles.items():
+        points = sorted((row["seconds"] / 60, row["error"]) for row in rows if row["side"] == side)
+        if not points:
+            continue
+        axes.plot(*zip(*points, strict=True), "o", color=color, linestyle=line, label=NAMES[side])
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("minutes since the process began")
+    axes.set_ylabel("sources with a wrong output, %")
+    axes.grid(color=LIGHT.line, linewidth=0.8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    figure.tight_layout()
+    figure.savefig(out / "quality.svg", metadata={"Date": None})
 
 
 if __name__ == "__main__":
