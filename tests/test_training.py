@@ -309,13 +309,16 @@ def facts(num_pairs: int, kind: str = "characters") -> DataFacts:
     return DataFacts(num_pairs, 7.5, 6.5, 30, 45, kind, kind)
 
 
-def test_letters_have_ngrams_and_subwords_have_none() -> None:
-    small, large = (resolve(Config(), facts(count)) for count in (500, 1_000_000))
-    assert (small.source_ngrams, small.ngram_rows) == (5, 2**12)
-    assert (large.source_ngrams, large.ngram_rows) == (5, 2**16)
-    sentences = resolve(Config(), facts(5_000, "unigram"))
-    assert (sentences.source_ngrams, sentences.ngram_rows) == (1, None)
-    told = resolve(Config(source_ngrams=3), facts(5_000, "unigram"))
+def test_many_letters_that_are_seen_a_few_times_have_ngrams() -> None:
+    def ngrams(num_pairs: int, updates: int, kind: str = "characters") -> tuple[int | None, ...]:
+        chosen = resolve(Config(max_updates=updates), facts(num_pairs, kind))
+        return chosen.source_ngrams, chosen.ngram_rows
+
+    assert ngrams(100_000, 4000) == (5, 2**16)
+    assert ngrams(100_000, 40_000) == (1, None)
+    assert ngrams(10_000, 500) == (1, None)
+    assert ngrams(100_000, 4000, "unigram") == (1, None)
+    told = resolve(Config(max_updates=300, source_ngrams=3), facts(5_000, "unigram"))
     assert (told.source_ngrams, told.ngram_rows) == (3, 2**12)
 
 

@@ -5,9 +5,10 @@ often it sees every pair, so the minutes are shared out between passes over the 
 width grows with the 0.4th power of the arithmetic that is there for one training token, up to
 what so many pairs can fill. Dropout grows with the number of passes that follow from that. The
 peak learning rate falls as the model widens and, for the attention RNN, as the run gets longer.
-Batches grow with the square root of the number of pairs. Sources of characters and symbols get a
-table of n-grams, which costs no arithmetic. Noise on the tokens only helps runs that see every pair
-many times. Attention over subwords is shown where to look in the first half of the run.
+Batches grow with the square root of the number of pairs. Many pairs of characters or symbols that
+are seen only a few times get a table of n-grams, which costs no arithmetic. Noise on the tokens
+only helps runs that see every pair many times. Attention over subwords is shown where to look in
+the first half of the run.
 Does not load PyTorch.
 """
 
@@ -28,6 +29,8 @@ HIGHEST_RATE = 1.6e-2
 MANY_PASSES = 150  # estimated ones; fewer get no noise on the tokens (docs/decisions/0017)
 SUBWORDS = ("unigram", "bpe")
 LONGEST_NGRAM = 5  # of characters and symbols
+NGRAM_PAIRS = 50_000  # fewer are learnt by heart with n-grams (docs/decisions/0020)
+NGRAM_PASSES = 8  # estimated ones; in more, many pairs are learnt by heart, too
 FEW_SENTENCES = 20_000  # up to which a lexicon knows more words than the model
 
 
@@ -87,7 +90,9 @@ def resolve(config: Config, facts: DataFacts, threads: int = 2) -> Config:
     is_noise_useful = facts.has_subwords and passes > MANY_PASSES
     has_sentences = facts.has_subwords and config.architecture == "attention"
     is_transformer = config.architecture == "transformer"
-    longest = config.source_ngrams or (1 if facts.source_kind in SUBWORDS else LONGEST_NGRAM)
+    has_ngrams = facts.num_pairs >= NGRAM_PAIRS and passes <= NGRAM_PASSES
+    is_spelled = facts.source_kind not in SUBWORDS
+    longest = config.source_ngrams or (LONGEST_NGRAM if has_ngrams and is_spelled else 1)
     chosen: dict[str, Any] = {
         "hidden_size": hidden,
         "embedding_size": min(hidden, 256) if facts.has_subwords else min(hidden, 128),
