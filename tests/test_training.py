@@ -9,8 +9,9 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -276,19 +277,22 @@ def test_minutes_become_updates_and_the_log_tells_them(tmp_path: Path) -> None:
 def test_a_wrong_calibration_is_put_right_after_a_tenth(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    ticks = count()  # a clock on which every update takes a hundredth of a second
+    clock = SimpleNamespace(perf_counter=lambda: next(ticks) / 100)
+    monkeypatch.setattr("foveate.training.run.time", clock)
     monkeypatch.setattr(Trainer, "plan", lambda trainer, seconds: 40)
     notes: list[str] = []
-    config = Config(**{**TINY.__dict__, "max_updates": None, "minutes": 0.05})
+    config = Config(**{**TINY.__dict__, "max_updates": None, "minutes": 0.02})
 
     def listen(report: Report) -> None:
         if report.kind == "note":
             notes.append(report.message)
 
     trained = train(make_table(), None, config, out=tmp_path / "m", report=listen)
-    assert any("the time is enough for" in note for note in notes)
-    assert trained.summary["updates"] > 60
+    updates = trained.summary["updates"]
+    assert 80 < updates < 120 and f"the time is enough for {updates:,} updates" in notes
     run = json.loads((tmp_path / "m" / "state" / "run.json").read_text())
-    assert run["total_updates"] == trained.summary["updates"] and "trial_updates" not in run
+    assert run["total_updates"] == updates and "trial_updates" not in run
 
 
 def test_hold_out_keeps_sources_apart() -> None:
