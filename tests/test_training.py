@@ -279,7 +279,7 @@ def test_a_wrong_calibration_is_put_right_after_a_tenth(
 ) -> None:
     ticks = count()  # a clock on which every update takes a hundredth of a second
     clock = SimpleNamespace(perf_counter=lambda: next(ticks) / 100)
-    monkeypatch.setattr("foveate.training.run.time", clock)
+    monkeypatch.setitem(train.__globals__, "time", clock)
     monkeypatch.setattr(Trainer, "plan", lambda trainer, seconds: 40)
     notes: list[str] = []
     config = Config(**{**TINY.__dict__, "max_updates": None, "minutes": 0.02})
