@@ -78,7 +78,7 @@ class Config:
     hidden_size: PositiveInt | None = None
     """Width of the decoder state; each direction of the encoder has half of it."""
     source_ngrams: Annotated[int, Ge(1), Le(9)] | None = None
-    """Longest n-gram of source tokens that has an embedding of its own (1: single tokens only)."""
+    """Longest n-gram of source tokens that has an embedding too (1: single tokens only)."""
     ngram_rows: Annotated[int, Ge(16), Le(2**22)] | None = None
     """Rows of the table of n-grams; fewer than there are n-grams, and some share a row."""
     num_layers: Annotated[int, Ge(1), Le(12)] = 2
