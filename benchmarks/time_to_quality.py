@@ -22,11 +22,9 @@ from typing import Any
 
 import runs
 from foveate.insight.palette import LIGHT
-from rivals.contenders import find_contenders
 from rivals.corpus import KINDS, make_corpus
-from rivals.job import Job
+from rivals.learning import build_job, learn
 
-CHECKPOINTS = 12
 HALVINGS = 7
 NAMES = {"foveate": "Foveate, each point a run", "opennmt": "OpenNMT-py, one run"}
 
@@ -58,6 +56,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--source-tokens", choices=KINDS, default="characters")
     parser.add_argument("--target-tokens", choices=KINDS, default="characters")
     parser.add_argument("--layers", type=int, default=2, help="of OpenNMT-py")
+    parser.add_argument("--embedding", type=int, default=128, help="of OpenNMT-py")
     parser.add_argument("--hidden", type=int, default=256, help="of OpenNMT-py")
     parser.add_argument("--batch", type=int, default=48, help="of OpenNMT-py, in pairs")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="of OpenNMT-py")
@@ -85,45 +84,13 @@ def train_opennmt(options: argparse.Namespace) -> list[dict[str, float]]:
     data = options.out / "corpus"
     kinds = (options.source_tokens, options.target_tokens)
     facts = make_corpus(options.train, options.dev, data, kinds, size=4000, sentences=10**9)
-    contender = next(one for one in find_contenders() if one.name == "opennmt")
     settings = {
         "enc_layers": options.layers,
         "dec_layers": options.layers,
         "learning_rate": options.learning_rate,
-        "keep_checkpoint": -1,
     }
-    job = Job(
-        module=contender.file,
-        task="train",
-        engine="",
-        settings=settings,
-        data=data,
-        work=options.out / "opennmt" / "model",
-        started=0.0,
-        threads=options.threads,
-        warmup=20,
-        updates=200,
-        batch=options.batch,
-        embedding=128,
-        hidden=options.hidden,
-        dropout=0.1,
-        label_smoothing=0.1,
-        seed=options.seed,
-        length=int(facts["output_length"]),
-        decode_batch=96,
-        singles=0,
-    )
-    timeout = 60 * options.rival_minutes * 3 + 3600
-    speed = contender.run(job, options.environments, timeout)
-    job.task = "learn"
-    job.updates = round(60 * options.rival_minutes * speed["updates"] / speed["seconds"])
-    print(f"OpenNMT-py: {job.updates:,} updates, {speed['parameters']:,} parameters", flush=True)
-    job.settings |= {
-        "save_checkpoint_steps": max(1, job.updates // CHECKPOINTS),
-        "start_decay_steps": job.updates // 2,
-        "decay_steps": max(1, job.updates // 2 // HALVINGS),
-    }
-    learnt = contender.run(job, options.environments, timeout)["checkpoints"]
+    job = build_job(options, facts, data, settings)
+    learnt, _ = learn(job, options.rival_minutes, options.environments, HALVINGS)
     references: dict[str, set[str]] = {}
     sides = (job.lines("test.source"), job.lines("test.target"))
     for source, target in zip(*sides, strict=True):

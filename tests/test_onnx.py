@@ -24,17 +24,12 @@ from foveate.config import Config
 from foveate.data.table import PairTable
 from foveate.errors import BundleError, ExportError, MissingExtraError, ModelMismatchError
 from foveate.estimator import Seq2Seq
-from foveate.export import (
-    build_graphs,
-    compare_writing,
-    export_bundle,
-    fold_embedding,
-    quantize,
-)
+from foveate.export import compare_strides, compare_writing, export_bundle
 from foveate.files import hash_file
+from foveate.graphs import build_graphs, fold_embedding, quantize, repeat_steps
 from foveate.models import build_model
-from foveate.onnx_backend import OnnxStepper, build_onnx_stepper, granted_threads
-from foveate.search import Hypothesis, Stepper, beam_search, greedy_search
+from foveate.onnx_backend import OnnxStepper, OnnxWriter, build_onnx_stepper, granted_threads
+from foveate.search import Hypothesis, Stepper, Writer, beam_search, greedy_search
 from foveate.text.vocabulary import BOS, EOS
 from foveate.torch_backend import TorchStepper
 from foveate.training.run import train
@@ -66,13 +61,22 @@ each_model = pytest.mark.parametrize("name", MODELS)
 
 
 @cache
-def both(name: str) -> tuple[TorchStepper, OnnxStepper]:
-    """Return the same model with random weights behind PyTorch and behind ONNX Runtime."""
+def all_three(name: str) -> tuple[TorchStepper, Stepper, Stepper]:
+    """Return a model with random weights behind PyTorch, and behind graphs with and without loop.
+
+    Those without are what was exported before there were loops.
+    """
     torch.manual_seed(3)
     config = Config(**{**SIZES, **MODELS[name]})
     model = build_model(config, SOURCE_SIZE, TARGET_SIZE, False, TWINS)
     randomise(model)
-    return TorchStepper(model), build_onnx_stepper(build_graphs(model.eval()), threads=1)
+    graphs = build_graphs(model.eval())
+    looping = build_onnx_stepper(repeat_steps(graphs), threads=1)
+    return TorchStepper(model), looping, build_onnx_stepper(graphs, threads=1)
+
+
+def both(name: str) -> tuple[TorchStepper, Stepper]:
+    return all_three(name)[:2]
 
 
 def sources(rows: int, length: int) -> tuple[np.ndarray, np.ndarray]:
@@ -128,6 +132,52 @@ def test_searches_find_the_same(name: str) -> None:
     ]
     for one, other in zip(*beams, strict=True):
         assert_same(one, other)
+
+
+@each_model
+@pytest.mark.parametrize("rows", [1, 6])
+def test_several_tokens_in_one_call_are_those_of_several_calls(name: str, rows: int) -> None:
+    _, looping, plain = all_three(name)
+    assert isinstance(looping, OnnxWriter) and isinstance(looping, Writer)
+    assert isinstance(plain, OnnxStepper) and not isinstance(plain, Writer)
+    source, mask = sources(rows, 9)
+    limits = np.arange(rows) % 7 + 1 if rows > 1 else [11]
+    ours, theirs = (
+        greedy_search(one, source, mask, max_lengths=limits) for one in (looping, plain)
+    )
+    for one, other in zip(ours, theirs, strict=True):
+        assert (one.ids, one.is_finished) == (other.ids, other.is_finished)
+        np.testing.assert_allclose(one.token_log_probs, other.token_log_probs, atol=1e-6)
+        np.testing.assert_allclose(one.score, other.score, atol=1e-5)
+        assert (one.attention is None) == (other.attention is None)
+        if one.attention is not None and other.attention is not None:
+            assert one.attention.shape == (len(one.ids), mask[ours.index(one)].sum())
+            np.testing.assert_allclose(one.attention, other.attention, atol=1e-6)
+    assert compare_strides(looping, SOURCE_SIZE) < 1e-6
+
+
+def test_a_graph_stops_when_every_row_has_ended() -> None:
+    torch.manual_seed(3)
+    model = build_model(Config(**SIZES), SOURCE_SIZE, TARGET_SIZE, False)
+    with torch.no_grad():
+        model.output_bias[EOS] = 50
+    stepper = build_onnx_stepper(repeat_steps(build_graphs(model.eval())), threads=1)
+    assert isinstance(stepper, Writer)
+    written = stepper.write(stepper.start(*sources(3, 5)), np.full(3, BOS), 20)
+    assert written.ids.tolist() == [[EOS] * 3]
+
+
+def test_a_loop_that_does_something_else_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    stepper = both("gnmt additive")[1]
+    assert isinstance(stepper, OnnxWriter)
+    write = stepper.write
+
+    monkeypatch.setattr(stepper, "write", lambda *given: replace(w := write(*given), ids=w.ids + 1))
+    assert compare_strides(stepper, SOURCE_SIZE) == float("inf")
+    monkeypatch.setattr(
+        stepper, "write", lambda *given: replace(w := write(*given), log_probs=w.log_probs - 0.5)
+    )
+    assert compare_strides(stepper, SOURCE_SIZE) > 0.1
 
 
 @each_model

@@ -1,7 +1,8 @@
 """CTranslate2: the fastest decoder of Transformers that we know of; it does not train.
 
 Another kind of model than ours: a small Transformer, three layers each, of half our decoder's
-width. Its weights are random, since its speed does not depend on them.
+width. In `compare_rivals.py` its weights are random, since its speed does not depend on them;
+`compare_trained.py` has OpenNMT-py train one.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
-from rivals.job import Job, measure_decoding
+from rivals.job import Job, measure_decoding, time_translation
 
 PINS = [["ctranslate2==4.8.5", "numpy==2.4.6"]]
 CONTENDERS: dict[str, dict[str, Any]] = {"ctranslate2": {}}
@@ -62,6 +63,26 @@ def prepare(job: Job) -> None:
     shutil.rmtree(job.work, ignore_errors=True)
     job.work.mkdir(parents=True)
     spec.save(str(job.work))
+
+
+def translate(job: Job) -> dict[str, Any]:
+    """Translate greedily, as long as the model finds right."""
+    import ctranslate2
+
+    translator = ctranslate2.Translator(
+        str(job.work), compute_type=job.engine, inter_threads=job.threads, intra_threads=1
+    )
+
+    def translate(texts: list[str]) -> list[str]:
+        found = translator.translate_batch(
+            [text.split() for text in texts],
+            beam_size=1,
+            max_batch_size=job.decode_batch,
+            max_decoding_length=200,
+        )
+        return [" ".join(one.hypotheses[0]) for one in found]
+
+    return time_translation(job, translate)
 
 
 def decode(job: Job) -> list[dict[str, Any]]:

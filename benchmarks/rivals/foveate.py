@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from rivals.job import Job, Meter, measure_decoding
+from rivals.job import Job, Meter, measure_decoding, time_translation
 
 if TYPE_CHECKING:
     from flops import Sizes, Work
@@ -61,6 +61,19 @@ def prepare(job: Job) -> None:
     save_bundle(bundle, job.work / "torch")
     export_bundle(job.work / "torch", job.work / "onnx")
     export_bundle(job.work / "torch", job.work / "onnx-int8", int8=True)
+
+
+def translate(job: Job) -> dict[str, Any]:
+    """Translate plain text greedily by the trained model `job.engine`."""
+    from foveate.translator import Translator
+
+    translator = Translator.load(job.engine, threads=job.threads)
+
+    def translate(texts: list[str]) -> list[str]:
+        found = translator.translate(texts, beam_size=1, attention=False)
+        return [one.text for one in found]
+
+    return time_translation(job, translate)
 
 
 def decode(job: Job) -> list[dict[str, Any]]:

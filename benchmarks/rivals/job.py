@@ -24,7 +24,7 @@ class Job:
 
     Attributes:
         module: file of the contender in this folder.
-        task: `train`, `prepare` or `decode`.
+        task: the function of that file to call: `train`, `prepare`, `decode`, ...
         engine: what to decode with, where a toolkit has several.
         settings: what makes this contender different from the others of its file.
         data: folder of the pre-tokenised text (see `corpus.py`).
@@ -191,6 +191,29 @@ def measure_decoding(job: Job, translate: Callable[[list[str]], int]) -> list[di
             }
         )
     return rows
+
+
+def time_translation(job: Job, translate: Callable[[list[str]], list[str]]) -> dict[str, Any]:
+    """Time all test sentences in one call and some one by one, after as much to warm up.
+
+    Args:
+        job: what to measure.
+        translate: takes sentences and returns their translations, in this order.
+    """
+    sentences = job.lines("test.source")
+    singles = spread(sentences, job.singles)
+    translate(sentences)
+    begin = time.perf_counter()
+    outputs = translate(sentences)
+    middle = time.perf_counter()
+    for one in singles:
+        translate([one])
+    end = time.perf_counter()
+    return {
+        "outputs": outputs,
+        "sentences_per_second": len(sentences) / (middle - begin),
+        "milliseconds": 1000 * (end - middle) / max(1, len(singles)),
+    }
 
 
 def spread(sentences: Sequence[str], count: int) -> list[str]:

@@ -97,8 +97,22 @@ def learn(job: Job) -> dict[str, Any]:
         outputs = [output[0] for output in engine.infer_list(sources)[1]]
         updates = int(path.stem.rpartition("_")[2])
         seconds = path.stat().st_mtime - job.started
-        rows.append({"updates": updates, "seconds": seconds, "outputs": outputs})
+        row = {"updates": updates, "seconds": seconds, "outputs": outputs, "path": str(path)}
+        rows.append(row)
     return {"checkpoints": sorted(rows, key=lambda row: row["updates"])}
+
+
+def convert(job: Job) -> None:
+    """Write the model that `job.engine` names for CTranslate2, into `job.work`."""
+    import shutil
+    from argparse import Namespace
+
+    import torch
+    from ctranslate2.converters import OpenNMTPyConverter
+
+    torch.serialization.add_safe_globals([Namespace])  # its options are in the checkpoint
+    shutil.rmtree(job.work, ignore_errors=True)
+    OpenNMTPyConverter(job.engine).convert(str(job.work))
 
 
 def load_engine(job: Job, model: Path, shortest: int, longest: int) -> Any:

@@ -1,45 +1,38 @@
 """Export a trained model: a bundle that runs without PyTorch, checked before it is written.
 
-The model becomes two ONNX graphs, `start` and `step`, whose inputs and outputs are named after the
-keys of the decoder's state (docs/decisions/0004). Knows nothing of architectures: which axes of
-the state vary is found by running the model on two sizes.
+`graphs.py` writes the graphs; here they are compared with PyTorch.
 """
 
 from __future__ import annotations
 
-import logging
-import tempfile
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from foveate.bundle import Bundle, load_bundle, save_bundle
 from foveate.data.batching import collate_sources
 from foveate.errors import BundleError, ExportError, MissingExtraError, ModelMismatchError
-from foveate.models.attention import mean_head
-from foveate.models.decoders import State
-from foveate.models.seq2seq import Seq2SeqModel
-from foveate.onnx_backend import NEXT, START, STEP, build_onnx_stepper
-from foveate.search import Hypothesis, Stepper, forced_search, greedy_search, join_steppers
+from foveate.graphs import build_graphs, quantize, repeat_steps
+from foveate.onnx_backend import build_onnx_stepper
+from foveate.search import (
+    Hypothesis,
+    Stepper,
+    Writer,
+    forced_search,
+    greedy_search,
+    join_steppers,
+)
 from foveate.text.vocabulary import BOS, EOS, UNK
 from foveate.translator import build_torch_members
 
-OPSET = 18
 TOLERANCE = 1e-4  # largest difference, absolute up to 1 and relative beyond
 CHECKED_SIZES = ((1, 1, 3), (2, 7, 5), (5, 23, 11), (3, 61, 7))  # rows, source length, steps
 GREEDY_SOURCES, GREEDY_LENGTH = 64, 24
-LARGEST_TABLE = 2**20  # numbers of a table of products that may be written
-QUANTIZED = ["MatMul", "LSTM", "Gather"]  # a Gemm becomes a MatMul on the way
 
-Axes = dict[int, str]
 Sources = tuple[NDArray[np.int64], NDArray[np.bool_]]
 
 
@@ -95,15 +88,16 @@ def export_bundle(
         raise ModelMismatchError(f"{model}: is an exported model already; export the original")
     sizes = (len(bundle.source_codec.vocabulary), len(bundle.target_codec.vocabulary))
     members = build_torch_members(bundle, origin=str(model))
-    graphs = {
+    plain = {
         f"{number}.{name}" if len(members) > 1 else name: graph
         for number, member in enumerate(members)
         for name, graph in build_graphs(member.model).items()
     }
+    graphs = repeat_steps(plain)
     original = join_steppers(members)
     exported = build_onnx_stepper(graphs)
     examples = encode_examples(bundle)
-    difference = compare_steps(original, exported, sizes)
+    difference = max(compare_steps(original, exported, sizes), compare_strides(exported, sizes[0]))
     if examples is not None:
         difference = max(difference, compare_writing(original, exported, *examples))
     if not difference <= TOLERANCE:
@@ -115,7 +109,7 @@ def export_bundle(
     say(f"agrees with PyTorch on {inputs}: nothing differs by more than {difference:.1g}")
     kind, agreement = f"float32, within {difference:.1g} of PyTorch", None
     if int8:
-        graphs = {name: quantize(graph) for name, graph in graphs.items()}
+        graphs = repeat_steps({name: quantize(graph) for name, graph in plain.items()})
         generator = np.random.default_rng(2)
         compared = examples or _random_sources(generator, GREEDY_SOURCES, GREEDY_LENGTH, sizes[0])
         agreement = compare_outputs(original, build_onnx_stepper(graphs), *compared)
@@ -124,188 +118,6 @@ def export_bundle(
     summary = {**bundle.summary, "exported": kind}
     save_bundle(replace(bundle, weights={}, graphs=graphs, summary=summary), out)
     return Exported(sum(map(len, graphs.values())), difference, agreement)
-
-
-# --- writing graphs -------------------------------------------------------------------------------
-
-
-class StartGraph(nn.Module):
-    """`source`, `source_mask` -> the entries of the first state, but not the mask itself."""
-
-    def __init__(self, model: Seq2SeqModel, names: list[str]) -> None:
-        super().__init__()
-        self.model, self.names = model, names
-
-    def forward(self, source: Tensor, source_mask: Tensor) -> tuple[Tensor, ...]:
-        """Encode."""
-        state = self.model.start(source, source_mask)
-        return tuple(state[name] for name in self.names)
-
-
-class StepGraph(nn.Module):
-    """`tokens` and the state -> `log_probs`, `attention`, and the entries that change."""
-
-    def __init__(self, model: Seq2SeqModel, names: list[str], changed: list[str]) -> None:
-        super().__init__()
-        self.model, self.names, self.changed = model, names, changed
-
-    def forward(self, tokens: Tensor, *entries: Tensor) -> tuple[Tensor, ...]:
-        """Write one token."""
-        state = dict(zip(self.names, entries, strict=True))
-        logits, attention, following = self.model.step(tokens, state)
-        shown = () if attention is None else (mean_head(attention),)
-        changed = tuple(following[name] for name in self.changed)
-        return (torch.log_softmax(logits, dim=-1), *shown, *changed)
-
-
-@torch.no_grad()
-def build_graphs(model: Seq2SeqModel) -> dict[str, bytes]:
-    """Write a model as the files of its two graphs."""
-    model.eval()
-    first, small, _ = _run(model, rows=2, length=3, steps=1)
-    start, state, attention = _run(model, rows=3, length=5, steps=2)
-    names = list(state)
-    changed = [name for name in names if state[name] is not start[name]]
-    axes = {name: _varying_axes(small[name], state[name]) for name in names}
-    source, source_mask = _example(rows=3, length=5)
-    encoded = [name for name in names if name != "source_mask"]
-    both = {name: {0: "B", 1: "S"} for name in ("source", "source_mask")}
-    start_graph = _write(
-        StartGraph(model, encoded),
-        (source, source_mask),
-        list(both),
-        encoded,
-        {**both, **{name: _varying_axes(first[name], start[name]) for name in encoded}},
-    )
-    shown = {} if attention is None else {"attention": {0: "R", 1: "S"}}
-    outputs = {"log_probs": {0: "R"}, **shown, **{NEXT + name: axes[name] for name in changed}}
-    step_graph = _write(
-        StepGraph(model, names, changed),
-        (torch.tensor([BOS, EOS, BOS]), *state.values()),
-        ["tokens", *names],
-        list(outputs),
-        {"tokens": {0: "R"}, **axes, **outputs},
-    )
-    return {START: start_graph, STEP: fold_embedding(step_graph)}
-
-
-def _example(rows: int, length: int) -> tuple[Tensor, Tensor]:
-    source_mask = torch.ones(rows, length, dtype=torch.bool)
-    source_mask[0, -1] = False
-    return torch.full((rows, length), EOS) * source_mask, source_mask
-
-
-def _run(
-    model: Seq2SeqModel, rows: int, length: int, steps: int
-) -> tuple[State, State, Tensor | None]:
-    """Return the first state, the state after some steps, and the attention of the last."""
-    start = model.start(*_example(rows, length))
-    state, attention = start, None
-    for _ in range(steps):
-        _, attention, state = model.step(torch.full((rows,), BOS), state)
-    return start, state, attention
-
-
-def _varying_axes(small: Tensor, large: Tensor) -> Axes:
-    """Name the axes that differ between two sizes: rows, source length, or steps so far."""
-    names = {(2, 3): "R", (3, 5): "S", (1, 2): "T"}
-    both = enumerate(zip(small.shape, large.shape, strict=True))
-    return {axis: names[pair] for axis, pair in both if pair in names}
-
-
-def _write(
-    module: nn.Module,
-    inputs: tuple[Tensor, ...],
-    input_names: list[str],
-    output_names: list[str],
-    axes: dict[str, Axes],
-) -> bytes:
-    with tempfile.TemporaryDirectory() as folder, _without_noise():
-        path = Path(folder) / "graph.onnx"
-        torch.onnx.export(
-            module,
-            inputs,
-            path,
-            input_names=input_names,
-            output_names=output_names,
-            dynamic_axes=axes,
-            opset_version=OPSET,
-            dynamo=False,  # docs/decisions/0009
-        )
-        return path.read_bytes()
-
-
-def fold_embedding(graph: bytes) -> bytes:
-    """Multiply the embedding table by the weights that read nothing but a token, once for all.
-
-    The product of step and layer is a row of E W^T + b then. Large tables stay as they are: the
-    file would be larger, and reading a row no faster than the product.
-    """
-    import onnx
-    from onnx import numpy_helper
-
-    model = onnx.load_from_string(graph)
-    constants = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
-    tables = {
-        node.output[0]: node
-        for node in model.graph.node
-        if node.op_type == "Gather" and node.input[0] in constants and node.input[1] == "tokens"
-    }
-    for node in model.graph.node:
-        options = {option.name: option for option in node.attribute}
-        is_product = node.op_type == "Gemm" and options["transB"].i == 1
-        if not is_product or node.input[0] not in tables or node.input[2] not in constants:
-            continue
-        embedding, weight, bias = (
-            constants[name]
-            for name in (tables[node.input[0]].input[0], node.input[1], node.input[2])
-        )
-        if len(embedding) * len(weight) > LARGEST_TABLE:
-            continue
-        table = (embedding @ weight.T + bias).astype(np.float32)
-        name = f"{node.input[1]}.of_tokens"
-        model.graph.initializer.append(numpy_helper.from_array(table, name))
-        node.CopyFrom(onnx.helper.make_node("Gather", [name, "tokens"], list(node.output)))
-    used = {name for node in model.graph.node for name in node.input}
-    for constant in [one for one in model.graph.initializer if one.name not in used]:
-        model.graph.initializer.remove(constant)
-    for node in [one for one in model.graph.node if not used.intersection(one.output)]:
-        if not {put.name for put in model.graph.output}.intersection(node.output):
-            model.graph.node.remove(node)
-    return bytes(model.SerializeToString())
-
-
-def quantize(graph: bytes) -> bytes:
-    """Keep the weights of matrix products, LSTMs and embeddings in 8 bits; sums stay floats.
-
-    The numbers are unsigned: on processors without VNNI, signed ones overflow in the product.
-    """
-    import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    with tempfile.TemporaryDirectory() as folder, _without_noise():
-        path = Path(folder) / "int8.onnx"
-        quantize_dynamic(
-            onnx.load_from_string(graph),
-            path,
-            op_types_to_quantize=QUANTIZED,
-            weight_type=QuantType.QUInt8,
-            extra_options={"MatMulConstBOnly": True},
-        )
-        return path.read_bytes()
-
-
-@contextmanager
-def _without_noise() -> Iterator[None]:
-    """Silence what tracer and quantizer say of sizes and steps; the comparison is the check."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)
 
 
 # --- checking them --------------------------------------------------------------------------------
@@ -334,6 +146,28 @@ def compare_steps(original: Stepper, exported: Stepper, vocabulary_sizes: tuple[
             largest = max(largest, _distance(ours.attention, theirs.attention))
             states = [ours.state, theirs.state]
             tokens = generator.integers(UNK, vocabulary_sizes[1], len(tokens))
+    return largest
+
+
+def compare_strides(exported: Stepper, source_size: int) -> float:
+    """Return the largest difference between several tokens in one call and as many calls."""
+    generator = np.random.default_rng(3)
+    largest = 0.0
+    if not isinstance(exported, Writer):
+        return largest
+    for rows, length, steps in CHECKED_SIZES:
+        source = _random_sources(generator, rows, length, source_size)
+        tokens = np.full(rows, BOS, np.int64)
+        written = exported.write(exported.start(*source), tokens, steps)
+        state = exported.start(*source)
+        for index, ids in enumerate(written.ids):
+            step = exported.step(state, tokens, 1)
+            if not np.array_equal(step.ids[:, 0], ids):
+                return float("inf")
+            largest = max(largest, _distance(step.log_probs[:, 0], written.log_probs[index]))
+            looks = None if written.attention is None else written.attention[index]
+            largest = max(largest, _distance(step.attention, looks))
+            state, tokens = step.state, ids
     return largest
 
 

@@ -17,10 +17,14 @@ from numpy.typing import NDArray
 
 from foveate.errors import BundleError, MissingExtraError
 from foveate.search.ensemble import join_steppers
-from foveate.search.stepper import Step, Stepper, best_candidates
+from foveate.search.stepper import Step, Stepper, Written, best_candidates
 
 START, STEP = "start", "step"
 NEXT = "next_"  # what an entry of the state is called as an output of the step
+LAST = "last_"  # and what it is called after several steps
+STEPS = "steps"  # how many tokens the step may write; older models write one
+WRITTEN, WRITTEN_LOG_PROBS = "written", "written_log_probs"
+WRITTEN_ATTENTION = "written_attention"
 ERRORS_ONLY = 3
 
 Entries = dict[str, NDArray[Any]]
@@ -79,20 +83,30 @@ class OnnxStepper:
 
     def step(self, state: State, tokens: NDArray[np.int64], k: int | None) -> Step:
         """Return the k best next tokens of every row, or all of them in the order of their ids."""
-        wanted = ["log_probs", *(NEXT + name for name in self._moving)]
-        if self._has_attention and self.with_attention:
-            wanted.append("attention")
-        feeds = {"tokens": tokens, **state.fixed, **state.moving}
-        found = dict(zip(wanted, self._step.run(wanted, feeds), strict=True))
+        following, found = self._run(state, {"tokens": tokens}, ["log_probs"], "attention")
         log_probs = found["log_probs"]
-        following = State(
-            state.owners, state.fixed, {name: found[NEXT + name] for name in self._moving}
-        )
         if k is None:
             ids = np.broadcast_to(np.arange(log_probs.shape[1]), log_probs.shape)
         else:
             ids, log_probs = best_candidates(log_probs, k)
         return Step(following, ids, log_probs, found.get("attention"))
+
+    def _run(
+        self,
+        state: State,
+        feeds: Entries,
+        wanted: list[str],
+        attention: str,
+        following: str = NEXT,
+    ) -> tuple[State, Entries]:
+        """Return the state that follows, and the outputs that are wanted."""
+        wanted = [*wanted, *(following + name for name in self._moving)]
+        if self._has_attention and self.with_attention:
+            wanted.append(attention)
+        outputs = self._step.run(wanted, {**feeds, **state.fixed, **state.moving})
+        found = dict(zip(wanted, outputs, strict=True))
+        moving = {name: found[following + name] for name in self._moving}
+        return State(state.owners, state.fixed, moving), found
 
     def reorder(self, state: State, rows: NDArray[np.int64]) -> State:
         """Pick rows, in the given order, with repetition."""
@@ -100,6 +114,19 @@ class OnnxStepper:
         if not np.array_equal(owners, state.owners):
             fixed = _take(fixed, rows)
         return State(owners, fixed, _take(state.moving, rows))
+
+
+class OnnxWriter(OnnxStepper):
+    """A stepper whose graph can write several tokens in one call."""
+
+    def write(self, state: State, tokens: NDArray[np.int64], steps: int) -> Written:
+        """Write up to `steps` tokens greedily, fewer when every row has written EOS."""
+        feeds = {"tokens": tokens, STEPS: np.array(steps)}
+        wanted = [WRITTEN, WRITTEN_LOG_PROBS]
+        following, found = self._run(state, feeds, wanted, WRITTEN_ATTENTION, LAST)
+        return Written(
+            following, found[WRITTEN], found[WRITTEN_LOG_PROBS], found.get(WRITTEN_ATTENTION)
+        )
 
 
 def _take(entries: Entries, rows: NDArray[np.int64]) -> Entries:
@@ -139,7 +166,8 @@ def _build_member(
         raise BundleError(f"{origin}: onnx/{START}.onnx is not the start of a Foveate model")
     if not {"tokens"} <= taken <= given or "log_probs" not in written:
         raise BundleError(f"{origin}: onnx/{STEP}.onnx does not go with onnx/{START}.onnx")
-    return OnnxStepper(start, step, workers=threads or granted_threads())
+    kind = OnnxWriter if WRITTEN in written else OnnxStepper
+    return kind(start, step, workers=threads or granted_threads())
 
 
 def _open_session(graphs: Mapping[str, bytes], name: str, origin: str) -> Any:

@@ -9,7 +9,7 @@ from foveate.search.forced import forced_search
 from foveate.search.greedy import greedy_search
 from foveate.search.hypothesis import Hypothesis
 from foveate.search.sampling import sample_search
-from foveate.search.stepper import State, Step, Stepper, best_candidates
+from foveate.search.stepper import State, Step, Stepper, Writer, Written, best_candidates
 from foveate.search.workers import run_all
 
 __all__ = [
@@ -18,6 +18,8 @@ __all__ = [
     "State",
     "Step",
     "Stepper",
+    "Writer",
+    "Written",
     "beam_search",
     "best_candidates",
     "forced_search",

@@ -70,11 +70,7 @@ class Trace:
         Raises:
             SearchError: the model gives no numbers.
         """
-        if np.isnan(step.log_probs[:, 0]).any():
-            raise SearchError(
-                "the model's log-probabilities are not numbers (NaN): its weights are damaged or "
-                "its training diverged; train it again, with a smaller learning_rate"
-            )
+        check_numbers(step.log_probs[:, 0])
         self._attention.append(step.attention)
 
     def extend(self, parents: Integers, tokens: Integers, log_probs: NDArray[np.float32]) -> None:
@@ -155,6 +151,15 @@ class Trace:
             if attention is not None and seen is not None:
                 attention[active, t] = seen[parents, : attention.shape[2]]
         return tokens, log_probs, attention
+
+
+def check_numbers(log_probs: NDArray[np.float32]) -> None:
+    """Raise a `SearchError` when log-probabilities are not numbers."""
+    if np.isnan(log_probs).any():
+        raise SearchError(
+            "the model's log-probabilities are not numbers (NaN): its weights are damaged or "
+            "its training diverged; train it again, with a smaller learning_rate"
+        )
 
 
 def _concatenate(parts: list[Endings]) -> Endings:

@@ -7,7 +7,7 @@ a `Stepper`. Arrays are NumPy's; what is inside a `State` is the stepper's own b
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,25 @@ class Step:
     attention: NDArray[np.float32] | None = None
 
 
+@dataclass(slots=True)
+class Written:
+    """What up to n greedy steps give for each of R rows.
+
+    A row that has written EOS goes on, but what it writes then means nothing.
+
+    Attributes:
+        state: the state after the last step.
+        ids: [n, R] the most probable tokens; PAD, UNK and BOS are not among them.
+        log_probs: [n, R] their log-probabilities, in nats.
+        attention: [n, R, S] weights over the source, 0 on padding; None without attention.
+    """
+
+    state: State
+    ids: NDArray[np.int64]
+    log_probs: NDArray[np.float32]
+    attention: NDArray[np.float32] | None = None
+
+
 class Stepper(Protocol):
     """A model that decodes one token at a time, for R rows at once.
 
@@ -42,6 +61,8 @@ class Stepper(Protocol):
     log-probabilities are those of the whole vocabulary and are **not** normalised again, so the
     score of a hypothesis is the one that forced decoding of it gives.
     `best_candidates` does this for a stepper that has its log-probabilities in NumPy.
+
+    A stepper that can write several tokens in one call has a method more, a `Writer`'s.
     """
 
     def start(self, source: NDArray[np.int64], source_mask: NDArray[np.bool_]) -> State:
@@ -62,6 +83,18 @@ class Stepper(Protocol):
 
     def reorder(self, state: State, rows: NDArray[np.int64]) -> State:
         """Return the state whose row i is row `rows[i]` of `state`: drop, repeat or permute."""
+        ...
+
+
+@runtime_checkable
+class Writer(Stepper, Protocol):
+    """A stepper that needs not come back after every token of a greedy search."""
+
+    def write(self, state: State, tokens: NDArray[np.int64], steps: int) -> Written:
+        """Feed each row its last token [R] and write up to `steps` tokens greedily.
+
+        It may stop before, once every row has written EOS.
+        """
         ...
 
 

@@ -1,4 +1,4 @@
-"""Decoding that chooses one token a row and step: greedy, sampled and forced are three choices."""
+"""Decoding that chooses one token a row and step: sampled and forced are two choices."""
 
 from __future__ import annotations
 
