@@ -154,6 +154,35 @@ def _tokens(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").split()
 
 
+def test_subwords_are_joined_to_the_text_they_were_cut_from(load: Any, tmp_path: Path) -> None:
+    corpus, compare = load("rivals.corpus"), load("compare_trained")
+    texts = [("a dog , a cat .", "ein hund , eine katze ."), ("two dogs .", "zwei hunde .")] * 9
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join("\t".join(pair) + "\n" for pair in texts), encoding="utf-8")
+    corpus.make_corpus(path, path, tmp_path, ("bpe", "bpe"), size=45, sentences=99)
+    for name, side in (("test.source", 0), ("test.target", 1)):
+        pieces = (tmp_path / name).read_text(encoding="utf-8").splitlines()
+        joined = [compare.join_pieces(line) for line in pieces]
+        assert sorted(joined) == sorted(pair[side] for pair in texts)
+        assert any(line != text for line, text in zip(pieces, joined, strict=True))
+        assert [compare.join_pieces(text) for text in joined] == joined
+        assert compare.score(joined, joined) == pytest.approx(100)
+
+
+def test_translation_is_timed_in_one_call_and_one_by_one(load: Any, tmp_path: Path) -> None:
+    (tmp_path / "test.source").write_text("a\nb b\nc\n", encoding="utf-8")
+    calls: list[list[str]] = []
+
+    def translate(texts: list[str]) -> list[str]:
+        calls.append(texts)
+        return [text.upper() for text in texts]
+
+    found = load("rivals.job").time_translation(make_job(load, tmp_path), translate)
+    assert found["outputs"] == ["A", "B B", "C"]
+    assert [len(call) for call in calls] == [3, 3, 1, 1]
+    assert found["sentences_per_second"] > 0 and found["milliseconds"] > 0
+
+
 def test_running_words_are_counted_each_time(
     load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
