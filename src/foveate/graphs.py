@@ -217,12 +217,6 @@ def repeat_step(graph: bytes) -> bytes:
     def array(name: str, number: Any) -> Any:
         return numpy_helper.from_array(np.asarray(number), f"loop.{name}")
 
-    def rename(one: Any, name: str) -> Any:
-        renamed = onnx.ValueInfoProto()
-        renamed.CopyFrom(one)
-        renamed.name = name
-        return renamed
-
     step = [
         *model.graph.node,
         node("Slice", ["log_probs", "loop.eos", "loop.end", "loop.axis"], ["allowed"]),
@@ -231,18 +225,7 @@ def repeat_step(graph: bytes) -> bytes:
         node("ReduceMax", ["allowed", "loop.axis"], ["log_prob"], keepdims=0),
         node("Equal", ["token", "loop.eos"], ["is_end"]),
     ]
-    made = {name for one in step for name in one.output}
-    fed_back = {"tokens": "again.tokens", **{name: f"again.{name}" for name in moving}}
-    again = []
-    for one in step:
-        copied = onnx.NodeProto()
-        copied.CopyFrom(one)
-        copied.name = f"again.{one.name}" if one.name else ""
-        copied.input[:] = [
-            f"again.{name}" if name in made else fed_back.get(name, name) for name in one.input
-        ]
-        copied.output[:] = [f"again.{name}" for name in one.output]
-        again.append(copied)
+    again = _copy_nodes(step, {"tokens", *moving})
     kept = {
         WRITTEN: ("token", TensorProto.INT64),
         WRITTEN_LOG_PROBS: ("log_prob", TensorProto.FLOAT),
@@ -261,15 +244,15 @@ def repeat_step(graph: bytes) -> bytes:
         [
             value("again.index", TensorProto.INT64, []),
             value("again.went_on", TensorProto.BOOL, []),
-            rename(put["tokens"], "again.tokens"),
+            _rename(put["tokens"], "again.tokens"),
             value("again.had_ended", TensorProto.BOOL, ["R"]),
-            *(rename(put[name], f"again.{name}") for name in moving),
+            *(_rename(put[name], f"again.{name}") for name in moving),
         ],
         [
             value("again.goes_on", TensorProto.BOOL, []),
             value("again.following", TensorProto.INT64, ["R"]),
             value("again.has_ended", TensorProto.BOOL, ["R"]),
-            *(rename(put[NEXT + name], f"again.{NEXT}{name}") for name in moving),
+            *(_rename(put[NEXT + name], f"again.{NEXT}{name}") for name in moving),
             *(value(f"again.{name}", kind, None) for name, kind in kept.values()),
         ],
     )
@@ -294,7 +277,7 @@ def repeat_step(graph: bytes) -> bytes:
         [value(STEPS, TensorProto.INT64, []), *model.graph.input],
         [
             *model.graph.output,
-            *(rename(put[NEXT + name], LAST + name) for name in moving),
+            *(_rename(put[NEXT + name], LAST + name) for name in moving),
             *(value(name, kind, None) for name, (_, kind) in kept.items()),
         ],
         [
@@ -312,6 +295,26 @@ def repeat_step(graph: bytes) -> bytes:
         whole, opset_imports=model.opset_import, ir_version=model.ir_version
     )
     return bytes(finished.SerializeToString())
+
+
+def _rename(one: Any, name: str) -> Any:
+    """Return the description of an input or output under another name."""
+    renamed = type(one)()
+    renamed.CopyFrom(one)
+    renamed.name = name
+    return renamed
+
+
+def _copy_nodes(nodes: list[Any], fed_back: set[str]) -> list[Any]:
+    """Copy nodes; what they make, and what is fed back to them, is called `again.` there."""
+    own = fed_back | {name for one in nodes for name in one.output}
+    copies = []
+    for one in nodes:
+        copied = _rename(one, f"again.{one.name}" if one.name else "")
+        copied.input[:] = [f"again.{name}" if name in own else name for name in one.input]
+        copied.output[:] = [f"again.{name}" for name in one.output]
+        copies.append(copied)
+    return copies
 
 
 def _any_left(has_ended: str, out: str, node: Callable[..., Any]) -> list[Any]:
