@@ -51,7 +51,7 @@ def main() -> None:
             module="foveate",
             engine=str(model.resolve()),
             data=plain,
-            work=options.out / "ours" / "x",
+            work=options.out / "ours" / "model",
         )
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in contenders}
     for _ in range(options.rounds):

@@ -120,9 +120,6 @@ def export_bundle(
     return Exported(sum(map(len, graphs.values())), difference, agreement)
 
 
-# --- checking them --------------------------------------------------------------------------------
-
-
 def compare_steps(original: Stepper, exported: Stepper, vocabulary_sizes: tuple[int, int]) -> float:
     """Return the largest difference between two steppers, step by step on random tokens.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,6 @@ from foveate.text.vocabulary import BOS, EOS
 OPSET = 18
 LARGEST_TABLE = 2**20  # numbers of a table of products that may be written
 QUANTIZED = ["MatMul", "LSTM", "Gather"]  # a Gemm becomes a MatMul on the way
-
-INT32 = 6  # what ONNX calls it
 
 Axes = dict[int, str]
 
@@ -238,7 +236,7 @@ def repeat_step(graph: bytes) -> bytes:
             *again,
             node("Identity", ["again.token"], ["again.following"]),
             node("Or", ["again.is_end", "again.had_ended"], ["again.has_ended"]),
-            *_any_left("again.has_ended", "again.goes_on", node),
+            *_any_left("again.has_ended", "again.goes_on"),
         ],
         "one_more",
         [
@@ -262,7 +260,7 @@ def repeat_step(graph: bytes) -> bytes:
         [
             *step,
             node("Sub", [STEPS, "loop.one"], ["loop.more"]),
-            *_any_left("is_end", "loop.goes_on", node),
+            *_any_left("is_end", "loop.goes_on"),
             node("Loop", first, [*last, *(f"loop.{name}" for name in kept)], body=body),
             *(
                 part
@@ -317,13 +315,15 @@ def _copy_nodes(nodes: list[Any], fed_back: set[str]) -> list[Any]:
     return copies
 
 
-def _any_left(has_ended: str, out: str, node: Callable[..., Any]) -> list[Any]:
+def _any_left(has_ended: str, out: str) -> list[Any]:
     """Return nodes that tell whether a row has not ended."""
+    from onnx import TensorProto, helper
+
     count, all_have = f"{out}.count", f"{out}.all"
     return [
-        node("Cast", [has_ended], [count], to=INT32),
-        node("ReduceMin", [count], [all_have], keepdims=0),
-        node("Equal", [all_have, "loop.zero"], [out]),
+        helper.make_node("Cast", [has_ended], [count], to=TensorProto.INT32),
+        helper.make_node("ReduceMin", [count], [all_have], keepdims=0),
+        helper.make_node("Equal", [all_have, "loop.zero"], [out]),
     ]
 
 
