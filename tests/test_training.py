@@ -27,7 +27,7 @@ from foveate.torch_backend import GRANTED_THREADS, use_threads
 from foveate.training.defaults import HIGHEST_RATE, DataFacts, choose_learning_rate, resolve
 from foveate.training.interrupt import InterruptGate
 from foveate.training.loop import Trainer
-from foveate.training.optimizer import learning_rate_factor, update_average
+from foveate.training.optimizer import Optimizer, learning_rate_factor, update_average
 from foveate.training.report import Report
 from foveate.training.run import cut_log, hold_out, train
 from foveate.translator import Translator
@@ -245,8 +245,46 @@ def test_moving_average_follows_its_formula() -> None:
     for update in range(5):
         decay = min(0.5, (1 + update) / (10 + update))
         naive = decay * naive + (1 - decay) * model.weight.detach()
-        update_average(average, model, update, 0.5)
+        update_average(list(average.parameters()), list(model.parameters()), update, 0.5)
     torch.testing.assert_close(average.weight.detach(), naive)
+
+
+def test_updates_are_those_of_pytorch() -> None:
+    """AdamW with clipped gradients; biases do not decay, and what has no gradient stays."""
+    config = Config(clip_norm=1.0, weight_decay=0.1)
+    ours, theirs = torch.nn.Bilinear(2, 3, 4), torch.nn.Bilinear(2, 3, 4)
+    for model in (ours, theirs):
+        model.register_parameter("unused", torch.nn.Parameter(torch.ones(2, 2)))
+    theirs.load_state_dict(ours.state_dict())
+    optimizer = Optimizer(ours, config)
+    groups = [{"params": [theirs.weight]}, {"params": [theirs.bias], "weight_decay": 0.0}]
+    pytorch = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.1)
+    for update in range(6):
+        scale = 10.0 if update % 2 else 1e-3  # clipped and not
+        one, two = scale * torch.randn(5, 2), torch.randn(5, 3)
+        for model in (ours, theirs):
+            model(one, two).square().sum().backward()
+        torch.nn.utils.clip_grad_norm_(theirs.parameters(), 1.0)
+        for group in pytorch.param_groups:
+            group["lr"] = 0.1 / (1 + update)
+        pytorch.step()
+        pytorch.zero_grad()
+        optimizer.step(0.1 / (1 + update))
+        assert all(parameter.grad is None for parameter in ours.parameters())
+    for name, parameter in ours.named_parameters():
+        torch.testing.assert_close(parameter, theirs.get_parameter(name))
+    assert torch.equal(ours.get_parameter("unused"), torch.ones(2, 2))
+
+
+def test_training_loads_no_compiler() -> None:
+    """It takes longer to load than a small model to train."""
+    program = (
+        "import sys\n"
+        "from foveate import Seq2Seq\n"
+        "Seq2Seq(max_updates=2, hidden_size=16).fit(['ab', 'ba'] * 9, ['b a', 'a b'] * 9)\n"
+        "sys.exit('torch._dynamo' in sys.modules)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_infinite_loss_is_told(tmp_path: Path) -> None:

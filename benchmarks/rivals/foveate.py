@@ -28,18 +28,23 @@ NEVER = -1e4  # bias of an end mark that no output may have
 def train(job: Job) -> dict[str, Any]:
     """Run `foveate train` on the corpus, in this process."""
     from foveate.models.seq2seq import Seq2SeqModel
+    from foveate.training.optimizer import Optimizer
     from foveate.training.run import train as run_training
 
     meter = Meter(job)
-    compute_loss = Seq2SeqModel.loss
+    compute_loss, step = Seq2SeqModel.loss, Optimizer.step
 
     def counting(self: Any, source: Any, source_mask: Any, *rest: Any) -> Any:
         meter.see(source_mask.sum(1).tolist(), rest[2].sum(1).tolist())
         meter.vocabulary = self.target_embedding.num_embeddings
         return compute_loss(self, source, source_mask, *rest)
 
-    Seq2SeqModel.loss = counting
-    meter.watch_optimizers()
+    def telling(self: Any, learning_rate: float) -> None:
+        step(self, learning_rate)
+        meter.parameters = sum(parameter.numel() for parameter in self.parameters.values())
+        meter.update()
+
+    Seq2SeqModel.loss, Optimizer.step = counting, telling
     table, dev, config = read_data(job)
     return meter.run(lambda: run_training(table, dev, config))
 

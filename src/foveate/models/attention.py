@@ -18,9 +18,8 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-LARGEST_HIDDEN = 2**23  # numbers of an additive layer that are kept for the backward pass
+from foveate.models.additive_scores import additive_scores
 
 
 def masked_softmax(
@@ -119,21 +118,12 @@ class AdditiveAttention(Attention):
     ) -> Float[Tensor, "B N T S"]:
         """Return v_a^T tanh(W_a q + U_a h).
 
-        The hidden layer [B, N, T, S, D] is large: beyond `LARGEST_HIDDEN` numbers it is computed
-        for a few queries at a time, and again in the backward pass, instead of being kept.
+        The hidden layer [B, N, T, S, D] is large, so that of many queries is never there at once.
         """
         query = split_heads(self.query_projection(query), self.num_heads)
-        steps = max(1, LARGEST_HIDDEN // (keys.numel() or 1))
-        if query.shape[2] <= steps:
-            return self._score(query, keys)
-        parts = [
-            checkpoint(self._score, part, keys, use_reentrant=False, preserve_rng_state=False)
-            for part in torch.split(query, steps, dim=2)
-        ]
-        return torch.cat(parts, dim=2)
-
-    def _score(self, query: Tensor, keys: Tensor) -> Tensor:
-        hidden = torch.tanh(query[:, :, :, None, :] + keys[:, :, None, :, :])  # B N T S D
+        if query.shape[2] > 1:
+            return additive_scores(query, keys, self.vector)
+        hidden = torch.tanh(query[:, :, :, None, :] + keys[:, :, None, :, :])  # B N 1 S D
         return torch.einsum("bntsd,nd->bnts", hidden, self.vector)
 
 

@@ -25,10 +25,8 @@ from foveate.models.seq2seq import Seq2SeqModel
 from foveate.records import Batch
 from foveate.training.lexicon import Lexicon
 from foveate.training.optimizer import (
-    build_optimizer,
+    Optimizer,
     learning_rate_factor,
-    read_optimizer,
-    restore_optimizer,
     update_average,
 )
 from foveate.training.state import Counters
@@ -65,8 +63,12 @@ class Trainer:
         self.encode = encode
         self.lexicon = lexicon
         self.average = copy.deepcopy(model).eval()
+        self._averaged: tuple[list[Tensor], list[Tensor]] = (
+            list(self.average.parameters()),
+            list(model.parameters()),
+        )
         self.best: dict[str, Tensor] = {}
-        self.optimizer = build_optimizer(model, config)
+        self.optimizer = Optimizer(model, config)
         self.counters = Counters()
         self.total_updates = 0
         self.loss_sum = 0.0  # of the target tokens since the last `take_loss`
@@ -106,10 +108,7 @@ class Trainer:
         counters, config = self.counters, self.config
         assert config.learning_rate is not None
         factor = learning_rate_factor(counters.update, self.total_updates, config.warmup)
-        for group in self.optimizer.param_groups:
-            group["lr"] = config.learning_rate * factor
         self.model.train()
-        self.optimizer.zero_grad(set_to_none=True)
         with seeded_dropout(config.seed, counters.update):
             loss = self.model.loss(
                 *self._tensors(batch),
@@ -119,15 +118,14 @@ class Trainer:
                 *self._guide(batch),
             )
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
         value = loss.item()
         if not math.isfinite(value):
             raise TrainingError(
                 f"the loss is not a number at update {counters.update + 1}: train again with a "
                 f"learning_rate below {config.learning_rate}"
             )
-        self.optimizer.step()
-        update_average(self.average, self.model, counters.update, config.average_decay)
+        self.optimizer.step(config.learning_rate * factor)
+        update_average(*self._averaged, counters.update, config.average_decay)
         counters.update += 1
         tokens = int(batch.target_mask.sum())
         self.loss_sum += value * tokens
@@ -136,7 +134,7 @@ class Trainer:
     @property
     def learning_rate(self) -> float:
         """The learning rate of the last update."""
-        return float(self.optimizer.param_groups[0]["lr"])
+        return self.optimizer.learning_rate
 
     @property
     def epoch(self) -> float:
@@ -159,7 +157,7 @@ class Trainer:
             "model": named_tensors(self.model),
             "average": named_tensors(self.average),
             "best": self.best,
-            "optimizer": read_optimizer(self.optimizer, self.model),
+            "optimizer": self.optimizer.tensors(),
         }
         return {f"{group}/{name}": t for group, part in groups.items() for name, t in part.items()}
 
@@ -177,7 +175,7 @@ class Trainer:
         load_tensors(self.model, parts["model"])
         load_tensors(self.average, parts["average"])
         self.best = parts["best"]
-        restore_optimizer(self.optimizer, self.model, parts["optimizer"])
+        self.optimizer.restore(parts["optimizer"])
         self.counters = counters
         self._batches = self._iterate()
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 from foveate.config import Config
+
+BETAS = (0.9, 0.98)
+EPSILON = 1e-8
 
 
 def learning_rate_factor(update: int, total: int, warmup: float) -> float:
@@ -26,44 +30,87 @@ def learning_rate_factor(update: int, total: int, warmup: float) -> float:
     return (total - update) / max(1, total - rising + 1)
 
 
-def build_optimizer(model: nn.Module, config: Config) -> torch.optim.AdamW:
-    """Build AdamW that decays matrices only, never biases or norms; every update sets its rate."""
-    matrices = [parameter for parameter in model.parameters() if parameter.dim() > 1]
-    vectors = [parameter for parameter in model.parameters() if parameter.dim() <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), fused=True)
+class Optimizer:
+    """AdamW over the parameters of a model, which clips their gradients.
+
+    It decays matrices only, never biases or norms. The arithmetic is PyTorch's fused AdamW; the
+    class that PyTorch has around it loads a compiler, which takes longer than many a training
+    here takes to get going, and looks at every tensor several times in each update.
+
+    Reference: Loshchilov & Hutter 2019, algorithm 2.
+    """
+
+    def __init__(self, model: nn.Module, config: Config) -> None:
+        self.learning_rate = 0.0  # of the last update
+        self.parameters = dict(model.named_parameters())
+        self.state = {
+            name: {
+                "step": torch.zeros((), device=parameter.device),
+                "exp_avg": torch.zeros_like(parameter, requires_grad=False),
+                "exp_avg_sq": torch.zeros_like(parameter, requires_grad=False),
+            }
+            for name, parameter in self.parameters.items()
+        }
+        self._clip_norm = config.clip_norm
+        matrices = [name for name, parameter in self.parameters.items() if parameter.dim() > 1]
+        vectors = [name for name, parameter in self.parameters.items() if parameter.dim() <= 1]
+        self._groups = [(matrices, config.weight_decay), (vectors, 0.0)]
+
+    @torch.no_grad()
+    def step(self, learning_rate: float) -> None:
+        """Update the parameters by their gradients, and forget these."""
+        self.learning_rate = learning_rate
+        gradients = {
+            name: parameter.grad
+            for name, parameter in self.parameters.items()
+            if parameter.grad is not None
+        }
+        norm = torch.stack(torch._foreach_norm(list(gradients.values()))).norm()
+        for names, weight_decay in self._groups:
+            names = [name for name in names if name in gradients]
+            states = [self.state[name] for name in names]
+            adamw(
+                [self.parameters[name] for name in names],
+                [gradients[name] for name in names],
+                [state["exp_avg"] for state in states],
+                [state["exp_avg_sq"] for state in states],
+                [],
+                [state["step"] for state in states],
+                fused=True,
+                grad_scale=(norm / self._clip_norm).clamp(min=1),  # what gradients are divided by
+                amsgrad=False,
+                beta1=BETAS[0],
+                beta2=BETAS[1],
+                lr=learning_rate,
+                weight_decay=weight_decay,
+                eps=EPSILON,
+                maximize=False,
+            )
+        for parameter in self.parameters.values():
+            parameter.grad = None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what the next step depends on, under the names `parameter|key`."""
+        return {
+            f"{name}|{key}": value
+            for name, state in self.state.items()
+            for key, value in state.items()
+        }
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take what `tensors` returned; what is not there is as at the beginning."""
+        for name, value in tensors.items():
+            parameter, key = name.rsplit("|", 1)
+            self.state[parameter][key].copy_(value)
 
 
 @torch.no_grad()
-def update_average(average: nn.Module, model: nn.Module, update: int, decay: float) -> None:
-    """Move the averaged weights towards the model's: a <- d a + (1 - d) w.
+def update_average(
+    averages: list[Tensor], weights: list[Tensor], update: int, decay: float
+) -> None:
+    """Move averages of weights towards the weights: a <- d a + (1 - d) w.
 
     The decay d rises with the updates, min(decay, (1 + n) / (10 + n)), so that a short run does
     not remember its random beginning.
     """
-    weight = 1 - min(decay, (1 + update) / (10 + update))
-    averages: list[Tensor] = list(average.parameters())
-    weights: list[Tensor] = list(model.parameters())
-    torch._foreach_lerp_(averages, weights, weight)
-
-
-def read_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:
-    """Return the optimizer's tensors under the names `parameter|key`."""
-    return {
-        f"{name}|{key}": value
-        for name, parameter in model.named_parameters()
-        for key, value in optimizer.state[parameter].items()
-    }
-
-
-def restore_optimizer(
-    optimizer: torch.optim.Optimizer, model: nn.Module, tensors: dict[str, Tensor]
-) -> None:
-    """Put back what `read_optimizer` returned."""
-    parameters = dict(model.named_parameters())
-    for name, value in tensors.items():
-        parameter, key = name.rsplit("|", 1)
-        optimizer.state[parameters[parameter]][key] = value.clone()
+    torch._foreach_lerp_(averages, weights, 1 - min(decay, (1 + update) / (10 + update)))
