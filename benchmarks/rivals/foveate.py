@@ -120,6 +120,7 @@ def read_data(job: Job) -> tuple[Any, Any, Any]:
         embedding_size=job.embedding,
         hidden_size=job.hidden,
         dropout=job.dropout,
+        source_ngrams=1,  # the others have none
         word_dropout=0.0,
         label_smoothing=job.label_smoothing,
         batch_tokens=round(job.batch * (tokens / len(table) + 1)),  # so many pairs of mean length
