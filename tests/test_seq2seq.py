@@ -259,7 +259,7 @@ def test_gradients_reach_every_parameter(name: str) -> None:
 def test_every_architecture_can_overfit_one_batch(name: str) -> None:
     model = build(name, embedding_size=32, hidden_size=48)
     batch = make_batch(PAIRS)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
     for _ in range(60):
         optimizer.zero_grad()
         loss = model.loss(*batch)

@@ -148,21 +148,22 @@ def test_encoder_layer_equals_pytorch_where_position_cannot_matter(num_heads: in
 
 
 @each_num_heads
-def test_look_across_equals_pytorch_without_self_attention(num_heads: int) -> None:
+def test_look_across_equals_pytorch_where_position_cannot_matter(num_heads: int) -> None:
+    """Without self-attention, and with queries of zero."""
     hidden = 4 * num_heads
     ours = DecoderLayer(hidden, hidden, num_heads, INNER, dropout=0.5).double().eval()
     randomise(ours)
     theirs = nn.TransformerDecoderLayer(
         hidden, num_heads, INNER, batch_first=True, norm_first=True, dtype=torch.float64
     ).eval()
-    for parameter in theirs.self_attn.out_proj.parameters():
+    for parameter in (*theirs.self_attn.out_proj.parameters(), *ours.cross.query.parameters()):
         parameter.data.zero_()
     copy_attention(ours.cross, theirs.multihead_attn)
     copy_inner(ours.inner, theirs)
     theirs.norm2.load_state_dict(ours.cross_norm.state_dict())
     theirs.norm3.load_state_dict(ours.inner_norm.state_dict())
     states, memory, mask = draw(B, T, hidden), draw(B, S, hidden, seed=2), mask_of(LENGTHS, S)
-    result, _ = ours.look_across(states, ours.cross.project_memory(memory), mask)
+    result, _ = ours.look_across(states, ours.remember(memory), mask)
     torch.testing.assert_close(result, theirs(states, memory, memory_key_padding_mask=~mask))
 
 
@@ -193,7 +194,9 @@ def naive_decoder(
         )
         states = states + past
         normed = naive_norm(states, weights, f"{layer}.cross_norm")
-        found, weight = naive_multi_head(normed, memory, weights, f"{layer}.cross", heads)
+        found, weight = naive_multi_head(
+            normed, memory, weights, f"{layer}.cross", heads, is_rotary=True
+        )
         states, shown = states + found, [*shown, weight]
         normed = naive_norm(states, weights, f"{layer}.inner_norm")
         states = states + naive_feed_forward(normed, weights, f"{layer}.inner")

@@ -192,12 +192,21 @@ class DecoderLayer(nn.Module):
         states = states + self.dropout(self.past(query, key, value, causal[None, None]))
         return states, (key, value)
 
+    def remember(self, encoder_states: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the keys and values of the source."""
+        key, value = self.cross.project_memory(encoder_states)
+        return rotate(key), value
+
     def look_across(
-        self, states: Tensor, source: tuple[Tensor, Tensor], source_mask: Tensor
+        self,
+        states: Tensor,
+        source: tuple[Tensor, Tensor],
+        source_mask: Tensor,
+        start: int | Tensor = 0,
     ) -> tuple[Tensor, Tensor]:
         """Attend to the source; return also the queries, from which weights can be had."""
         mask = source_mask[:, None, None, :]
-        query = self.cross.project_query(self.cross_norm(states))
+        query = rotate(self.cross.project_query(self.cross_norm(states)), start)
         states = states + self.dropout(self.cross(query, *source, mask))
         return states + self.dropout(self.inner(self.inner_norm(states))), query
 
@@ -209,6 +218,9 @@ class TransformerDecoder(Decoder):
     layer, when there is one), where they follow the alignment best.
 
     Reference: Vaswani et al. 2017, section 3.1; on which layer: Garg et al. 2019, section 4.
+
+    Differs: cross-attention turns its queries and keys by their positions, too, since nothing
+    else tells the decoder where in the source a state stands.
     """
 
     def __init__(
@@ -247,7 +259,7 @@ class TransformerDecoder(Decoder):
         state = {"source_mask": encoded.source_mask}
         for index, layer in enumerate(self.layers):
             assert isinstance(layer, DecoderLayer)
-            key, value = layer.cross.project_memory(encoded.states)
+            key, value = layer.remember(encoded.states)
             state[f"cross_key_{index}"], state[f"cross_value_{index}"] = key, value
         return state
 
@@ -260,13 +272,14 @@ class TransformerDecoder(Decoder):
         states, weights, following = self.widen(embedded), None, dict(state)
         for index, layer in enumerate(self.layers):
             assert isinstance(layer, DecoderLayer)
-            past = None
+            past, start = None, 0
             if f"past_key_{index}" in state:
                 past = (state[f"past_key_{index}"], state[f"past_value_{index}"])
+                start = past[0].shape[2]
             states, (key, value) = layer.look_back(states, past)
             following[f"past_key_{index}"], following[f"past_value_{index}"] = key, value
             source = (state[f"cross_key_{index}"], state[f"cross_value_{index}"])
-            states, query = layer.look_across(states, source, state["source_mask"])
+            states, query = layer.look_across(states, source, state["source_mask"], start)
             if index == self.shown_layer and (self.needs_weights or not self.training):
                 mask = state["source_mask"][:, None, None, :]
                 weights = layer.cross.weights(query, source[0], mask)
