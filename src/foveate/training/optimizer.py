@@ -31,7 +31,7 @@ def learning_rate_factor(update: int, total: int, warmup: float) -> float:
 
 
 class Optimizer:
-    """AdamW over the parameters of a model, which clips their gradients.
+    """AdamW over the parameters that a model learns, which clips their gradients.
 
     It decays matrices only, never biases or norms. The arithmetic is PyTorch's fused AdamW; the
     class that PyTorch has around it loads a compiler, which takes longer than many a training
@@ -42,12 +42,13 @@ class Optimizer:
 
     def __init__(self, model: nn.Module, config: Config) -> None:
         self.learning_rate = 0.0  # of the last update
-        self.parameters = dict(model.named_parameters())
+        named = model.named_parameters()
+        self.parameters = {name: one for name, one in named if one.requires_grad}
         self.state = {
             name: {
                 "step": torch.zeros((), device=parameter.device),
-                "exp_avg": torch.zeros_like(parameter, requires_grad=False),
-                "exp_avg_sq": torch.zeros_like(parameter, requires_grad=False),
+                "exp_avg": torch.zeros_like(parameter),
+                "exp_avg_sq": torch.zeros_like(parameter),
             }
             for name, parameter in self.parameters.items()
         }
