@@ -143,6 +143,19 @@ def test_members_are_the_models_of_their_seeds(ensemble: Path) -> None:
             np.testing.assert_array_equal(array, alone.weights[name])
 
 
+def test_members_take_what_the_first_found_whatever_the_machine_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speeds = iter((1.0, 200.0, 4000.0))
+    monkeypatch.setitem(train.__globals__, "measure_speed", lambda device: next(speeds))
+    out = tmp_path / "model"
+    options = {"max_updates": None, "minutes": 0.02, "hidden_size": None, "models": 2}
+    train_models(make_table(), None, configure(**options), out=out)
+    first, second = (Translator.load(out / "state" / f"model-{k}").config for k in (1, 2))
+    assert next(speeds) == 4000.0  # both had measured
+    assert first.dropout == second.dropout != 0.35  # which the second would have
+
+
 def test_bundle_decides_by_the_mean_of_its_members(ensemble: Path) -> None:
     folders = [ensemble / "state" / f"model-{number}" for number in (1, 2, 3)]
     joined = EnsembleStepper([Translator.load(folder).stepper for folder in folders])

@@ -30,6 +30,7 @@ from foveate.training.loop import Trainer
 from foveate.training.optimizer import Optimizer, learning_rate_factor, update_average
 from foveate.training.report import Report
 from foveate.training.run import cut_log, hold_out, train
+from foveate.training.speed import measure_speed
 from foveate.translator import Translator
 
 TINY = Config(
@@ -386,6 +387,38 @@ def test_defaults_grow_with_data_and_minutes() -> None:
     assert width(800, 10) < width(10_000, 10)
     told = resolve(Config(hidden_size=100, dropout=0.5), facts(5000))
     assert (told.hidden_size, told.dropout) == (100, 0.5)
+
+
+def test_a_faster_machine_trains_a_wider_model_in_the_same_minutes() -> None:
+    slow, fast = (resolve(Config(minutes=10), facts(100_000), speed=speed) for speed in (1, 6))
+    assert slow.hidden_size and fast.hidden_size and fast.hidden_size > 1.5 * slow.hidden_size
+    assert slow.dropout and fast.dropout and fast.dropout > slow.dropout
+    assert (slow.source_ngrams, fast.source_ngrams) == (5, 1)
+    hour, minutes = Config(minutes=60), Config(minutes=10)
+    assert (
+        resolve(hour, facts(100_000)).hidden_size
+        == resolve(minutes, facts(100_000), speed=6).hidden_size
+    )
+
+
+def test_speed_is_that_of_one_thread() -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert measure_speed(torch.device("cpu")) > 0
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_sizes_depend_on_the_machine_only_where_minutes_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(train.__globals__, "measure_speed", lambda device: 1e6)
+    open_size = replace(TINY, dropout=None)
+    for_updates = train(make_table(), None, replace(open_size, max_updates=1)).config
+    in_time = train(make_table(), None, replace(open_size, max_updates=None, minutes=0.01)).config
+    assert for_updates.dropout == 0.02 and in_time.dropout == 0.35
 
 
 def test_short_runs_and_few_pairs_get_a_high_learning_rate() -> None:

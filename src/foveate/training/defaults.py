@@ -1,8 +1,8 @@
 """Good defaults, found from the data: the sizes that fit the pairs and the minutes.
 
 The rule in one paragraph. What decides the quality of a small model on a slow machine is how
-often it sees every pair, so the minutes are shared out between passes over the data and width:
-width grows with the 0.4th power of the arithmetic that is there for one training token, up to
+often it sees every pair, so the minutes, which are worth more on a faster machine, are shared out
+between passes over the data and width: width grows with the 0.4th power of the arithmetic that is there for one training token, up to
 what so many pairs can fill. Dropout grows with the number of passes that follow from that. The
 peak learning rate falls as the model widens and, for the attention RNN, as the run gets longer.
 Batches grow with the square root of the number of pairs. Many pairs of characters or symbols that
@@ -21,8 +21,8 @@ from typing import Any
 
 from foveate.config import Config
 
-FLOPS_PER_CORE = 2.4e10  # a second, of a training step's products: measured on a slow core
-SECONDS_OF_NO_PRODUCT = 0.03  # of an update, whatever its size
+FLOPS_PER_CORE = 2.4e10  # a second, of a training step's products, on the slow core
+SECONDS_OF_NO_PRODUCT = 0.03  # of an update, whatever its size, on the slow core
 MANY_UPDATES = 19_000  # from which on a longer run wants no lower learning rate
 FEW_PASSES = 20  # from which on a longer run over the same pairs does not, either
 HIGHEST_RATE = 1.6e-2
@@ -73,19 +73,27 @@ def default_minutes(facts: DataFacts) -> float:
     return float(round(min(max(minutes, 1.0), 60.0)))
 
 
-def resolve(config: Config, facts: DataFacts, threads: int = 2) -> Config:
-    """Fill in every size that is None, for so many processor threads.
+def resolve(config: Config, facts: DataFacts, threads: int = 2, speed: float = 1.0) -> Config:
+    """Fill in every size that is None.
 
-    The learning rate is left open: it follows from the number of updates, which is known when the
-    machine's speed is (`choose_learning_rate`).
+    The learning rate is left open: it follows from the number of updates, which is known when some
+    have been timed (`choose_learning_rate`).
+
+    Args:
+        config: the options; None in it is found here.
+        facts: the data.
+        threads: of the processor; two share their work at 1.4 times the speed of one.
+        speed: of one thread, beside the slow core that the rule was found on
+            (`training.speed.measure_speed`).
     """
     minutes = config.minutes or default_minutes(facts)
-    speed = FLOPS_PER_CORE * threads**0.5  # two share their work at 1.4 times the speed of one
-    work = 60 * minutes * speed / facts.training_tokens
-    hidden = config.hidden_size or choose_hidden_size(facts, work)
+    seconds = 60 * minutes * speed  # on slow cores
+    flops = FLOPS_PER_CORE * threads**0.5
+    hidden = config.hidden_size or choose_hidden_size(
+        facts, seconds * flops / facts.training_tokens
+    )
     batch_tokens = config.batch_tokens or choose_batch_tokens(facts)
-    seconds = estimate_seconds(facts, hidden, batch_tokens, speed)
-    updates = config.max_updates or 60 * minutes / seconds
+    updates = config.max_updates or seconds / estimate_seconds(facts, hidden, batch_tokens, flops)
     passes = updates / count_batches(facts, batch_tokens)
     is_noise_useful = facts.has_subwords and passes > MANY_PASSES
     has_sentences = facts.has_subwords and config.architecture == "attention"
@@ -125,13 +133,13 @@ def choose_hidden_size(facts: DataFacts, work: float) -> int:
     return 16 * round(min(max(min(for_time, for_pairs), least), 512) / 16)
 
 
-def estimate_seconds(facts: DataFacts, hidden: int, batch_tokens: int, speed: float) -> float:
-    """Estimate how long an update takes, at so many floating-point operations a second."""
+def estimate_seconds(facts: DataFacts, hidden: int, batch_tokens: int, flops: float) -> float:
+    """Estimate how long an update takes on slow cores, at so many operations a second."""
     parameters = 36 * hidden**2  # two bidirectional layers, two decoder layers, readout
     if facts.has_subwords:
         parameters += facts.target_size * min(hidden, 256)
     tokens = facts.training_tokens / count_batches(facts, batch_tokens)
-    return SECONDS_OF_NO_PRODUCT + 6 * parameters * tokens / speed
+    return SECONDS_OF_NO_PRODUCT + 6 * parameters * tokens / flops
 
 
 def count_batches(facts: DataFacts, batch_tokens: int) -> float:

@@ -52,6 +52,8 @@ def train_models(
         folder = _member_folder(out, number) if out is not None else None
         is_begun = folder is not None and StateFolder(folder).exists
         one = _configure_member(config, number)
+        if members:  # one bundle has one configuration
+            one = _take_sizes(one, members[0].config)
         members.append(train(table, dev, one, out=folder, resume=is_begun, report=report))
         if members[-1].was_interrupted:
             break
@@ -84,7 +86,7 @@ def _distill(
         report(Report("note", "the model that learns from them"))
         folder = _member_folder(out, config.models) if out is not None else None
         is_begun = folder is not None and StateFolder(folder).exists
-        one = _configure_member(config, config.models)
+        one = _take_sizes(_configure_member(config, config.models), teachers.config)
         student = train(taught, dev, one, out=folder, resume=is_begun, report=report)
     if student is None or student.was_interrupted:
         teachers.summary["was_interrupted"] = True
@@ -137,6 +139,16 @@ def _configure_member(config: Config, number: int) -> Config:
     seed = (config.seed + number) % 2**31
     told: dict[str, Any] = {"seed": seed, "minutes": minutes}
     return dataclasses.replace(config, models=1, distill=False, memory=False, **told)
+
+
+def _take_sizes(config: Config, resolved: Config) -> Config:
+    """Fill in what the first member found from the data and the speed of the machine."""
+    found = {
+        name: value
+        for name, value in dataclasses.asdict(resolved).items()
+        if getattr(config, name) is None and name != "learning_rate"
+    }
+    return dataclasses.replace(config, **found)
 
 
 def join_members(members: list[Bundle], config: Config) -> Bundle:

@@ -33,6 +33,7 @@ from foveate.training.interrupt import InterruptGate
 from foveate.training.lexicon import Lexicon
 from foveate.training.loop import Trainer
 from foveate.training.report import Listener, Report, be_silent
+from foveate.training.speed import measure_speed
 from foveate.training.state import StateFolder
 from foveate.training.validation import MOST_SOURCES, Validation, share_out
 from foveate.translator import Translator
@@ -138,7 +139,9 @@ class _Run:
         kinds: dict[str, Any] = {"source_tokens": codecs[0].kind, "target_tokens": codecs[1].kind}
         requested = dataclasses.asdict(self.config)
         config = dataclasses.replace(self.config, **kinds)
-        self.config = resolve(config, self.facts, torch.get_num_threads())
+        is_timed = self.config.max_updates is None  # else nothing depends on the machine
+        speed = measure_speed(self.device) if is_timed else 1.0
+        self.config = resolve(config, self.facts, torch.get_num_threads(), speed)
         self._build()
         self.run: dict[str, Any] = {
             "requested": requested,
