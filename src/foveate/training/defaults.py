@@ -1,14 +1,14 @@
 """Good defaults, found from the data: the sizes that fit the pairs and the minutes.
 
-The rule in one paragraph. What decides the quality of a small model on a slow machine is how
-often it sees every pair, so the minutes, which are worth more on a faster machine, are shared out
-between passes over the data and width: width grows with the 0.4th power of the arithmetic that is there for one training token, up to
-what so many pairs can fill. Dropout grows with the number of passes that follow from that. The
-peak learning rate falls as the model widens and, for the attention RNN, as the run gets longer.
-Batches grow with the square root of the number of pairs. Many pairs of characters or symbols that
-are seen only a few times get a table of n-grams, which costs no arithmetic. Noise on the tokens
-only helps runs that see every pair many times. Attention over subwords is shown where to look in
-the first half of the run.
+The rule in one paragraph. What decides the quality of a small model on a slow machine is how often
+it sees every pair, so the minutes, which are worth more on a faster machine, are shared out
+between passes over the data and width: width grows with the 0.4th power of the arithmetic that is
+there for one training token, up to what so many pairs can fill. Dropout grows with the number of
+passes that follow from that. The peak learning rate falls as the model widens and, for the
+attention RNN, as the run gets longer. Batches grow with the square root of the number of pairs.
+Many pairs of characters or symbols that are seen only a few times get a table of n-grams, which
+costs no arithmetic. Noise on the tokens only helps runs that see every pair many times. Attention
+over subwords is shown where to look in the first half of the run.
 Does not load PyTorch.
 """
 
