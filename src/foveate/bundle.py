@@ -6,6 +6,7 @@
     weights.safetensors  what PyTorch computes with; an exported model has instead
     onnx/*.onnx          what ONNX Runtime computes with
     memory.json          training pairs that are recalled, where the model has a memory
+    words.json           words of the target language that are preferred, where there is a list
     README.md            model card
 
 Does not load PyTorch or ONNX Runtime. Knows nothing of how weights and graphs are used.
@@ -28,6 +29,7 @@ from foveate.errors import BundleError, ConfigError
 from foveate.files import hash_file, name_aside, sync_folder, write_synced
 from foveate.text.codec import Codec
 from foveate.text.memory import Memory
+from foveate.text.word_list import WordList
 
 FORMAT = "foveate"
 FORMAT_VERSION = 1
@@ -35,6 +37,7 @@ WEIGHTS = "weights.safetensors"
 GRAPH = re.compile(r"onnx/((?:\d+\.)?(?:start|step))\.onnx")
 MANIFEST = "bundle.json"
 MEMORY = "memory.json"
+WORDS = "words.json"
 
 
 @dataclass
@@ -49,6 +52,7 @@ class Bundle:
             with the number of its member, `0/`.
         graphs: name to ONNX file; empty unless exported. In an ensemble `0.start` and so on.
         memory: source to target, where training pairs are recalled.
+        words: of the target language, which outputs are preferred to be made of.
         summary: what training did: pairs, parameters, updates, minutes, seed.
         scores: metric name to value, interval and signature, on dev and perhaps test.
     """
@@ -61,6 +65,7 @@ class Bundle:
     scores: dict[str, Any] = field(default_factory=dict)
     graphs: dict[str, bytes] = field(default_factory=dict)
     memory: Memory = field(default_factory=dict)
+    words: WordList | None = None
 
     @property
     def is_shared(self) -> bool:
@@ -139,6 +144,9 @@ def _write_files(bundle: Bundle, folder: Path) -> None:
         sync_folder(folder / "onnx")
     if bundle.memory:
         write_synced(folder / MEMORY, json.dumps(bundle.memory, ensure_ascii=False, indent=0))
+    if bundle.words:
+        listed = {"bonus": bundle.words.bonus, "words": sorted(bundle.words.words)}
+        write_synced(folder / WORDS, json.dumps(listed, ensure_ascii=False, indent=0))
     write_synced(folder / "README.md", format_card(bundle))
     manifest = {
         "format": FORMAT,
@@ -195,9 +203,16 @@ def load_bundle(path: str | Path) -> Bundle:
     graphs = {
         found[1]: (path / name).read_bytes() for name in files if (found := GRAPH.fullmatch(name))
     }
-    memory = _read_memory(path / MEMORY) if MEMORY in files else {}
     return Bundle(
-        config, source, target, weights, manifest["summary"], manifest["scores"], graphs, memory
+        config,
+        source,
+        target,
+        weights,
+        manifest["summary"],
+        manifest["scores"],
+        graphs,
+        _read_memory(path / MEMORY) if MEMORY in files else {},
+        _read_words(path / WORDS) if WORDS in files else None,
     )
 
 
@@ -272,11 +287,24 @@ def _read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
         raise BundleError(f"{path}: is not a safetensors file: {error}") from None
 
 
-def _read_memory(path: Path) -> Memory:
+def _read_json(path: Path) -> Any:
     try:
-        memory = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise BundleError(f"{path}: is not JSON: {error}") from None
+
+
+def _read_words(path: Path) -> WordList:
+    listed = _read_json(path)
+    if isinstance(listed, dict) and isinstance(listed.get("bonus"), int | float):
+        words = listed.get("words")
+        if isinstance(words, list) and all(isinstance(word, str) for word in words):
+            return WordList(frozenset(words), float(listed["bonus"]))
+    raise BundleError(f"{path}: is not a list of words: copy or train the model again")
+
+
+def _read_memory(path: Path) -> Memory:
+    memory = _read_json(path)
     if not isinstance(memory, dict) or not all(isinstance(text, str) for text in memory.values()):
         raise BundleError(f"{path}: is not a table of texts: copy or train the model again")
     return memory

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -189,7 +189,14 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         """What training reports: pairs, parameters, updates, minutes, dev scores."""
         return self.translator_.summary
 
-    def fit(self, X: Any, y: Any, *, dev: tuple[Any, Any] | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        dev: tuple[Any, Any] | None = None,
+        words: Collection[str] = (),
+    ) -> Self:
         """Train on pairs of texts.
 
         Args:
@@ -197,6 +204,8 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
             y: n targets.
             dev: sources and targets that choose the best state of the model; when it is not
                 given, a small part of the pairs is kept aside for this.
+            words: of the target language; outputs that are made of them are preferred, by as
+                much as is best on dev.
 
         Raises:
             ConfigError: an option is out of range.
@@ -204,6 +213,8 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
             ValueError: `X` and `y` are not columns of texts of the same length.
             KeyboardInterrupt: training was interrupted; the best model so far is kept in `self`.
         """
+        if isinstance(words, str) or not all(isinstance(word, str) for word in words):
+            raise ValueError("words must be a list of texts, one a word")
         train = _import_train()
         config = self._build_config()
         table = _build_table(X, y, config, "X", "y", minimum=2)
@@ -211,7 +222,8 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         if dev is not None:
             dev_X, dev_y = dev
             dev_table = _build_table(dev_X, dev_y, config, "dev X", "dev y")
-        trained = train(table, dev_table, config, report=_print_report if self.verbose else None)
+        report = _print_report if self.verbose else None
+        trained = train(table, dev_table, config, report=report, words=words)
         self.translator_ = trained.translator
         self.n_features_in_ = 1
         if trained.was_interrupted:

@@ -33,6 +33,7 @@ from foveate.search import (
 )
 from foveate.text.codec import Codec
 from foveate.text.vocabulary import UNK
+from foveate.text.word_list import WordList
 
 if TYPE_CHECKING:
     from foveate.torch_backend import TorchStepper
@@ -180,6 +181,8 @@ class Translator:
         if length_penalty is None:
             length_penalty = DEFAULT_LENGTH_PENALTY
         num_rows = n_best if sampling else beam_size
+        words = None if sampling else self.bundle.words
+        num_found = beam_size if words else n_best
 
         def search(
             source: NDArray[np.int64], mask: NDArray[np.bool_], numbers: Sequence[int]
@@ -210,7 +213,7 @@ class Translator:
                 source,
                 mask,
                 beam_size=beam_size,
-                n_best=n_best,
+                n_best=num_found,
                 length_penalty=length_penalty,
                 max_lengths=limits,
             )
@@ -219,6 +222,8 @@ class Translator:
         start = 0
         for window in _windows(texts):
             results = self._run_window(window, start, batch_tokens // num_rows, search)
+            if words:
+                results = [_rank(found, words, length_penalty, n_best) for found in results]
             if not sampling:
                 self._recall(window, results, n_best)
             yield from results
@@ -327,6 +332,15 @@ class Translator:
         ]
         translations[0].alternatives = translations[1:]
         return translations[0]
+
+
+def _rank(found: Translation, words: WordList, length_penalty: float, n_best: int) -> Translation:
+    """Return the outputs for one source in the order of a list of words, at most `n_best`."""
+    hypotheses = [found, *found.alternatives]
+    found.alternatives = []
+    best, *others = words.rank(hypotheses, length_penalty)
+    best.alternatives = others[: n_best - 1]
+    return best
 
 
 def _windows(items: Iterable[Item]) -> Iterator[list[Item]]:

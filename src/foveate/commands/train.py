@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -46,6 +47,7 @@ def train(
     out: Annotated[Place, Parameter(group=ESSENTIAL, alias="-o", metavar="MODEL")],
     dev: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="PAIRS")] = None,
     test: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="PAIRS")] = None,
+    words: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
     config: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
     resume: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     learning_curve: Annotated[
@@ -63,6 +65,9 @@ def train(
         out: Folder to make for the model; it must not be there yet.
         dev: Pairs to choose the best model by (default: a part of PAIRS, held out).
         test: Pairs to evaluate on at the end.
+        words: Words of the target language, one a line: outputs that are made of them are
+            preferred, by as much as is best on dev. For few pairs of words, such as old
+            spellings.
         config: TOML file of options; a flag wins over it.
         resume: Go on with the unfinished run in MODEL: the same command, with this.
         learning_curve: Train again on a quarter and a half of PAIRS: would more of them help?
@@ -78,23 +83,37 @@ def train(
     table = read_table(pairs, options)
     dev_table = read_table(dev, options) if dev is not None else None
     test_table = read_table(test, options) if test is not None else None
-    trained = run_training(table, dev_table, options, out, resume)
+    listed = read_words(words) if words is not None else ()
+    trained = run_training(table, dev_table, options, out, resume, listed)
     if trained is None or trained.was_interrupted:
         kept = f"the best model so far is in {out}; " if trained is not None else ""
         is_begun = (Path(out) / "state").is_dir()
         say(f"stopped; {kept}" + ("the same command with --resume goes on" * is_begun))
         return 130
     finish_training(trained, out, test_table)
-    if learning_curve and not draw_learning_curve(trained, options, out):
+    if learning_curve and not draw_learning_curve(trained, options, out, listed):
         say("stopped; the model is complete, the learning curve is not")
         return 130
-    if with_traditional and not compare_traditional(trained, options, out, test_table):
+    if with_traditional and not compare_traditional(trained, options, out, test_table, listed):
         say("stopped; the model is complete, the traditional one is not")
         return 130
     return 0
 
 
-def compare_traditional(trained: Trained, config: Config, out: str, test: PairTable | None) -> bool:
+def read_words(where: str) -> frozenset[str]:
+    """Read a list of words: lines, or the first column of a table such as of counts."""
+    from foveate.data.readers import read_lines
+    from foveate.errors import DataError
+
+    words = frozenset(line.split("\t")[0].strip() for line in read_lines(where)) - {""}
+    if not words:
+        raise DataError(f"{where}: there are no words in it: one a line is needed")
+    return words
+
+
+def compare_traditional(
+    trained: Trained, config: Config, out: str, test: PairTable | None, words: Collection[str]
+) -> bool:
     """Print the scores of a model without attention, trained alike; False when stopped."""
     import dataclasses
 
@@ -113,6 +132,7 @@ def compare_traditional(trained: Trained, config: Config, out: str, test: PairTa
                 trained.dev,
                 dataclasses.replace(config, **told, memory=False),
                 report=display,
+                words=words,
             )
         if other.was_interrupted:
             return False
@@ -130,14 +150,14 @@ def compare_traditional(trained: Trained, config: Config, out: str, test: PairTa
     return True
 
 
-def draw_learning_curve(trained: Trained, config: Config, out: str) -> bool:
+def draw_learning_curve(trained: Trained, config: Config, out: str, words: Collection[str]) -> bool:
     """Print dev scores by number of pairs, and keep them with the model; False when stopped."""
     from foveate.console import TrainingDisplay, format_learning_curve
     from foveate.training.learning_curve import learn_from_parts
 
     try:
         with TrainingDisplay("part of the pairs") as display:
-            points = learn_from_parts(trained, config, display)
+            points = learn_from_parts(trained, config, display, words)
     except KeyboardInterrupt:
         return False
     trained.translator.summary["learning_curve"] = points
@@ -147,7 +167,12 @@ def draw_learning_curve(trained: Trained, config: Config, out: str) -> bool:
 
 
 def run_training(
-    table: PairTable, dev: PairTable | None, config: Config, out: str, resume: bool
+    table: PairTable,
+    dev: PairTable | None,
+    config: Config,
+    out: str,
+    resume: bool,
+    words: Collection[str],
 ) -> Trained | None:
     """Train with the progress shown; None when it was stopped with nothing to show."""
     from foveate.console import TrainingDisplay
@@ -157,7 +182,7 @@ def run_training(
     except ModuleNotFoundError as error:
         raise missing_torch(error) from None
     with TrainingDisplay() as display, suppress(KeyboardInterrupt):
-        return run(table, dev, config, out=Path(out), resume=resume, report=display)
+        return run(table, dev, config, out=Path(out), resume=resume, report=display, words=words)
     return None
 
 

@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from foveate.bundle import Bundle
 from foveate.data.table import PairTable
 from foveate.evaluation import diagnose, evaluate
 from foveate.training.remember import choose_memory
 from foveate.training.report import Listener, Report
+from foveate.training.words import fit_words
 from foveate.translator import Translator
 
 
 def appraise(
-    bundle: Bundle, table: PairTable, dev: PairTable, report: Listener, *, is_complete: bool
+    bundle: Bundle,
+    table: PairTable,
+    dev: PairTable,
+    report: Listener,
+    *,
+    is_complete: bool,
+    words: Collection[str] = (),
 ) -> Translator:
-    """Write scores, memory and diagnosis of a new model into its bundle; return its translator.
+    """Write scores, words, memory and diagnosis of a new model into its bundle.
 
-    A run that was interrupted (`is_complete` is False) ends without scores, at once.
+    A run that was interrupted (`is_complete` is False) ends without scores and words, at once.
+
+    Args:
+        bundle: the new model.
+        table: the training pairs.
+        dev: the pairs to decide on.
+        report: is told what happens.
+        is_complete: the run was not interrupted.
+        words: of the target language, which outputs are perhaps preferred to be made of.
+
+    Returns:
+        The translator of the bundle.
     """
     translator = Translator.from_bundle(bundle, threads=bundle.config.threads)
     evaluation = None
     if is_complete:
         report(Report("note", f"scoring the best weights on {len(dev):,} dev pairs"))
+        if words:
+            bundle.words = fit_words(translator, dev, words)
+            report(Report("note", _describe_words(bundle, len(words))))
         evaluation = evaluate(translator, dev)
     codecs = bundle.source_codec, bundle.target_codec
     bundle.memory = choose_memory(table, *codecs, bundle.config.memory, evaluation)
@@ -33,3 +56,10 @@ def appraise(
         bundle.scores["dev"] = evaluation.to_dict()["metrics"]
         bundle.summary["diagnosis"] = {"dev": diagnose(evaluation, table, translator)}
     return translator
+
+
+def _describe_words(bundle: Bundle, count: int) -> str:
+    if bundle.words is None:
+        return f"the list of {count:,} words has no more dev outputs right: it is left out"
+    bundle.summary["words"] = len(bundle.words.words)
+    return f"outputs in the list of {count:,} words gain {bundle.words.bonus:g} nats"

@@ -6,6 +6,7 @@ With distillation they are the teachers of one more model, and that is the resul
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ def train_models(
     out: Path | None = None,
     resume: bool = False,
     report: Listener | None = None,
+    words: Collection[str] = (),
 ) -> Trained:
     """Train as many models as the configuration says, and join them to one bundle.
 
@@ -39,7 +41,7 @@ def train_models(
     those of `training.run.train`.
     """
     if config.models == 1:
-        return train(table, dev, config, out=out, resume=resume, report=report)
+        return train(table, dev, config, out=out, resume=resume, report=report, words=words)
     report = report or be_silent
     if dev is None:
         table, dev = hold_out(table, config.seed)
@@ -62,7 +64,7 @@ def train_models(
     if config.distill and is_complete:
         bundle = _distill(bundle, table, dev, config, out, report)
         is_complete = not bundle.summary["was_interrupted"]
-    translator = appraise(bundle, table, dev, report, is_complete=is_complete)
+    translator = appraise(bundle, table, dev, report, is_complete=is_complete, words=words)
     if out is not None:
         save_bundle(bundle, out)
     return Trained(translator, bundle.config, bundle.summary, table, dev, not is_complete)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from foveate.config import Config
@@ -15,7 +16,9 @@ SHARES = (0.25, 0.5)  # of the training pairs
 Point = dict[str, Any]  # pairs, and a score with its interval
 
 
-def learn_from_parts(trained: Trained, config: Config, report: Listener) -> list[Point]:
+def learn_from_parts(
+    trained: Trained, config: Config, report: Listener, words: Collection[str] = ()
+) -> list[Point]:
     """Train on parts of the pairs and return dev scores by number of pairs, all of them last.
 
     Every part gets the time that all pairs got, and defaults of its own: the score is the one that
@@ -25,6 +28,7 @@ def learn_from_parts(trained: Trained, config: Config, report: Listener) -> list
         trained: the model of all pairs, with its dev scores.
         config: as it was asked for, before anything was found from the data.
         report: is told what happens.
+        words: of the target language, as `trained` had them.
 
     Raises:
         DataError: a part is too small to learn from.
@@ -36,7 +40,7 @@ def learn_from_parts(trained: Trained, config: Config, report: Listener) -> list
     for share in SHARES:
         _, part = trained.table.split_off(share, config.seed)
         report(Report("note", f"learning curve: {len(part):,} of {len(trained.table):,} pairs"))
-        smaller = train_models(part, trained.dev, config, report=report)
+        smaller = train_models(part, trained.dev, config, report=report, words=words)
         if smaller.was_interrupted:
             raise KeyboardInterrupt
         score = smaller.translator.bundle.scores["dev"][metric]

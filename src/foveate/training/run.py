@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -68,6 +68,7 @@ def train(
     out: Path | None = None,
     resume: bool = False,
     report: Listener | None = None,
+    words: Collection[str] = (),
 ) -> Trained:
     """Train one model on pairs and return it; with `out`, leave it there as a bundle.
 
@@ -78,6 +79,8 @@ def train(
         out: folder for the bundle, `state/` and `log.jsonl`.
         resume: go on with the run in `out`, which was stopped or killed.
         report: is told what happens.
+        words: of the target language; where dev says so, outputs that are made of them are
+            preferred.
 
     Raises:
         ConfigError: options that do not go together, or another run's with `resume`.
@@ -95,7 +98,7 @@ def train(
         return Trained(translator, translator.config, translator.summary, table, dev)
     begin = time.perf_counter()
     config = dataclasses.replace(config, models=1)  # several: training/ensemble.py
-    run = _Run(table, dev, config, out, report or be_silent)
+    run = _Run(table, dev, config, out, report or be_silent, words)
     run.resume() if resume else run.begin()
     run.calibrate(begin)
     return run.finish(was_interrupted=run.loop())
@@ -111,9 +114,10 @@ class _Run:
         config: Config,
         out: Path | None,
         report: Listener,
+        words: Collection[str] = (),
     ) -> None:
         use_threads(config.threads)
-        self.report, self.out = report, out
+        self.report, self.out, self.words = report, out, words
         self.fingerprint = _fingerprint(table, dev)
         self.table, self.dev = (table, dev) if dev is not None else hold_out(table, config.seed)
         if dev is None and self.dev is not self.table:
@@ -121,7 +125,6 @@ class _Run:
         self.config = config
         self.state = StateFolder(out) if out is not None else None
         self.device = choose_device(config.device)
-        self.minutes: float | None = None
 
     def begin(self) -> None:
         """Learn the vocabularies and build a new model."""
@@ -248,7 +251,12 @@ class _Run:
         weights = {name: tensor.cpu().numpy() for name, tensor in self.trainer.best.items()}
         bundle = Bundle(self.config, self.source_codec, self.target_codec, weights, summary)
         translator = appraise(
-            bundle, self.table, self.dev, self.report, is_complete=not was_interrupted
+            bundle,
+            self.table,
+            self.dev,
+            self.report,
+            is_complete=not was_interrupted,
+            words=self.words,
         )
         self._tell("end", dev=counters.best_scores)
         if self.out is not None:

@@ -1,0 +1,48 @@
+"""How much a list of words of the target language counts, decided on the dev pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from foveate.data.table import PairTable, group_references
+from foveate.metrics import chrf, exact_match
+from foveate.text.word_list import WordList
+from foveate.training.defaults import SUBWORDS
+from foveate.translator import DEFAULT_BEAM_SIZE, DEFAULT_LENGTH_PENALTY, Translator
+
+BONUSES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)  # nats
+
+
+def fit_words(translator: Translator, dev: PairTable, words: Collection[str]) -> WordList | None:
+    """Choose the bonus of a list of words, or None where the list is of no use.
+
+    Of the bonuses that have the most dev outputs right (of sentences: the best chrF), the
+    smallest.
+
+    Args:
+        translator: of a model without a list.
+        dev: the pairs to choose on.
+        words: one to a text, written like the targets.
+    """
+    codec = translator.target_codec
+    listed = frozenset(text for word in words if (text := codec.join(codec.split(word))))
+    sources, references = group_references(dev)
+    found = list(translator.translate(sources, n_best=DEFAULT_BEAM_SIZE, attention=False))
+    measure = chrf if codec.kind in SUBWORDS else exact_match
+    references = [[codec.join(codec.split(text)) for text in texts] for texts in references]
+
+    def score(outputs: list[str]) -> float:
+        return measure(outputs, references).value()
+
+    best, least = None, score([one.text for one in found])
+    for bonus in BONUSES:
+        candidate = WordList(listed, bonus)
+        value = score(
+            [
+                candidate.rank([one, *one.alternatives], DEFAULT_LENGTH_PENALTY)[0].text
+                for one in found
+            ]
+        )
+        if value > least:
+            best, least = candidate, value
+    return best
