@@ -4,8 +4,8 @@
     pip install msgpack
     python benchmarks/word_lists.py wordfreq-3.1.1-py3-none-any.whl small_is large_sv
 
-Writes small_is.txt (42,304 words of Icelandic) and large_sv.txt (340,815 of Swedish). The lists were
-counted by wordfreq's author in subtitles, news, books and the web (CC BY-SA 4.0).
+Writes small_is.txt (42,304 words of Icelandic) and large_sv.txt (340,815 of Swedish). wordfreq
+counted them in texts of today, of many kinds (CC BY-SA 4.0).
 """
 
 from __future__ import annotations
