@@ -186,3 +186,16 @@ def test_the_estimator_takes_a_list_and_no_string() -> None:
     model.fit(SOURCES, SOURCES, words={"axp", "ayp"})
     with pytest.raises(ValueError, match="list of texts"):
         model.fit(SOURCES, SOURCES, words="axp")
+
+
+def test_sources_in_the_memory_do_not_decide(
+    translator: Translator, thirds: dict[str, str]
+) -> None:
+    dev = PairTable.from_texts(SOURCES, list(thirds.values()))
+    told = with_words(translator, None)
+    told.bundle.memory = dict.fromkeys(SOURCES[1:], "x")
+    chosen = fit_words(told, dev, [thirds[SOURCES[0]]])
+    assert chosen is not None  # for the only source that is not recalled
+    assert fit_words(told, dev, list(thirds.values())[1:]) is None
+    told.bundle.memory = dict.fromkeys(SOURCES, "x")
+    assert fit_words(told, dev, thirds.values()) is None

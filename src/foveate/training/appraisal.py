@@ -41,9 +41,6 @@ def appraise(
     evaluation = None
     if is_complete:
         report(Report("note", f"scoring the best weights on {len(dev):,} dev pairs"))
-        if words:
-            bundle.words = fit_words(translator, dev, words)
-            report(Report("note", _describe_words(bundle, len(words))))
         evaluation = evaluate(translator, dev)
     codecs = bundle.source_codec, bundle.target_codec
     bundle.memory = choose_memory(table, *codecs, bundle.config.memory, evaluation)
@@ -51,7 +48,10 @@ def appraise(
         count = bundle.summary["memory"] = len(bundle.memory)
         report(Report("note", f"{count:,} sources of the training pairs are recalled"))
     if evaluation is not None:
-        if bundle.memory:
+        if words:
+            bundle.words = fit_words(translator, dev, words)
+            report(Report("note", _describe_words(bundle, len(words))))
+        if bundle.memory or bundle.words:
             evaluation = evaluate(translator, dev)
         bundle.scores["dev"] = evaluation.to_dict()["metrics"]
         bundle.summary["diagnosis"] = {"dev": diagnose(evaluation, table, translator)}

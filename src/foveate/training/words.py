@@ -17,19 +17,26 @@ def fit_words(translator: Translator, dev: PairTable, words: Collection[str]) ->
     """Choose the bonus of a list of words, or None where the list is of no use.
 
     Of the bonuses that have the most dev outputs right (of sentences: the best chrF), the
-    smallest.
+    smallest. Sources that the model recalls from its memory do not count: no list decides them.
 
     Args:
-        translator: of a model without a list.
+        translator: of a model without a list; it may have a memory.
         dev: the pairs to choose on.
         words: one to a text, written like the targets.
     """
     codec = translator.target_codec
     listed = frozenset(text for word in words if (text := codec.join(codec.split(word))))
-    sources, references = group_references(dev)
+    memory, normalize = translator.bundle.memory, translator.source_codec.normalize
+    asked = [
+        (source, [codec.join(codec.split(target)) for target in targets])
+        for source, targets in zip(*group_references(dev), strict=True)
+        if normalize(source) not in memory
+    ]
+    if not asked:
+        return None
+    sources, references = zip(*asked, strict=True)
     found = list(translator.translate(sources, n_best=DEFAULT_BEAM_SIZE, attention=False))
     measure = chrf if codec.kind in SUBWORDS else exact_match
-    references = [[codec.join(codec.split(text)) for text in texts] for texts in references]
 
     def score(outputs: list[str]) -> float:
         return measure(outputs, references).value()
