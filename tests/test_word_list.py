@@ -68,7 +68,9 @@ def test_ranks_are_those_of_beam_search_with_a_bonus(
     words = WordList(frozenset({"bc"}), float(bonus))
     ranked = words.rank([make(text, score) for text, score in found], penalty)
     ranks = [
-        (one.score + bonus * (one.text == "bc")) / (len(one.text) + 1) ** penalty for one in ranked
+        (one.score + bonus * (len(one.text) + 1) * (one.text == "bc"))
+        / (len(one.text) + 1) ** penalty
+        for one in ranked
     ]
     assert ranks == sorted(ranks, reverse=True)
     assert sorted((one.text, one.score) for one in ranked) == sorted(found)
@@ -99,7 +101,7 @@ def test_the_bonus_is_what_dev_needs(translator: Translator, thirds: dict[str, s
     told = with_words(translator, chosen)
     num_right = sum(told.translate_one(s).text == third for s, third in thirds.items())
     assert num_right > 0  # and without the list none is
-    weaker = with_words(translator, WordList(chosen.words, chosen.bonus - 1))
+    weaker = with_words(translator, WordList(chosen.words, chosen.bonus - 0.1))
     assert num_right > sum(weaker.translate_one(s).text == third for s, third in thirds.items())
 
 

@@ -18,10 +18,10 @@ class WordList:
 
     Attributes:
         words: as they are written in targets.
-        bonus: is added to the log-probability of such an output, in nats.
+        bonus: is added to the log-probability of every token of such an output, in nats.
 
     Example:
-        >>> words = WordList(frozenset({"new", "house"}), bonus=5.0)
+        >>> words = WordList(frozenset({"new", "house"}), bonus=0.5)
         >>> "house" in words, "new house" in words, "hoose" in words
         (True, True, False)
     """
@@ -44,8 +44,9 @@ class WordList:
         """
 
         def rank(one: Translation) -> float:
-            score = one.score + (self.bonus if one.text in self else 0.0)
-            length: float = (len(one.tokens) + 1) ** length_penalty
-            return score / length
+            length = len(one.tokens) + 1
+            score = one.score + (self.bonus * length if one.text in self else 0.0)
+            divisor: float = length**length_penalty
+            return score / divisor
 
         return sorted(found, key=rank, reverse=True)

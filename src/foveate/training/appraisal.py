@@ -62,4 +62,4 @@ def _describe_words(bundle: Bundle, count: int) -> str:
     if bundle.words is None:
         return f"the list of {count:,} words has no more dev outputs right: it is left out"
     bundle.summary["words"] = len(bundle.words.words)
-    return f"outputs in the list of {count:,} words gain {bundle.words.bonus:g} nats"
+    return f"outputs in the list of {count:,} words gain {bundle.words.bonus:g} nats a token"

@@ -10,7 +10,7 @@ from foveate.text.word_list import WordList
 from foveate.training.defaults import SUBWORDS
 from foveate.translator import DEFAULT_BEAM_SIZE, DEFAULT_LENGTH_PENALTY, Translator
 
-BONUSES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)  # nats
+BONUSES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 2.0)  # nats a token
 
 
 def fit_words(translator: Translator, dev: PairTable, words: Collection[str]) -> WordList | None:
