@@ -8,7 +8,7 @@ import torch
 
 ROWS, INPUTS, OUTPUTS = 96, 512, 2048  # of a product: a batch of a hundred, the gates of an LSTM
 SLOW_CORE = 3.15e10  # floating-point operations a second of that product, on the slow core
-TRIES = 40  # a tenth of a second on the slow core
+TRIES = 40  # a quarter of a second on the slow core
 
 
 def measure_speed(device: torch.device) -> float:
