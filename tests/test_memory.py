@@ -133,13 +133,18 @@ def test_bundle_keeps_the_memory(tmp_path: Path) -> None:
     assert "memory.json" in manifest["files"]
 
 
+def exchange_file(model: Path, name: str, content: str) -> None:
+    """Write other content into a file of a bundle, as if it had always been so."""
+    (model / name).write_text(content, encoding="utf-8")
+    path = model / "bundle.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["files"][name] = hash_file(model / name)
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+
+
 @pytest.mark.parametrize("content", ["[1]", '{"a": 1}', "no"])
 def test_damaged_memory_is_one_error(tmp_path: Path, content: str) -> None:
     train_few(memory=True).translator.save(tmp_path / "model")
-    (tmp_path / "model" / "memory.json").write_text(content, encoding="utf-8")
-    path = tmp_path / "model" / "bundle.json"
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    manifest["files"]["memory.json"] = hash_file(tmp_path / "model" / "memory.json")
-    path.write_text(json.dumps(manifest), encoding="utf-8")
+    exchange_file(tmp_path / "model", "memory.json", content)
     with pytest.raises(BundleError, match=r"memory\.json"):
         Translator.load(tmp_path / "model")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +15,13 @@ from foveate.data.table import PairTable
 from foveate.errors import BundleError
 from foveate.estimator import Seq2Seq
 from foveate.export import export_bundle
-from foveate.files import hash_file
 from foveate.records import Translation
 from foveate.text.word_list import WordList
 from foveate.training.ensemble import train_models
 from foveate.training.run import train
 from foveate.training.words import fit_words
 from foveate.translator import Sampling, Translator
+from test_memory import exchange_file
 
 SOURCES = [f"{a}{b}{c}" for a in "abc" for b in "xyz" for c in "pq"]
 OPTIONS = {"max_updates": 30, "hidden_size": 16, "memory": False, "threads": 1}
@@ -131,11 +130,7 @@ def test_bundle_and_export_keep_the_words(
 )
 def test_a_damaged_list_is_one_error(translator: Translator, tmp_path: Path, content: str) -> None:
     with_words(translator, WordList(frozenset("a"), 1.0)).save(tmp_path / "model")
-    (tmp_path / "model" / "words.json").write_text(content, encoding="utf-8")
-    path = tmp_path / "model" / "bundle.json"
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    manifest["files"]["words.json"] = hash_file(tmp_path / "model" / "words.json")
-    path.write_text(json.dumps(manifest), encoding="utf-8")
+    exchange_file(tmp_path / "model", "words.json", content)
     with pytest.raises(BundleError, match=r"words\.json"):
         Translator.load(tmp_path / "model")
 
