@@ -401,14 +401,23 @@ def test_a_faster_machine_trains_a_wider_model_in_the_same_minutes() -> None:
     )
 
 
-def test_speed_is_that_of_one_thread() -> None:
+def test_speed_is_the_best_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds, threads = iter([0.5, 0.25, *[1.0] * 38]), set()
+
+    def time_product(rows: torch.Tensor, weights: torch.Tensor) -> float:
+        threads.add(torch.get_num_threads())
+        return next(seconds)
+
+    monkeypatch.setitem(measure_speed.__globals__, "_time_product", time_product)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        assert measure_speed(torch.device("cpu")) > 0
+        speed = measure_speed(torch.device("cpu"))
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+    assert threads == {1}
+    assert speed == pytest.approx(2 * 96 * 512 * 2048 / 0.25 / 3.15e10)
 
 
 def test_sizes_depend_on_the_machine_only_where_minutes_count(

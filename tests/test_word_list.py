@@ -136,16 +136,18 @@ def test_a_damaged_list_is_one_error(translator: Translator, tmp_path: Path, con
 
 
 def test_an_ensemble_has_the_words_and_its_members_do_not(
-    thirds: dict[str, str], tmp_path: Path
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = PairTable.from_texts(SOURCES, list(thirds.values()))
+    def choose(_: Translator, __: PairTable, words: list[str]) -> WordList:
+        return WordList(frozenset(words), 1.0)
+
+    monkeypatch.setattr("foveate.training.appraisal.fit_words", choose)
+    table = PairTable.from_texts(SOURCES, SOURCES)
     config = build_config({**OPTIONS, "max_updates": 2, "models": 2})
-    words = [*thirds.values(), "UNHEARD"]
-    joined = train_models(table, table, config, out=tmp_path / "m", words=words).translator
-    member = Translator.load(tmp_path / "m" / "state" / "model-1")
-    assert member.bundle.words is None
-    carried = joined.bundle.words
-    assert (joined.summary.get("words") == len(frozenset(words))) == (carried is not None)
+    joined = train_models(table, table, config, out=tmp_path / "m", words=["a", "b"]).translator
+    assert Translator.load(tmp_path / "m" / "state" / "model-1").bundle.words is None
+    assert joined.bundle.words == WordList(frozenset("ab"), 1.0)
+    assert Translator.load(tmp_path / "m").summary["words"] == 2
 
 
 def write_pairs(path: Path) -> list[str]:
