@@ -49,6 +49,11 @@ MODELS = {
     "traditional, GRU": {"architecture": "traditional", "cell": "gru"},
     "transformer": {"architecture": "transformer"},
     "gnmt, n-grams": {"source_ngrams": 5},
+    "transformer, window, n-grams": {
+        "architecture": "transformer",
+        "source_window": 3,
+        "source_ngrams": 3,
+    },
     "gnmt copying": {"copy": True},
     "luong entmax": {"layout": "luong", "attention_weights": "entmax"},
     "bahdanau copying": {"layout": "bahdanau", "num_layers": 1, "copy": True},

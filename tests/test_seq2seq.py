@@ -47,6 +47,7 @@ CONFIGS = {
     "traditional-gru": {"architecture": "traditional", "cell": "gru", "num_layers": 1},
     "transformer": {"architecture": "transformer"},
     "gnmt-ngrams": {"source_ngrams": 5},
+    "transformer-window": {"architecture": "transformer", "source_window": 5},
     "ngrams-traditional": {"architecture": "traditional", "source_ngrams": 2},
     "gnmt-copying": {"copy": True},
     "luong-feeding-copying": {"layout": "luong", "input_feeding": True, "copy": True},

@@ -368,6 +368,19 @@ def test_many_letters_that_are_seen_a_few_times_have_ngrams() -> None:
     assert (told.source_ngrams, told.ngram_rows) == (3, 2**12)
 
 
+def test_a_transformer_gets_ngrams_earlier_and_a_window() -> None:
+    def sees(num_pairs: int, updates: int, kind: str = "characters") -> tuple[int | None, ...]:
+        asked = Config(architecture="transformer", max_updates=updates)
+        chosen = resolve(asked, facts(num_pairs, kind))
+        return chosen.source_ngrams, chosen.source_window
+
+    assert sees(100_000, 40_000) == sees(10_000, 500) == (5, 5)
+    assert sees(3_000, 500) == sees(100_000, 4000, "unigram") == (1, 5)
+    assert resolve(Config(max_updates=500), facts(800)).source_window == 1
+    told = Config(architecture="transformer", max_updates=500, source_window=1)
+    assert resolve(told, facts(800)).source_window == 1
+
+
 def test_batches_grow_with_the_square_root_of_the_pairs() -> None:
     def batch_size(num_pairs: int) -> int:
         tokens = resolve(Config(), facts(num_pairs)).batch_tokens
@@ -460,9 +473,10 @@ def test_sentences_are_guided_and_get_noise_in_long_runs_only() -> None:
     assert short.guidance == long.guidance == 0.3
     assert short.lexicon and not resolve(Config(copy=True), sentences).lexicon
     assert not resolve(Config(), replace(sentences, num_pairs=29_000)).lexicon
-    for architecture in ("traditional", "transformer"):
-        plain = resolve(Config(architecture=architecture), sentences)  # type: ignore[arg-type]
-        assert (plain.guidance, plain.lexicon) == (0.0, False)
+    transformer = resolve(Config(architecture="transformer"), sentences)
+    assert (transformer.guidance, transformer.lexicon) == (0.3, True)
+    plain = resolve(Config(architecture="traditional"), sentences)
+    assert (plain.guidance, plain.lexicon) == (0.0, False)
     letters = resolve(Config(minutes=120), facts(2000))
     assert (letters.guidance, letters.lexicon, letters.word_dropout) == (0.0, False, 0.0)
 

@@ -81,6 +81,9 @@ class Config:
     """Longest n-gram of source tokens that has an embedding too (1: single tokens only)."""
     ngram_rows: Annotated[int, Ge(16), Le(2**22)] | None = None
     """Rows of the table of n-grams; fewer than there are n-grams, and some share a row."""
+    source_window: Annotated[int, Ge(1), Le(9)] | None = None
+    """Positions of the source that a convolution joins before the encoder, an odd number (1: no
+    convolution)."""
     num_layers: Annotated[int, Ge(1), Le(12)] = 2
     """Layers of the encoder and of the decoder (at least two in gnmt, one in bahdanau)."""
 
@@ -166,6 +169,8 @@ def build_config(*layers: dict[str, Any], origin: str = "options") -> Config:
         problems += [_describe(detail) for detail in error.errors()]
     if config.minutes is not None and config.max_updates is not None:
         problems.append("minutes and max_updates: give one of the two")
+    if config.source_window is not None and config.source_window % 2 == 0:
+        problems.append(f"source_window: an odd number, not {config.source_window}")
     if config.input_feeding and config.layout != "luong":
         problems.append(f"input_feeding: only with layout luong, not {config.layout}")
     if config.attention_weights == "entmax" and config.architecture != "attention":

@@ -28,6 +28,7 @@ from foveate.models.entmax import masked_entmax
 from foveate.models.ngrams import NgramEmbedding
 from foveate.models.seq2seq import Seq2SeqModel, build_embedding
 from foveate.models.transformer import TransformerDecoder, TransformerEncoder
+from foveate.models.window import WindowConvolution
 
 NGRAM_SIZE = 32  # numbers in a row of the table of n-grams
 LEXICON_WORDS = 8  # translations that are kept for each source token
@@ -71,6 +72,10 @@ def build_model(
         ngrams = NgramEmbedding(
             config.source_ngrams, config.ngram_rows, NGRAM_SIZE, config.embedding_size
         )
+    window = None
+    if (config.source_window or 1) > 1:
+        assert config.source_window
+        window = WindowConvolution(config.embedding_size, config.source_window)
     return Seq2SeqModel(
         source,
         target,
@@ -79,6 +84,7 @@ def build_model(
         config.dropout,
         config.word_dropout or 0.0,
         ngrams,
+        window,
         copying,
         needs_weights=config.coverage > 0 or bool(config.guidance),
     )

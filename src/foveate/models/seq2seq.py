@@ -19,6 +19,7 @@ from foveate.models.dropout import Dropout, draw_kept
 from foveate.models.encoders import Encoded
 from foveate.models.ngrams import NgramEmbedding
 from foveate.models.regularizers import consistency_loss, coverage_loss, guidance_loss
+from foveate.models.window import WindowConvolution
 from foveate.text.vocabulary import PAD, UNK
 
 FIRST_STEP = (slice(None), 0)
@@ -55,6 +56,7 @@ class Seq2SeqModel(nn.Module):
         dropout: on embeddings and features.
         word_dropout: share of the input tokens replaced by the unknown symbol in training.
         ngrams: is added to the embeddings of the source.
+        window: joins each of them with its neighbours.
         copying: lets the readout take tokens of the source, by the decoder's attention.
         needs_weights: the loss looks at the attention weights.
     """
@@ -68,6 +70,7 @@ class Seq2SeqModel(nn.Module):
         dropout: float = 0.0,
         word_dropout: float = 0.0,
         ngrams: NgramEmbedding | None = None,
+        window: WindowConvolution | None = None,
         copying: Pointer | None = None,
         needs_weights: bool = False,
     ) -> None:
@@ -79,6 +82,7 @@ class Seq2SeqModel(nn.Module):
         self.dropout = Dropout(dropout)
         self.word_dropout = word_dropout
         self.ngrams = ngrams
+        self.window = window
         size = target_embedding.embedding_dim
         self.to_embedding = (
             nn.Identity() if decoder.feature_size == size else nn.Linear(decoder.feature_size, size)
@@ -93,6 +97,8 @@ class Seq2SeqModel(nn.Module):
         embedded = self.source_embedding(source)
         if self.ngrams is not None:
             embedded = embedded + self.ngrams(source, source_mask)
+        if self.window is not None:
+            embedded = self.window(embedded, source_mask)
         encoded: Encoded = self.encoder(self.dropout(embedded), source_mask)
         return encoded
 

@@ -7,8 +7,9 @@ there for one training token, up to what so many pairs can fill. Dropout grows w
 passes that follow from that. The peak learning rate falls as the model widens and, for the
 attention RNN, as the run gets longer. Batches grow with the square root of the number of pairs.
 Many pairs of characters or symbols that are seen only a few times get a table of n-grams, which
-costs no arithmetic. Noise on the tokens only helps runs that see every pair many times. Attention
-over subwords is shown where to look in the first half of the run.
+costs no arithmetic. The Transformer, which learns late what stands side by side, gets it earlier,
+and a convolution below its encoder. Noise on the tokens only helps runs that see every pair many
+times. Attention over subwords is shown where to look in the first half of the run.
 Does not load PyTorch.
 """
 
@@ -31,6 +32,8 @@ SUBWORDS = ("unigram", "bpe")
 LONGEST_NGRAM = 5  # of characters and symbols
 NGRAM_PAIRS = 50_000  # fewer are learnt by heart with n-grams (docs/decisions/0020)
 NGRAM_PASSES = 8  # estimated ones; in more, many pairs are learnt by heart, too
+TRANSFORMER_NGRAM_PAIRS = 10_000  # from which on a Transformer has n-grams, in any number of passes
+TRANSFORMER_WINDOW = 5  # positions (docs/decisions/0027)
 FEW_SENTENCES = 20_000  # up to which a lexicon knows more words than the model
 
 
@@ -96,9 +99,11 @@ def resolve(config: Config, facts: DataFacts, threads: int = 2, speed: float = 1
     updates = config.max_updates or seconds / estimate_seconds(facts, hidden, batch_tokens, flops)
     passes = updates / count_batches(facts, batch_tokens)
     is_noise_useful = facts.has_subwords and passes > MANY_PASSES
-    has_sentences = facts.has_subwords and config.architecture == "attention"
+    has_sentences = facts.has_subwords and config.architecture != "traditional"
     is_transformer = config.architecture == "transformer"
     has_ngrams = facts.num_pairs >= NGRAM_PAIRS and passes <= NGRAM_PASSES
+    if is_transformer:
+        has_ngrams = facts.num_pairs >= TRANSFORMER_NGRAM_PAIRS
     is_spelled = facts.source_kind not in SUBWORDS
     longest = config.source_ngrams or (LONGEST_NGRAM if has_ngrams and is_spelled else 1)
     chosen: dict[str, Any] = {
@@ -106,6 +111,7 @@ def resolve(config: Config, facts: DataFacts, threads: int = 2, speed: float = 1
         "embedding_size": min(hidden, 256) if facts.has_subwords else min(hidden, 128),
         "source_ngrams": longest,
         "ngram_rows": choose_ngram_rows(facts) if longest > 1 else None,
+        "source_window": TRANSFORMER_WINDOW if is_transformer else 1,
         "num_heads": 4 if is_transformer and hidden % 8 == 0 else 1,
         "dropout": round(min(max(passes * (0.015 if facts.has_subwords else 0.01), 0.02), 0.35), 2),
         "word_dropout": 0.1 if is_noise_useful else 0.0,
