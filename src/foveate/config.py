@@ -114,7 +114,8 @@ class Config:
     models: Annotated[int, Ge(1), Le(20)] = 1
     """Models to train, which share the minutes that are told, and decide together (ensemble)."""
     distill: bool = False
-    """Train one more model on what the others write together: almost as good, as fast as one."""
+    """Train one more model on what the others write together: as fast as one; worth it only after
+    long trainings."""
     memory: bool | None = None
     """Carry the training pairs, and give a source seen there its commonest target."""
     patience: Annotated[int, Ge(0)] = 0
