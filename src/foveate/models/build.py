@@ -73,8 +73,7 @@ def build_model(
             config.source_ngrams, config.ngram_rows, NGRAM_SIZE, config.embedding_size
         )
     window = None
-    if (config.source_window or 1) > 1:
-        assert config.source_window
+    if config.source_window and config.source_window > 1:
         window = WindowConvolution(config.embedding_size, config.source_window)
     return Seq2SeqModel(
         source,
