@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import random
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +14,7 @@ from torch import nn
 
 from foveate.cli import app
 from foveate.config import Config
+from foveate.edits import count_edits
 from foveate.models.build import build_model
 from foveate.records import Translation
 
@@ -234,3 +236,9 @@ def test_every_variant_of_the_ablation_is_a_command_that_parses(load: Any) -> No
         flags = [flag for flag in told if flag.startswith("--")]
         assert told == [] or flags, name
         app.parse_args(["train", "pairs.tsv", "--out", "model", *told], print_error=False)
+
+
+def test_misread_letters_are_a_few_of_a_hundred(load: Any) -> None:
+    text = "the quick brown fox jumps over the lazy dog again " * 40
+    found = load("misread").misread(text, random.Random(0))
+    assert 0.03 < count_edits(found, text) / len(text) < 0.08

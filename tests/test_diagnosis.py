@@ -14,6 +14,7 @@ from foveate.bundle import format_card, load_bundle, save_bundle
 from foveate.cli import main
 from foveate.console import format_diagnosis
 from foveate.data.table import PairTable
+from foveate.edits import count_edits, find_edits, measure_likeness, nearest_reference
 from foveate.evaluation import diagnose, evaluate
 from foveate.formats import format_facts
 from foveate.insight.diagnosis import (
@@ -22,7 +23,6 @@ from foveate.insight.diagnosis import (
     find_worst,
     remember,
 )
-from foveate.metrics import find_edits, nearest_reference
 from foveate.translator import Translator
 
 GOLDEN = Path(__file__).parent / "golden" / "format-1"
@@ -67,6 +67,21 @@ def test_the_nearest_reference_is_the_longest_of_the_nearest(
     assert len(nearest) == max(map(len, close))
 
 
+@given(WORDS, WORDS)
+def test_likeness_is_what_the_edits_leave_of_the_longer_one(
+    one: list[str], other: list[str]
+) -> None:
+    pair = "".join(one), "".join(other)
+    edits = naive_distance(list(pair[0]), list(pair[1]))
+    assert count_edits(*pair) == edits
+    assert measure_likeness([pair]) == 1 - edits / max(1, *map(len, pair))
+
+
+def test_likeness_is_a_mean() -> None:
+    assert measure_likeness([("abcd", "abcd"), ("abcd", "abxd"), ("ab", "")]) == 1.75 / 3
+    assert measure_likeness([]) == 0
+
+
 def test_edits_of_each_sort_by_hand() -> None:
     right = ["F", "OW", "V", "IY", "EY", "T"]
     assert find_edits(["F", "OW", "V", "IH", "EY", "T"], right) == [("IY", "IH")]
@@ -105,6 +120,16 @@ def test_the_memory_is_scored_with_an_interval() -> None:
     assert found["memory"]["value"] == 0.5
     assert 0.2 < found["memory"]["low"] < 0.4 and 0.6 < found["memory"]["high"] < 0.8
     assert found["seen"] == 0.75
+
+
+def test_sources_that_are_nearly_right_are_a_baseline() -> None:
+    pairs = [("thc cat", "the cat"), ("a dog", "a dog")]
+    sources, targets = map(list, zip(*pairs, strict=True))
+    found = diagnose_outputs(sources, targets, [[one] for one in targets], [], list)["unchanged"]
+    assert found["exact_match"]["value"] == 0.5
+    assert found["character_error_rate"]["value"] == pytest.approx(1 / 12)
+    others = [["die Katze"], ["ein Hund"]]
+    assert diagnose_outputs(sources, targets, others, [], list)["unchanged"] == {}
 
 
 def test_the_worst_have_the_most_edits_and_no_right_ones() -> None:
@@ -160,6 +185,10 @@ def test_the_terminal_gets_a_few_lines() -> None:
     assert len(lines) == 5
     assert "AH > ∅ 12,000, ∅ > | 3" in lines[1]
     assert lines[-1].split() == ["a|b*", "x" * 35 + "…"]
+    left = {"exact_match": {"value": 0.1, "low": 0.05, "high": 0.15}}
+    found = format_diagnosis({**DIAGNOSIS, "unchanged": left}).splitlines()
+    assert found[1] == "the sources left as they are: exact match 10.0 % (5.0 % to 15.0 %)"
+    assert found[2:] == lines[1:]
     unseen = {**DIAGNOSIS, "seen": 0.0, "confusions": [], "worst": []}
     assert format_diagnosis(unseen).count("\n") == 0
     assert "none of the sources" in format_diagnosis(unseen)
@@ -205,6 +234,7 @@ def test_training_ends_with_the_report(tmp_path: Path, capsys: pytest.CaptureFix
     assert "a memory of the training pairs: exact match 100.0 %" in err
     assert "exact match 33.3 %" in err and "66.7 % seen" in err
     assert err.count("commonest errors (right > written): ") == 2
+    assert "left as they are" not in err
     found = load_bundle(out).summary["diagnosis"]
     assert found["dev"]["seen"] == 1.0
     assert found["test"]["memory"]["value"] == pytest.approx(1 / 3)  # blanks mean nothing

@@ -23,6 +23,7 @@ from foveate.config import Config
 from foveate.errors import BundleError, ConfigError, DataError
 from foveate.text.codec import Codec, Normalization, normalize_text
 from foveate.text.detection import (
+    are_respelled,
     build_codecs,
     default_vocabulary_size,
     detect_kind,
@@ -129,6 +130,27 @@ MAKERS: dict[str, Callable[[random.Random], str]] = {
 )
 def test_kind_is_found_from_the_data(side: str, other: str, kind: str) -> None:
     assert detect_kind(make_rows(side), make_rows(other)) == kind
+
+
+@pytest.mark.parametrize("make", ["sentence", "short sentence", "chinese sentence"])
+def test_misread_sentences_have_characters(make: str) -> None:
+    rows = make_rows(make)
+    generator = random.Random(0)
+    misread = ["".join(generator.choice([x] * 9 + ["~"]) for x in row) for row in rows]
+    found = build_codecs(lambda: misread, lambda: rows, len(rows), Config())
+    assert [codec.kind for codec in found] == ["characters", "characters"]
+    told = build_codecs(lambda: misread, lambda: rows, len(rows), Config(target_tokens="unigram"))
+    assert [codec.kind for codec in told] == ["characters", "unigram"]
+    tagged = [f"<1832>{row}" for row in misread]
+    found = build_codecs(lambda: tagged, lambda: rows, len(rows), Config())
+    assert [codec.kind for codec in found] == ["tagged", "characters"]
+
+
+def test_rows_that_only_share_their_language_are_not_respelled() -> None:
+    rows = make_rows("sentence")
+    assert are_respelled(list(zip(rows, rows, strict=True)))
+    assert not are_respelled(list(zip(rows, rows[1:] + rows[:1], strict=True)))
+    assert not are_respelled([])
 
 
 def test_kind_of_few_rows() -> None:
@@ -457,7 +479,7 @@ def test_codecs_of_pronunciation() -> None:
 
 
 def test_codecs_of_translation_are_shared_and_hold_both_sides() -> None:
-    germanic = [text.replace("sees", "sieht").replace("red", "röt") for text in SENTENCES]
+    germanic = [" ".join(text.replace("ee", "ö").split()[::-1]) for text in SENTENCES]
     source, target = build(SENTENCES, germanic)
     assert source is target
     assert source.kind == "unigram"

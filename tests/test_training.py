@@ -24,7 +24,13 @@ from foveate.data.table import PairTable
 from foveate.errors import BundleError, ConfigError, DataError, TrainingError
 from foveate.records import Batch
 from foveate.torch_backend import GRANTED_THREADS, use_threads
-from foveate.training.defaults import HIGHEST_RATE, DataFacts, choose_learning_rate, resolve
+from foveate.training.defaults import (
+    HIGHEST_RATE,
+    DataFacts,
+    choose_batch_tokens,
+    choose_learning_rate,
+    resolve,
+)
 from foveate.training.interrupt import InterruptGate
 from foveate.training.loop import Trainer
 from foveate.training.optimizer import Optimizer, learning_rate_factor, update_average
@@ -388,6 +394,11 @@ def test_batches_grow_with_the_square_root_of_the_pairs() -> None:
         return round(tokens / facts(num_pairs).pair_length)
 
     assert [batch_size(count) for count in (500, 10_000, 40_000, 10**6)] == [16, 30, 60, 96]
+    sentences = DataFacts(10**6, 40, 40, 90, 90, "unigram", "unigram")
+    assert choose_batch_tokens(sentences) == 96 * 81
+    for length, size in ((30, 30), (60, 17), (190, 5), (900, 4)):
+        long = DataFacts(10_000, length, length, 90, 90, "characters", "characters")
+        assert choose_batch_tokens(long) == pytest.approx(size * long.pair_length, rel=0.06)
 
 
 def test_defaults_grow_with_data_and_minutes() -> None:

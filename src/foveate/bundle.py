@@ -354,6 +354,12 @@ def _format_errors(split: str, diagnosis: dict[str, Any] | None) -> list[str]:
         f"has an exact match of {memory['value']:.4g} ({memory['low']:.4g} to "
         f"{memory['high']:.4g}): it has seen {100 * diagnosis['seen']:.1f} % of the sources.",
     ]
+    if unchanged := diagnosis.get("unchanged"):
+        values = " and ".join(
+            f"{name} {score['value']:.4g} ({score['low']:.4g} to {score['high']:.4g})"
+            for name, score in unchanged.items()
+        )
+        lines.append(f"The sources left as they are have {values}.")
     tables = (
         ("Commonest errors", "confusions", ["reference", "output", "count"]),
         ("Outputs farthest off", "worst", ["source", "output", "reference", "edits"]),

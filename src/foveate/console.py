@@ -321,6 +321,8 @@ def format_diagnosis(diagnosis: Mapping[str, Any] | None) -> str:
     if not diagnosis:
         return ""
     lines = [_format_memory(diagnosis["memory"], diagnosis["seen"])]
+    if unchanged := diagnosis.get("unchanged"):  # not in an old model
+        lines.append(f"the sources left as they are: {_format_intervals(unchanged)}")
     errors = [
         f"{row['reference'] or NOTHING} > {row['output'] or NOTHING} {row['count']:,}"
         for row in diagnosis["confusions"]
@@ -336,12 +338,17 @@ def format_diagnosis(diagnosis: Mapping[str, Any] | None) -> str:
 def _format_memory(memory: Mapping[str, Any], seen: float) -> str:
     if not seen:
         return "a memory of the training pairs gets nothing right: it has seen none of the sources"
-    value, low, high = (
-        format_metric("exact_match", number)
-        for number in (memory["value"], memory["low"], memory["high"])
-    )
     share = format_metric("exact_match", seen)
-    return f"a memory of the training pairs: exact match {value} ({low} to {high}), {share} seen"
+    score = _format_intervals({"exact_match": memory})
+    return f"a memory of the training pairs: {score}, {share} seen"
+
+
+def _format_intervals(scores: Mapping[str, Mapping[str, Any]]) -> str:
+    parts = []
+    for name, score in scores.items():
+        value, low, high = (format_metric(name, score[key]) for key in ("value", "low", "high"))
+        parts.append(f"{METRIC_LABELS[name]} {value} ({low} to {high})")
+    return ", ".join(parts)
 
 
 def _shorten(text: str, most: int = 36) -> str:

@@ -2,7 +2,7 @@
 
 Every metric is a table of sufficient statistics, one row an item, and a function from their sum
 to the value; subsets and bootstrap resamples are then sums over other rows. Knows nothing of
-models and files. sacrebleu and rapidfuzz enter here only.
+models and files. sacrebleu enters here only.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foveate.edits import count_edits, nearest_reference
 from foveate.errors import ConfigError, DataError, did_you_mean
 
 METRICS = ("exact_match", "token_error_rate", "character_error_rate", "bleu", "chrf")
@@ -230,44 +231,8 @@ def _compare_closest(
     hypothesis: Sequence[str], references: Sequence[Sequence[str]]
 ) -> tuple[int, int]:
     """Return the edits to the closest reference and its length; the longest one wins a tie."""
-    from rapidfuzz.distance import Levenshtein
-
     nearest = nearest_reference(hypothesis, references)
-    return Levenshtein.distance(hypothesis, nearest), len(nearest)
-
-
-def nearest_reference(
-    hypothesis: Sequence[str], references: Sequence[Sequence[str]]
-) -> Sequence[str]:
-    """Return the reference with the fewest edits, the longest one of several.
-
-    Example:
-        >>> nearest_reference("cart", ["dog", "cat", "carts"])
-        'carts'
-    """
-    from rapidfuzz.distance import Levenshtein
-
-    return min(references, key=lambda other: (Levenshtein.distance(hypothesis, other), -len(other)))
-
-
-def find_edits(hypothesis: Sequence[str], reference: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the fewest edits between two texts, as tokens of the reference and of the hypothesis.
-
-    The token is empty where one side has nothing.
-
-    Example:
-        >>> find_edits(["K", "IH", "T"], ["K", "AE", "T", "S"])
-        [('AE', 'IH'), ('S', '')]
-    """
-    from rapidfuzz.distance import Levenshtein
-
-    return [
-        (
-            reference[edit.src_pos] if edit.tag != "insert" else "",
-            hypothesis[edit.dest_pos] if edit.tag != "delete" else "",
-        )
-        for edit in Levenshtein.editops(reference, hypothesis)
-    ]
+    return count_edits(hypothesis, nearest), len(nearest)
 
 
 def _divide(sums: NDArray[np.float64]) -> NDArray[np.float64]:

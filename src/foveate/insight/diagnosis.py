@@ -1,4 +1,4 @@
-"""What a model gets wrong, and what a plain memory of its training pairs would have got right.
+"""What a model gets wrong, and what no model would have got right.
 
 Pure functions on texts; knows no models and no files.
 """
@@ -9,11 +9,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from foveate.metrics import References, find_edits, measure, nearest_reference
+from foveate.edits import find_edits, nearest_reference
+from foveate.metrics import References, measure
 from foveate.text.memory import build_memory, count_targets
 
 Split = Callable[[str], Sequence[str]]
 
+WORTH_LEAVING = 0.5  # character error rate below which a source is worth something as it is
 NUM_CONFUSIONS = 10
 NUM_WORST = 5
 
@@ -32,7 +34,10 @@ def diagnose_outputs(
     training: Iterable[tuple[str, str]],
     split: Split,
 ) -> dict[str, Any]:
-    """Return memory baseline, confusions and worst outputs as plain values, ready for JSON.
+    """Return baselines, confusions and worst outputs as plain values, ready for JSON.
+
+    The baselines are a memory of the training pairs and, where source and target are alike,
+    the sources as they are.
 
     Args:
         sources: distinct ones.
@@ -48,9 +53,12 @@ def diagnose_outputs(
     """
     memory = remember(sources, training)
     score = measure(memory.outputs, references, names=["exact_match"])["exact_match"]
+    unchanged = measure(sources, references, names=["exact_match", "character_error_rate"])
+    is_respelled = unchanged["character_error_rate"].value < WORTH_LEAVING
     return {
         "memory": score.to_dict(),
         "seen": memory.seen_share,
+        "unchanged": {n: one.to_dict() for n, one in unchanged.items()} if is_respelled else {},
         "confusions": count_confusions(outputs, references, split),
         "worst": find_worst(sources, outputs, references, split),
     }

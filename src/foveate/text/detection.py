@@ -9,10 +9,12 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Literal, cast
 
 from foveate.config import Config
+from foveate.edits import measure_likeness
 from foveate.errors import ConfigError, DataError
 from foveate.text.codec import SUBWORD_KINDS, Codec, normalize_text
 from foveate.text.sampling import SubwordKind
@@ -36,6 +38,8 @@ LONG = 40  # letters from which on characters cost more than they give
 IDEOGRAPH = 3  # letters that one East Asian character is worth
 ASCII_SIZE = 95  # printable; codes (SMILES, proteins, URLs) have no larger alphabet
 MAX_ALPHABET = 8_000  # characters that a subword vocabulary grows to hold
+MAX_COMPARED = 300  # pairs whose letters are compared
+ALIKE = 0.7  # likeness from which on a target is its source, respelled; translations have 0.3
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,15 @@ class _Look:
         return self.length > LONG or (self.words >= 5 and self.digit_share < 0.3)
 
 
-def detect_kind(samples: Sequence[str], other: Sequence[str]) -> FoundKind:
+def detect_kind(
+    samples: Sequence[str], other: Sequence[str], *, is_respelled: bool = False
+) -> FoundKind:
     """Choose the tokens of a side from a sample of its rows and of the other side's.
 
     Args:
         samples: normalised rows of the side, spread over the data.
         other: rows of the other side.
+        is_respelled: a target is its source with some letters changed (`are_respelled`).
 
     Example:
         >>> detect_kind(["F OW V IY EY T", "T EY V", "F IY T"] * 9, ["foveate", "tave", "feet"])
@@ -69,14 +76,18 @@ def detect_kind(samples: Sequence[str], other: Sequence[str]) -> FoundKind:
     is_tagged = _are_tagged(samples)
     if is_tagged:  # what is left decides
         samples = [TAG.sub("", text).strip() for text in samples]
-    found = _detect_plain_kind(samples, other)
+    found = _detect_plain_kind(samples, other, is_respelled)
     return "tagged" if is_tagged and found == "characters" else found
 
 
-def _detect_plain_kind(samples: Sequence[str], other: Sequence[str]) -> FoundKind:
+def _detect_plain_kind(
+    samples: Sequence[str], other: Sequence[str], is_respelled: bool
+) -> FoundKind:
     side, opposite = _look(samples), _look(other)
     if side.is_symbols:  # phonemes, spelled-out characters, commands
         return "whitespace"
+    if is_respelled:  # what is misspelled has no subwords
+        return "characters"
     if side.blank_share < 0.2:  # single words and codes; or a script that writes no blanks
         is_unspaced_script = side.length > LONG and side.alphabet > ASCII_SIZE
         return "unigram" if is_unspaced_script else "characters"
@@ -114,6 +125,20 @@ def detect_shared(sources: Sequence[str], targets: Sequence[str], kind: str) -> 
         count for token, count in target_counts.items() if source_counts[token] > count * ratio
     )
     return common >= 0.8 * target_counts.total() > 0
+
+
+def are_respelled(pairs: Sequence[tuple[str, str]]) -> bool:
+    """Tell whether targets are their sources with some letters changed: OCR errors, old spelling.
+
+    Args:
+        pairs: normalised sources and targets, spread over the data.
+
+    Example:
+        >>> are_respelled([("thc cat", "the cat")]), are_respelled([("the cat", "die Katze")])
+        (True, False)
+    """
+    compared = pairs[:: -(-len(pairs) // MAX_COMPARED)] if pairs else []
+    return measure_likeness([(TAG.sub("", one), other) for one, other in compared]) >= ALIKE
 
 
 def default_vocabulary_size(num_pairs: int) -> int:
@@ -157,9 +182,11 @@ def build_codecs(
     """
     if num_pairs < 1:
         raise DataError("there are no pairs to learn a vocabulary from")
-    source_rows = _sample(sources, num_pairs, config)
-    target_rows = _sample(targets, num_pairs, config)
-    source_kind, target_kind = _choose_kinds(source_rows, target_rows, config)
+    pairs = _sample(sources, targets, num_pairs, config)
+    source_rows = list(dict.fromkeys(source for source, _ in pairs))
+    target_rows = list(dict.fromkeys(target for _, target in pairs))
+    is_respelled = are_respelled(pairs)
+    source_kind, target_kind = _choose_kinds(source_rows, target_rows, is_respelled, config)
     is_shared = config.shared_vocabulary
     if is_shared is None:
         is_shared = source_kind == target_kind and (
@@ -184,14 +211,17 @@ def build_codecs(
     return source, target
 
 
-def _sample(texts: Texts, num_pairs: int, config: Config) -> list[str]:
-    """Take distinct rows from everywhere: files are often sorted."""
-    rows = islice(texts(), 0, None, -(-num_pairs // MAX_SAMPLES))
-    return list(dict.fromkeys(normalize_text(row, config.normalization) for row in rows))
+def _sample(
+    sources: Texts, targets: Texts, num_pairs: int, config: Config
+) -> list[tuple[str, str]]:
+    """Take pairs from everywhere: files are often sorted."""
+    rows = islice(zip(sources(), targets(), strict=True), 0, None, -(-num_pairs // MAX_SAMPLES))
+    normalize = partial(normalize_text, normalization=config.normalization)
+    return [(normalize(source), normalize(target)) for source, target in rows]
 
 
 def _choose_kinds(
-    sources: Sequence[str], targets: Sequence[str], config: Config
+    sources: Sequence[str], targets: Sequence[str], is_respelled: bool, config: Config
 ) -> tuple[str, str]:
     source_kind: str = config.source_tokens
     target_kind: str = config.target_tokens
@@ -201,9 +231,9 @@ def _choose_kinds(
         if target_kind == "auto":
             target_kind = source_kind
     if source_kind == "auto":
-        source_kind = detect_kind(sources, targets)
+        source_kind = detect_kind(sources, targets, is_respelled=is_respelled)
     if target_kind == "auto":
-        target_kind = detect_kind(targets, sources)
+        target_kind = detect_kind(targets, sources, is_respelled=is_respelled)
     if config.shared_vocabulary and source_kind != target_kind:
         raise ConfigError(
             f"shared_vocabulary: the source has {source_kind} and the target {target_kind}: "

@@ -29,6 +29,7 @@ FEW_PASSES = 20  # from which on a longer run over the same pairs does not, eith
 HIGHEST_RATE = 1.6e-2
 MANY_PASSES = 150  # estimated ones; fewer get no noise on the tokens (docs/decisions/0017)
 SUBWORDS = ("unigram", "bpe")
+MOST_BATCH_TOKENS = 2_000  # characters or symbols; long rows want many updates, too
 LONGEST_NGRAM = 5  # of characters and symbols
 NGRAM_PAIRS = 50_000  # fewer are learnt by heart with n-grams (docs/decisions/0020)
 NGRAM_PASSES = 8  # estimated ones; in more, many pairs are learnt by heart, too
@@ -177,8 +178,13 @@ def choose_learning_rate(config: Config, facts: DataFacts, updates: int) -> floa
 
 
 def choose_batch_tokens(facts: DataFacts) -> int:
-    """Choose a batch of 16 to 96 pairs of mean length: the more pairs there are, the larger."""
+    """Choose a batch of 16 to 96 pairs of mean length: the more pairs there are, the larger.
+
+    Long pairs of characters or symbols are fewer, but at least four.
+    """
     pairs = min(max(0.3 * math.sqrt(facts.num_pairs), 16), 96)
+    if not facts.has_subwords:
+        pairs = min(pairs, max(MOST_BATCH_TOKENS / facts.pair_length, 4))
     return max(64, round(pairs * facts.pair_length))
 
 
