@@ -199,7 +199,8 @@ def test_the_card_is_made_again_from_the_bundle(tmp_path: Path) -> None:
     bundle = load_bundle(GOLDEN)
     scores = {"exact_match": {"value": 0.5, "low": 0.4, "high": 0.6, "signature": "s"}}
     bundle.scores = {"dev": scores, "test": scores}
-    bundle.summary["diagnosis"] = {"dev": DIAGNOSIS}
+    left = {"exact_match": {"value": 0.1, "low": 0.05, "high": 0.15}}
+    bundle.summary["diagnosis"] = {"dev": {**DIAGNOSIS, "unchanged": left}}
     save_bundle(bundle, tmp_path / "model")
     again = load_bundle(tmp_path / "model")
     card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
@@ -207,6 +208,7 @@ def test_the_card_is_made_again_from_the_bundle(tmp_path: Path) -> None:
     assert "| AH | ∅ | 12000 |" in card
     assert f"| a\\|b\\* | ∅ | {'x' * 50} | 50 |" in card
     assert "60.0 % of the sources" in card
+    assert "left as they are have exact_match 0.1 (0.05 to 0.15)." in card
     assert "Commonest errors on dev" in card and "errors on test" not in card
 
 

@@ -1,4 +1,4 @@
-"""What a model gets wrong, and what no model would have got right.
+"""What a model gets wrong, and what would have been right without one.
 
 Pure functions on texts; knows no models and no files.
 """
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from foveate.edits import find_edits, nearest_reference
+from foveate.edits import count_edits, find_edits, nearest_reference
 from foveate.metrics import References, measure
 from foveate.text.memory import build_memory, count_targets
 
@@ -114,7 +114,7 @@ def find_worst(
                 "source": source,
                 "output": output,
                 "reference": accepted[others.index(nearest)],
-                "edits": len(find_edits(tokens, nearest)),
+                "edits": count_edits(tokens, nearest),
             }
         )
     wrong = [row for row in rows if row["edits"]]
