@@ -26,6 +26,7 @@ VARIANTS: dict[str, list[str]] = {
     "GRU": ["--cell", "gru"],
     "dot": ["--attention-score", "dot"],
     "scaled dot, 4 heads": ["--attention-score", "scaled_dot", "--num-heads", "4"],
+    "no location": ["--location-window", "0"],
     "entmax": ["--attention-weights", "entmax"],
     "one layer": ["--num-layers", "1"],
     "three layers": ["--num-layers", "3"],

@@ -84,13 +84,38 @@ def naive_scores(
     return dot_scores(query, keys, head, num_heads) / math.sqrt(len(query) / num_heads)
 
 
+def location_scores(query: Array, before: Array, weights: dict[str, Array], head: int) -> Array:
+    """v^T tanh(W s + F a + b) over the weights of the step before, which are 0 beyond the ends."""
+    filters, vector = weights["location.filters"], weights["location.vector"][head]
+    projected = weights["location.query_projection.weight"] @ query
+    projected = projected + weights["location.query_projection.bias"]
+    scores = np.zeros(len(before))
+    for j in range(len(before)):
+        for d in range(len(vector)):
+            inner = projected[head * len(vector) + d]
+            for k in range(len(filters)):
+                place = j + k - len(filters) // 2
+                if 0 <= place < len(before):
+                    inner += filters[k, d] * before[place]
+            scores[j] += vector[d] * math.tanh(inner)
+    return scores
+
+
 def naive_attention(
-    score: str, query: Array, states: Array, weights: dict[str, Array], num_heads: int
+    score: str,
+    query: Array,
+    states: Array,
+    weights: dict[str, Array],
+    num_heads: int,
+    before: Array | None = None,
 ) -> tuple[Array, Array]:
     """Return the context vector [H] and the weights [N, S] of one query."""
     context, rows, width = np.zeros(states.shape[1]), [], states.shape[1] // num_heads
     for head in range(num_heads):
-        rows.append(softmax(naive_scores(score, query, states, weights, head, num_heads)))
+        scores = naive_scores(score, query, states, weights, head, num_heads)
+        if before is not None:
+            scores = scores + location_scores(query, before[head], weights, head)
+        rows.append(softmax(scores))
         for j, state in enumerate(states):
             for d in range(head * width, (head + 1) * width):
                 context[d] += rows[head][j] * state[d]

@@ -22,6 +22,7 @@ from foveate.models import (
     TransformerDecoder,
 )
 from foveate.models.build import build_attention
+from foveate.models.location import LocationScores
 from foveate.models.recurrent import CellName
 from models_naive import (
     Array,
@@ -44,6 +45,7 @@ class Case:
     score: str = "additive"
     num_heads: int = 1
     num_layers: int = 1
+    window: int = 0
 
     def __str__(self) -> str:
         return "-".join(map(str, astuple(self)))
@@ -66,6 +68,9 @@ LAYOUTS = ("gnmt", "luong", "luong_feeding", "bahdanau")
 ATTENTION_CASES = [Case(*parts) for parts in product(LAYOUTS, CELLS, SCORES, (1, 2))]
 ATTENTION_CASES += [
     Case(layout, cell, "scaled_dot", 2, 3) for layout in LAYOUTS[:3] for cell in CELLS
+]
+ATTENTION_CASES += [
+    Case(layout, "gru", score, 2, window=3) for layout, score in product(LAYOUTS, SCORES)
 ]
 TRADITIONAL_CASES = [Case("traditional", cell, num_layers=n) for cell in CELLS for n in (1, 3)]
 TRANSFORMER_CASES = [
@@ -94,6 +99,8 @@ def _build(case: Case) -> Decoder:
     if case.layout == "traditional":
         return TraditionalDecoder(case.cell, E, hidden, encoder, layers, dropout)
     attention = build_attention(case.score, hidden, encoder, case.num_heads)
+    if case.window:
+        attention.location = LocationScores(hidden, case.window, case.num_heads)
     if case.layout == "bahdanau":
         return BahdanauDecoder(case.cell, E, hidden, encoder, attention)
     if case.layout == "gnmt":
@@ -226,6 +233,7 @@ class NaiveDecoder:
         first = np.tanh(first + weights["bridge.projection.bias"])
         self.layers = list(first.reshape(-1, parts, case.hidden_size))
         self.fed_back = np.zeros(case.hidden_size)
+        self.before = np.zeros((case.num_heads, len(self.states))) if case.window else None
 
     def attend(self, query: Array) -> tuple[Array, Array]:
         weights = {
@@ -233,7 +241,11 @@ class NaiveDecoder:
             for name, value in self.weights.items()
             if name.startswith("attention.")
         }
-        return naive_attention(self.case.score, query, self.states, weights, self.case.num_heads)
+        context, shown = naive_attention(
+            self.case.score, query, self.states, weights, self.case.num_heads, self.before
+        )
+        self.before = shown if self.case.window else None
+        return context, shown
 
     def run_stack(self, name: str, inputs: Array, first_layer: int = 0) -> Array:
         for index in range(first_layer, len(self.layers)):

@@ -54,6 +54,8 @@ MODELS = {
         "source_window": 3,
         "source_ngrams": 3,
     },
+    "gnmt location": {"location_window": 5},
+    "bahdanau location": {"layout": "bahdanau", "num_layers": 1, "location_window": 3},
     "gnmt copying": {"copy": True},
     "luong entmax": {"layout": "luong", "attention_weights": "entmax"},
     "bahdanau copying": {"layout": "bahdanau", "num_layers": 1, "copy": True},

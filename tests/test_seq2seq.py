@@ -49,6 +49,8 @@ CONFIGS = {
     "gnmt-ngrams": {"source_ngrams": 5},
     "transformer-window": {"architecture": "transformer", "source_window": 5},
     "ngrams-traditional": {"architecture": "traditional", "source_ngrams": 2},
+    "gnmt-location": {"location_window": 3},
+    "bahdanau-location": {"layout": "bahdanau", "location_window": 5},
     "gnmt-copying": {"copy": True},
     "luong-feeding-copying": {"layout": "luong", "input_feeding": True, "copy": True},
     "bahdanau-copying": {"layout": "bahdanau", "copy": True},

@@ -387,6 +387,15 @@ def test_a_transformer_gets_ngrams_earlier_and_a_window() -> None:
     assert resolve(told, facts(800)).source_window == 1
 
 
+def test_the_attention_rnn_knows_where_it_looked() -> None:
+    def window(**told: object) -> int | None:
+        return resolve(Config(max_updates=500, **told), facts(800)).location_window  # type: ignore[arg-type]
+
+    assert window() == 7
+    assert window(architecture="traditional") == window(architecture="transformer") == 0
+    assert window(location_window=0) == 0 and window(location_window=3) == 3
+
+
 def test_batches_grow_with_the_square_root_of_the_pairs() -> None:
     def batch_size(num_pairs: int) -> int:
         tokens = resolve(Config(), facts(num_pairs)).batch_tokens

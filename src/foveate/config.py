@@ -66,6 +66,9 @@ class Config:
     """How scores become weights; entmax makes the small ones exactly zero (attention RNN only)."""
     num_heads: PositiveInt | None = None
     """Number of attention heads."""
+    location_window: Annotated[int, Ge(0), Le(99)] | None = None
+    """Positions around a source token whose attention weights of the step before enter its score,
+    an odd number (0: attention does not know where it looked; attention RNN only)."""
     copy: bool = False
     """Copy source tokens by attention (pointer-generator)."""
     lexicon: bool | None = None
@@ -172,6 +175,10 @@ def build_config(*layers: dict[str, Any], origin: str = "options") -> Config:
         problems.append("minutes and max_updates: give one of the two")
     if config.source_window is not None and config.source_window % 2 == 0:
         problems.append(f"source_window: an odd number, not {config.source_window}")
+    if config.location_window and config.location_window % 2 == 0:
+        problems.append(f"location_window: an odd number or 0, not {config.location_window}")
+    if config.location_window and config.architecture != "attention":
+        problems.append("location_window: goes with architecture attention only")
     if config.input_feeding and config.layout != "luong":
         problems.append(f"input_feeding: only with layout luong, not {config.layout}")
     if config.attention_weights == "entmax" and config.architecture != "attention":

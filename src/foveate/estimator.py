@@ -91,6 +91,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         attention_score: str = "additive",
         attention_weights: str = "softmax",
         num_heads: int | None = None,
+        location_window: int | None = None,
         copy: bool = False,
         lexicon: bool | None = None,
         input_feeding: bool = False,
@@ -140,6 +141,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         self.attention_score = attention_score
         self.attention_weights = attention_weights
         self.num_heads = num_heads
+        self.location_window = location_window
         self.copy = copy
         self.lexicon = lexicon
         self.input_feeding = input_feeding

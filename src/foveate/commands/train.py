@@ -123,8 +123,9 @@ def compare_traditional(
     from foveate.training.run import train as run
 
     told: Any = {"architecture": "traditional", "models": 1, "distill": False}
-    # It has no attention to copy by, to look up by, to cover with or to guide.
+    # It has no attention to copy by, to look up by, to cover with, to guide or to locate.
     told |= {"copy": False, "lexicon": False, "coverage": 0.0, "guidance": 0.0}
+    told |= {"location_window": 0}
     try:
         with TrainingDisplay("traditional") as display:
             other = run(

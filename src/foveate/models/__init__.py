@@ -30,6 +30,7 @@ from foveate.models.decoders import (
 )
 from foveate.models.dropout import Dropout, seeded_dropout
 from foveate.models.encoders import BidirectionalEncoder, Encoded, TraditionalEncoder
+from foveate.models.location import LocationScores
 from foveate.models.recurrent import BidirectionalLayer, Cell, RecurrentLayer
 from foveate.models.seq2seq import Output, Seq2SeqModel
 from foveate.models.transformer import TransformerDecoder, TransformerEncoder
@@ -47,6 +48,7 @@ __all__ = [
     "Encoded",
     "GeneralAttention",
     "GnmtDecoder",
+    "LocationScores",
     "LuongDecoder",
     "Output",
     "PointerGenerator",

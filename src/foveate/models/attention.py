@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from foveate.models.additive_scores import additive_scores
+from foveate.models.location import LocationScores
 
 
 def masked_softmax(
@@ -60,13 +61,15 @@ class Attention(nn.Module, ABC):
     Several heads divide the width of the encoder states between them: head n scores all
     positions on its own and sums its own slice of the states; the slices laid side by side are
     the context vector (Chen et al. 2018, section 4.1). Weights are [B, N, T, S]. `normalize` turns
-    scores into weights: `masked_softmax`, or `masked_entmax` for sparse ones.
+    scores into weights: `masked_softmax`, or `masked_entmax` for sparse ones. `location`, where
+    there is one, also scores where the step before looked.
     """
 
     def __init__(self, num_heads: int = 1) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.normalize: Callable[[Tensor, Tensor], Tensor] = masked_softmax
+        self.location: LocationScores | None = None
 
     @abstractmethod
     def keys(self, encoder_states: Float[Tensor, "B S H"]) -> Float[Tensor, "B N S D"]:
@@ -84,9 +87,18 @@ class Attention(nn.Module, ABC):
         keys: Float[Tensor, "B N S D"],
         encoder_states: Float[Tensor, "B S H"],
         source_mask: Bool[Tensor, "B S"],
+        before: Float[Tensor, "B N S"] | None = None,
     ) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B N T S"]]:
-        """Return context vectors [B, T, H] and attention weights [B, N, T, S]."""
-        weights = self.normalize(self.scores(query, keys), source_mask[:, None, None, :])
+        """Return context vectors [B, T, H] and attention weights [B, N, T, S].
+
+        `before` are the weights of the step before the first query; only location needs them.
+        """
+        scores, mask = self.scores(query, keys), source_mask[:, None, None, :]
+        if self.location is None:
+            weights = self.normalize(scores, mask)
+        else:
+            assert before is not None
+            weights = self.location(query, scores, before, mask, self.normalize)
         context = weights @ split_heads(encoder_states, self.num_heads)
         return merge_heads(context), weights
 

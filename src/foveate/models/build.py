@@ -25,6 +25,7 @@ from foveate.models.decoders import (
 )
 from foveate.models.encoders import BidirectionalEncoder, TraditionalEncoder
 from foveate.models.entmax import masked_entmax
+from foveate.models.location import LocationScores
 from foveate.models.ngrams import NgramEmbedding
 from foveate.models.seq2seq import Seq2SeqModel, build_embedding
 from foveate.models.transformer import TransformerDecoder, TransformerEncoder
@@ -127,6 +128,8 @@ def _build_attention_decoder(config: Config, embedding: int, hidden: int) -> Dec
     attention = build_attention(config.attention_score, hidden, hidden, config.num_heads or 1)
     if config.attention_weights == "entmax":
         attention.normalize = masked_entmax
+    if config.location_window:
+        attention.location = LocationScores(hidden, config.location_window, config.num_heads or 1)
     if config.layout == "bahdanau":
         return BahdanauDecoder(cell, embedding, hidden, hidden, attention)
     if config.layout == "luong":

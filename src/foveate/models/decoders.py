@@ -22,6 +22,8 @@ from foveate.models.recurrent import NUM_STATES, Cell, CellName, Parts, Recurren
 
 LARGEST_IN_LOOP = 2**25  # numbers that the attention of all steps of a loop may keep
 
+BEFORE = "attention_before"  # in the state: weights [R, N, S] of the step before, for location
+
 State = dict[str, Tensor]
 Weights = Tensor | None  # [B, N, T, S] attention weights, or None without attention
 
@@ -154,31 +156,44 @@ class AttentionDecoder(Decoder):
 
     def source_state(self, encoded: Encoded) -> State:
         """Return the part of the state that depends on the source alone."""
-        return {
+        state = {
             "encoder_states": encoded.states,
             "source_mask": encoded.source_mask,
             "keys": self.attention.keys(encoded.states),
         }
+        if self.attention.location is not None:
+            state[BEFORE] = torch.zeros_like(state["keys"][..., 0])  # B N S
+        return state
 
-    def attend(self, query: Tensor, source: State) -> tuple[Tensor, Tensor]:
-        """Return context [B, T, H] and weights [B, N, T, S] for queries [B, T, Q]."""
+    def attend(self, query: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """Return context [B, T, H] and weights [B, N, T, S] for queries [B, T, Q], and the state
+        in which the next of them finds where this one looked.
+        """
         context, weights = self.attention(
-            query, source["keys"], source["encoder_states"], source["source_mask"]
+            query,
+            state["keys"],
+            state["encoder_states"],
+            state["source_mask"],
+            state.get(BEFORE),
         )
-        return context, weights
+        if BEFORE in state:
+            state = {**state, BEFORE: weights[:, :, -1].detach()}
+        return context, weights, state
 
-    def attend_in_loop(self, query: Tensor, source: State, steps: int) -> tuple[Tensor, Tensor]:
+    def attend_in_loop(
+        self, query: Tensor, state: State, steps: int
+    ) -> tuple[Tensor, Tensor, State]:
         """Attend in one of so many steps of a training loop.
 
         All that the steps of a long input keep for the backward pass would be as large as source
         times target times width; beyond a limit it is computed again instead.
         """
-        if not torch.is_grad_enabled() or steps * source["keys"].numel() <= LARGEST_IN_LOOP:
-            return self.attend(query, source)
-        context, weights = checkpoint(
-            self.attend, query, source, use_reentrant=False, preserve_rng_state=False
+        if not torch.is_grad_enabled() or steps * state["keys"].numel() <= LARGEST_IN_LOOP:
+            return self.attend(query, state)
+        context, weights, state = checkpoint(
+            self.attend, query, state, use_reentrant=False, preserve_rng_state=False
         )
-        return context, weights
+        return context, weights, state
 
 
 class GnmtDecoder(AttentionDecoder):
@@ -217,7 +232,7 @@ class GnmtDecoder(AttentionDecoder):
         """Run the bottom layer, attend for all steps at once, run the upper layers."""
         state = self.bridge(encoded.summary)
         bottom, _ = self.bottom(embedded, state[:, 0])
-        context, weights = self.attend(bottom, self.source_state(encoded))
+        context, weights, _ = self.attend(bottom, self.source_state(encoded))
         upper = self.upper(self.dropout(torch.cat((bottom, context), dim=-1)), state[:, 1:])
         return torch.cat((upper, context), dim=-1), weights
 
@@ -230,7 +245,7 @@ class GnmtDecoder(AttentionDecoder):
         bottom_parts, *upper_layers = split_layers(state["recurrent"])
         bottom_parts = self.bottom.step(embedded, bottom_parts)
         bottom = bottom_parts[0]
-        context, weights = self.attend(bottom[:, None], state)
+        context, weights, state = self.attend(bottom[:, None], state)
         inputs = torch.cat((bottom, context[:, 0]), dim=-1)
         upper, upper_layers = self.upper.step(self.dropout(inputs), upper_layers)
         features = torch.cat((upper, context[:, 0]), dim=-1)
@@ -271,7 +286,7 @@ class LuongDecoder(AttentionDecoder):
         if self.input_feeding:
             return self._loop(embedded, encoded)
         states = self.stack(embedded, self.bridge(encoded.summary))
-        context, weights = self.attend(states, self.source_state(encoded))
+        context, weights, _ = self.attend(states, self.source_state(encoded))
         return torch.tanh(self.combine(torch.cat((context, states), dim=-1))), weights
 
     def _loop(self, embedded: Tensor, encoded: Encoded) -> tuple[Tensor, Weights]:
@@ -300,7 +315,7 @@ class LuongDecoder(AttentionDecoder):
         if self.input_feeding:
             embedded = torch.cat((embedded, state["attentional"]), dim=-1)
         hidden, layers = self.stack.step(embedded, split_layers(state["recurrent"]))
-        context, weights = self.attend_in_loop(hidden[:, None], state, num_steps)
+        context, weights, state = self.attend_in_loop(hidden[:, None], state, num_steps)
         features = torch.tanh(self.combine(torch.cat((context[:, 0], hidden), dim=-1)))
         following = {**state, "recurrent": join_layers(layers)}
         if self.input_feeding:
@@ -344,7 +359,9 @@ class BahdanauDecoder(AttentionDecoder):
         gates = self.embedding_gates(embedded)  # B T G
         hidden, contexts, weights = [], [], []
         for index in range(embedded.shape[1]):
-            context, weight = self.attend_in_loop(parts[0][:, None], source, embedded.shape[1])
+            context, weight, source = self.attend_in_loop(
+                parts[0][:, None], source, embedded.shape[1]
+            )
             parts = self.cell(gates[:, index] + self.context_gates(context[:, 0]), parts)
             hidden.append(parts[0])
             contexts.append(context)
@@ -362,7 +379,7 @@ class BahdanauDecoder(AttentionDecoder):
     def step(self, embedded: Tensor, state: State) -> tuple[Tensor, Weights, State]:
         """Write one step."""
         (parts,) = split_layers(state["recurrent"])
-        context, weights = self.attend(parts[0][:, None], state)
+        context, weights, state = self.attend(parts[0][:, None], state)
         gates = self.embedding_gates(embedded) + self.context_gates(context[:, 0])
         parts = self.cell(gates, parts)
         features = self._read(embedded, parts[0], context[:, 0])

@@ -35,6 +35,7 @@ NGRAM_PAIRS = 50_000  # fewer are learnt by heart with n-grams (docs/decisions/0
 NGRAM_PASSES = 8  # estimated ones; in more, many pairs are learnt by heart, too
 TRANSFORMER_NGRAM_PAIRS = 10_000  # from which on a Transformer has n-grams, in any number of passes
 TRANSFORMER_WINDOW = 5  # positions (docs/decisions/0027)
+LOCATION_WINDOW = 7  # positions (docs/decisions/0030)
 FEW_SENTENCES = 20_000  # up to which a lexicon knows more words than the model
 
 
@@ -114,6 +115,7 @@ def resolve(config: Config, facts: DataFacts, threads: int = 2, speed: float = 1
         "ngram_rows": choose_ngram_rows(facts) if longest > 1 else None,
         "source_window": TRANSFORMER_WINDOW if is_transformer else 1,
         "num_heads": 4 if is_transformer and hidden % 8 == 0 else 1,
+        "location_window": LOCATION_WINDOW if config.architecture == "attention" else 0,
         "dropout": round(min(max(passes * (0.015 if facts.has_subwords else 0.01), 0.02), 0.35), 2),
         "word_dropout": 0.1 if is_noise_useful else 0.0,
         "subword_sampling": 0.1 if is_noise_useful else 0.0,
