@@ -114,7 +114,7 @@ def make_table() -> PairTable:
 
 
 def configure(**options: object) -> Config:
-    return build_config({"max_updates": 3, "hidden_size": 16, "models": 3, "seed": 5, **options})
+    return build_config({"max_updates": 10, "hidden_size": 16, "models": 3, "seed": 5, **options})
 
 
 def outputs(translator: Translator) -> list[tuple[str, float]]:
@@ -133,7 +133,7 @@ def test_members_are_the_models_of_their_seeds(ensemble: Path) -> None:
     bundle = Translator.load(ensemble).bundle
     assert bundle.config.models == 3
     assert bundle.config.seed == 5
-    assert bundle.summary["updates"] == 9
+    assert bundle.summary["updates"] == 30
     assert "exact_match" in bundle.scores["dev"]
     for number, weights in enumerate(bundle.members):
         alone = Translator.load(ensemble / "state" / f"model-{number + 1}").bundle

@@ -143,13 +143,13 @@ def test_guided_attention_learns_sooner_where_to_look() -> None:
     table, dev = make_table(150, seed=5), make_table(5, seed=6)
     found = {}
     for guidance in (0.0, 1.0):
-        told = tiny(guidance=guidance, max_updates=200, learning_rate=4e-3)
+        told = tiny(guidance=guidance, max_updates=120, learning_rate=4e-3)
         model = train(table, dev, told).translator
         translations = list(model.translate(list(table.sources())[:30], beam_size=1))
         looks = [one.attention.argmax(axis=1) for one in translations]  # type: ignore[union-attr]
         found[guidance] = np.mean([(look == np.arange(len(look))).mean() for look in looks])
-    assert found[1.0] > 0.9
-    assert found[1.0] > found[0.0] + 0.1
+    assert found[1.0] > 0.8
+    assert found[1.0] > found[0.0] + 0.2
 
 
 def test_the_part_equals_the_naive_loop() -> None:
