@@ -304,12 +304,13 @@ def test_decoder_equals_the_formula(case: Case) -> None:
                 np.testing.assert_allclose(weights[b, :, t, :length].detach(), shown, atol=1e-10)
 
 
+@pytest.mark.parametrize("window", [0, 3])
 @pytest.mark.parametrize("layout", ["bahdanau", "luong_feeding"])
 def test_a_loop_over_a_long_input_computes_its_attention_again(
-    layout: str, monkeypatch: pytest.MonkeyPatch
+    layout: str, window: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The gradients are the same, and no hidden layer of the attention is kept."""
-    case = Case(layout)
+    case = Case(layout, window=window)
     decoder = _build(case).double().eval()
     randomise(decoder)
     embedded, encoded = draw_inputs(case)

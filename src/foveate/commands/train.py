@@ -124,8 +124,8 @@ def compare_traditional(
 
     told: Any = {"architecture": "traditional", "models": 1, "distill": False}
     # It has no attention to copy by, to look up by, to cover with, to guide or to locate.
-    told |= {"copy": False, "lexicon": False, "coverage": 0.0, "guidance": 0.0}
-    told |= {"location_window": 0}
+    told |= {"copy": False, "lexicon": False, "location_window": 0}
+    told |= {"coverage": 0.0, "guidance": 0.0}
     try:
         with TrainingDisplay("traditional") as display:
             other = run(

@@ -202,7 +202,8 @@ class GnmtDecoder(AttentionDecoder):
         s_i = f(s_{i-1}, E y_{i-1}),   c_i = attention(s_i),   u_i = g(u_{i-1}, [s_i; c_i])
 
     So the bottom layer runs over the whole teacher-forced target in one call, all attention is
-    one batched product, and the upper layers run over [s; c]: training needs no loop over steps.
+    one batched product, and the upper layers run over [s; c]: training needs no loop over steps,
+    but for the small one of `LocationScores`.
     It is still recurrent over contexts, through the upper layers.
 
     Reference: Wu et al. 2016, section 3; Chen et al. 2018, section 4.1.

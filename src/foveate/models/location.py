@@ -1,7 +1,7 @@
 """Where attention looked a step ago, as a second score: it tells attention to move on.
 
-Content alone cannot tell two letters that are alike apart, nor what has been read already. Knows
-nothing of keys, recurrence or options.
+From content alone the decoder has to keep count of what it has read. Knows nothing of keys,
+recurrence or options.
 """
 
 from __future__ import annotations
@@ -83,6 +83,6 @@ class LocationScores(nn.Module):
         padded = nn.functional.pad(before, (edge, edge))
         ends = [index or None for index in range(1 - self.window, 1)]  # an exported graph has them
         near = torch.stack([padded[..., k:end] for k, end in enumerate(ends)], dim=-1)
-        inner = torch.tanh(hidden + near @ self.filters)  # B N (T) S D
+        inner = (near @ self.filters).add_(hidden).tanh_()  # B N (T) S D, once in memory
         steps = (1,) * (inner.ndim - 4)
         return (inner @ self.vector.view(self.num_heads, *steps, FEATURES, 1)).squeeze(-1)
