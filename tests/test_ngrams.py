@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import combinations, product
 
 import torch
 from torch import Tensor
 
+from foveate.models.dropout import seeded_dropout
 from foveate.models.ngrams import FACTOR, PRIME, NgramEmbedding
 
 SENTENCE = [4, 9, 5, 7, 4, 6, 8]
 
 
-def build(longest: int = 5, num_rows: int = 997) -> NgramEmbedding:
+def build(longest: int = 5, num_rows: int = 997, dropout: float = 0.0) -> NgramEmbedding:
     torch.manual_seed(2)
-    return NgramEmbedding(longest, num_rows, row_size=3, embedding_size=6).double()
+    return NgramEmbedding(longest, num_rows, row_size=3, embedding_size=6, dropout=dropout).double()
 
 
 def look_up(ngrams: NgramEmbedding, *rows: list[int]) -> Tensor:
@@ -67,3 +68,26 @@ def test_trigrams_are_spread_over_the_whole_table() -> None:
     assert counts.min() > 0 and counts.max() < 30  # 6.6 on average; chance would give about 18
     assert float(counts.var() / counts.mean()) < 1.5  # about 1 if they fell at random
     assert not torch.equal(rows, ngrams.rows(ids, 2, 0)[:, 1])
+
+
+def test_ngrams_are_dropped_whole_and_in_training_only() -> None:
+    ngrams = build(longest=3, dropout=0.75)
+    torch.testing.assert_close(
+        look_up(ngrams.eval(), SENTENCE), look_up(build(longest=3), SENTENCE)
+    )
+    ids = torch.tensor([SENTENCE])
+    rows = torch.stack([ngrams.rows(ids, left, right)[0] for left, right in ngrams.windows])
+    parts = 4 * ngrams.projection(ngrams.table(rows)).detach()  # W S E, scaled by 1 / (1 - p)
+    choices = [
+        parts[list(kept)].sum(dim=0)  # S E
+        for number in range(len(parts) + 1)
+        for kept in combinations(range(len(parts)), number)
+    ]
+    numbers = []
+    for seed in range(30):
+        with seeded_dropout(seed):
+            found = look_up(ngrams.train(), SENTENCE)[0]
+        is_choice = torch.stack([torch.isclose(found, one).all(dim=1) for one in choices])  # C S
+        assert is_choice.any(dim=0).all()
+        numbers.append(is_choice[0].double().mean())  # positions without any n-gram
+    assert abs(float(sum(numbers)) / 30 - 0.75 ** len(parts)) < 0.1

@@ -374,6 +374,19 @@ def test_many_letters_that_are_seen_a_few_times_have_ngrams() -> None:
     assert (told.source_ngrams, told.ngram_rows) == (3, 2**12)
 
 
+def test_the_more_passes_the_more_ngrams_are_dropped() -> None:
+    def share(updates: int, num_pairs: int = 100_000, **told: object) -> float | None:
+        config = Config(max_updates=updates, **told)  # type: ignore[arg-type]
+        return resolve(config, facts(num_pairs)).ngram_dropout
+
+    few, more = share(1_000), share(8_000)
+    assert few is not None and more is not None
+    assert 0.01 < few < 0.1 < more < 0.6 == share(40_000, source_ngrams=5)
+    assert share(40_000) == share(1_000, num_pairs=5_000) == 0
+    assert share(8_000, architecture="transformer") == 0
+    assert share(8_000, ngram_dropout=0.2) == 0.2
+
+
 def test_a_transformer_gets_ngrams_earlier_and_a_window() -> None:
     def sees(num_pairs: int, updates: int, kind: str = "characters") -> tuple[int | None, ...]:
         asked = Config(architecture="transformer", max_updates=updates)
@@ -426,7 +439,7 @@ def test_a_faster_machine_trains_a_wider_model_in_the_same_minutes() -> None:
     slow, fast = (resolve(Config(minutes=10), facts(100_000), speed=speed) for speed in (1, 6))
     assert slow.hidden_size and fast.hidden_size and fast.hidden_size > 1.5 * slow.hidden_size
     assert slow.dropout and fast.dropout and fast.dropout > slow.dropout
-    assert (slow.source_ngrams, fast.source_ngrams) == (5, 1)
+    assert slow.ngram_dropout and fast.ngram_dropout and fast.ngram_dropout > slow.ngram_dropout
     hour, minutes = Config(minutes=60), Config(minutes=10)
     assert (
         resolve(hour, facts(100_000)).hidden_size

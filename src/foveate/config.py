@@ -84,6 +84,8 @@ class Config:
     """Longest n-gram of source tokens that has an embedding too (1: single tokens only)."""
     ngram_rows: Annotated[int, Ge(16), Le(2**22)] | None = None
     """Rows of the table of n-grams; fewer than there are n-grams, and some share a row."""
+    ngram_dropout: Fraction | None = None
+    """Share of the embeddings of n-grams that are left out in training."""
     source_window: Annotated[int, Ge(1), Le(9)] | None = None
     """Positions of the source that a convolution joins before the encoder, an odd number (1: no
     convolution)."""

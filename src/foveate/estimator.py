@@ -99,6 +99,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         hidden_size: int | None = None,
         source_ngrams: int | None = None,
         ngram_rows: int | None = None,
+        ngram_dropout: float | None = None,
         source_window: int | None = None,
         num_layers: int = 2,
         dropout: float | None = None,
@@ -149,6 +150,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         self.hidden_size = hidden_size
         self.source_ngrams = source_ngrams
         self.ngram_rows = ngram_rows
+        self.ngram_dropout = ngram_dropout
         self.source_window = source_window
         self.num_layers = num_layers
         self.dropout = dropout

@@ -71,7 +71,11 @@ def build_model(
     if (config.source_ngrams or 1) > 1:
         assert config.source_ngrams and config.ngram_rows
         ngrams = NgramEmbedding(
-            config.source_ngrams, config.ngram_rows, NGRAM_SIZE, config.embedding_size
+            config.source_ngrams,
+            config.ngram_rows,
+            NGRAM_SIZE,
+            config.embedding_size,
+            config.ngram_dropout or 0.0,
         )
     window = None
     if config.source_window and config.source_window > 1:

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from foveate.models.dropout import Dropout
+
 PRIME = 2**31 - 1
 FACTOR = 48_271  # times a number below PRIME stays below 2^63
 
@@ -43,6 +45,8 @@ class NgramEmbedding(nn.Module):
         num_rows: rows of the table.
         row_size: numbers in a row.
         embedding_size: width of the token embeddings that the sum is added to.
+        dropout: share of the n-grams that is left out in training, each as a whole, so that none
+            is enough to know a pair by.
 
     Reference: Bojanowski et al. 2017, section 3.2 (a sum of hashed n-grams); Pagnoni et al. 2024,
     section 3.2.1 (one for each position of the encoder's input).
@@ -50,18 +54,29 @@ class NgramEmbedding(nn.Module):
     Differs: windows look to both sides, and narrow rows are projected to the embedding's width.
     """
 
-    def __init__(self, longest: int, num_rows: int, row_size: int, embedding_size: int) -> None:
+    def __init__(
+        self,
+        longest: int,
+        num_rows: int,
+        row_size: int,
+        embedding_size: int,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.windows = windows(longest)
         self.table = nn.Embedding(num_rows, row_size)
         self.projection = nn.Linear(row_size, embedding_size, bias=False)
+        self.dropout = Dropout(dropout)
         nn.init.normal_(self.table.weight, std=0.01)
 
     def forward(self, ids: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> Float[Tensor, "B S E"]:
         """Look up and add; beyond the ends of a source there is padding."""
         ids = ids.masked_fill(~mask, 0)
         rows = torch.stack([self.rows(ids, left, right) for left, right in self.windows])
-        projected: Tensor = self.projection(self.table(rows).sum(dim=0))
+        looked_up = self.table(rows)  # W B S R
+        if self.training and self.dropout.p:
+            looked_up = looked_up * self.dropout(looked_up.new_ones(*rows.shape, 1))
+        projected: Tensor = self.projection(looked_up.sum(dim=0))
         return projected
 
     def rows(self, ids: Int[Tensor, "B S"], left: int, right: int) -> Int[Tensor, "B S"]:

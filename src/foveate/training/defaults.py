@@ -1,15 +1,16 @@
 """Good defaults, found from the data: the sizes that fit the pairs and the minutes.
 
 The rule in one paragraph. What decides the quality of a small model on a slow machine is how often
-it sees every pair, so the minutes, which are worth more on a faster machine, are shared out
-between passes over the data and width: width grows with the 0.4th power of the arithmetic that is
-there for one training token, up to what so many pairs can fill. Dropout grows with the number of
-passes that follow from that. The peak learning rate falls as the model widens and, for the
-attention RNN, as the run gets longer. Batches grow with the square root of the number of pairs.
-Many pairs of characters or symbols that are seen only a few times get a table of n-grams, which
-costs no arithmetic. The Transformer, which learns late what stands side by side, gets it earlier,
-and a convolution below its encoder. Noise on the tokens only helps runs that see every pair many
-times. Attention over subwords is shown where to look in the first half of the run.
+it sees every pair, so the minutes, which are worth more on a faster machine, are shared out between
+passes over the data and width: width grows with the 0.4th power of the arithmetic that is there for
+one training token, up to what so many pairs can fill. Dropout grows with the number of passes that
+follow from that. The peak learning rate falls as the model widens and, for the attention RNN, as
+the run gets longer. Batches grow with the square root of the number of pairs. Many pairs of
+characters or symbols that are seen only a few times get a table of n-grams, which costs no
+arithmetic; the more often they are seen, the more of its n-grams are dropped. The Transformer,
+which learns late what stands side by side, gets it earlier, and a convolution below its encoder.
+Noise on the tokens only helps runs that see every pair many times. Attention over subwords is shown
+where to look in the first half of the run.
 Does not load PyTorch.
 """
 
@@ -32,7 +33,8 @@ SUBWORDS = ("unigram", "bpe")
 MOST_BATCH_TOKENS = 2_000  # characters or symbols; long rows want many updates, too
 LONGEST_NGRAM = 5  # of characters and symbols
 NGRAM_PAIRS = 50_000  # fewer are learnt by heart with n-grams (docs/decisions/0020)
-NGRAM_PASSES = 8  # estimated ones; in more, many pairs are learnt by heart, too
+NGRAM_PASSES = 10  # estimated ones, up to which n-grams were measured (docs/decisions/0031)
+NGRAM_DROPOUT = 0.06  # for each of them
 TRANSFORMER_NGRAM_PAIRS = 10_000  # from which on a Transformer has n-grams, in any number of passes
 TRANSFORMER_WINDOW = 5  # positions (docs/decisions/0027)
 LOCATION_WINDOW = 7  # positions (docs/decisions/0030)
@@ -108,11 +110,13 @@ def resolve(config: Config, facts: DataFacts, threads: int = 2, speed: float = 1
         has_ngrams = facts.num_pairs >= TRANSFORMER_NGRAM_PAIRS
     is_spelled = facts.source_kind not in SUBWORDS
     longest = config.source_ngrams or (LONGEST_NGRAM if has_ngrams and is_spelled else 1)
+    ngram_dropout = round(NGRAM_DROPOUT * min(passes, NGRAM_PASSES), 2)
     chosen: dict[str, Any] = {
         "hidden_size": hidden,
         "embedding_size": min(hidden, 256) if facts.has_subwords else min(hidden, 128),
         "source_ngrams": longest,
         "ngram_rows": choose_ngram_rows(facts) if longest > 1 else None,
+        "ngram_dropout": ngram_dropout if longest > 1 and not is_transformer else 0.0,
         "source_window": TRANSFORMER_WINDOW if is_transformer else 1,
         "num_heads": 4 if is_transformer and hidden % 8 == 0 else 1,
         "location_window": LOCATION_WINDOW if config.architecture == "attention" else 0,
