@@ -126,7 +126,7 @@ def _format_dev(report: Report) -> list[str]:
         f"{METRIC_LABELS.get(name, name)} {format_metric(name, value)}"
         for name, value in report.dev.items()
     ]
-    return ["dev: " + ", ".join(scores) + (" (best so far)" if report.is_best else "")]
+    return ["dev: " + ", ".join(scores) + (" (kept)" if report.is_kept else "")]
 
 
 class TrainingDisplay:

@@ -294,6 +294,26 @@ def _score_all(chosen: dict[str, Statistics], resamples: int, seed: int) -> dict
     return scores
 
 
+def estimate_difference_error(
+    one: Statistics, other: Statistics, *, resamples: int = 200, seed: int = 1
+) -> float:
+    """Return the standard error of the difference of a metric between two sets of outputs.
+
+    Both are outputs for the same items and see the same bootstrap resamples of them, so what the
+    two have in common does not count.
+
+    Reference: Koehn 2004, paired bootstrap resampling; Efron & Tibshirani 1993, chapter 6.
+
+    Example:
+        >>> ones = exact_match(["a", "b"], [["a"], ["b"]])
+        >>> estimate_difference_error(ones, ones)
+        0.0
+    """
+    sums = _resample(np.hstack((one.rows, other.rows)), resamples, seed)
+    width = one.rows.shape[1]
+    return float((one.combine(sums[:, :width]) - other.combine(sums[:, width:])).std())
+
+
 def _resample(rows: NDArray[np.float64], resamples: int, seed: int) -> NDArray[np.float64]:
     """Return the sums [resamples, k] of as many rows as there are, drawn with replacement."""
     generator = np.random.default_rng(seed)

@@ -148,7 +148,7 @@ class Trainer:
         return result
 
     def keep_best(self) -> None:
-        """Remember the average as the best so far."""
+        """Remember the average: the best so far, or as good."""
         self.best = {name: value.clone() for name, value in named_tensors(self.average).items()}
 
     def tensors(self) -> dict[str, Tensor]:

@@ -26,7 +26,7 @@ class Report:
     learning_rate: float | None = None
     target_tokens_per_second: float | None = None
     dev: dict[str, float] | None = None
-    is_best: bool = False
+    is_kept: bool = False
 
     def to_log(self) -> dict[str, Any]:
         """Return the row of `log.jsonl`: everything that has a value."""

@@ -413,22 +413,26 @@ class _Run:
 
     def _validate(self) -> None:
         counters = self.trainer.counters
-        scores = self.validation.measure(self._translator())
-        is_best = self.validation.is_better(scores, counters.best_scores)
-        if is_best:
+        outputs = self.validation.translate(self._translator())
+        scores = self.validation.measure(outputs)
+        is_top = self.validation.is_better(scores, counters.top_scores)
+        if is_top:
+            counters.top_scores, counters.top_outputs = scores, outputs
+        is_kept = is_top or self.validation.is_as_good(outputs, counters.top_outputs)
+        if is_kept:
             counters.best_update, counters.best_scores = counters.update, scores
             self.trainer.keep_best()
-        counters.stale = 0 if is_best else counters.stale + 1
+        counters.stale = 0 if is_top else counters.stale + 1
         counters.seconds += time.perf_counter() - self._clock
         self._clock = time.perf_counter()
-        self._tell("validation", dev=scores, is_best=is_best)
+        self._tell("validation", dev=scores, is_kept=is_kept)
 
     def _tell(
         self,
         kind: Any,
         elapsed: float | None = None,
         dev: dict[str, float] | None = None,
-        is_best: bool = False,
+        is_kept: bool = False,
         is_logged: bool = True,
     ) -> None:
         trainer, counters = self.trainer, self.trainer.counters
@@ -448,7 +452,7 @@ class _Run:
             learning_rate=trainer.learning_rate,
             target_tokens_per_second=speed,
             dev=dev,
-            is_best=is_best,
+            is_kept=is_kept,
         )
         self.report(report)
         if self.out is not None and is_logged:

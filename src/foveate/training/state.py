@@ -37,8 +37,10 @@ class Counters:
         update: updates done.
         epoch: passes begun, from 0.
         batch: batches done of this pass.
-        best_update: update of the best validation; -1 before the first.
+        best_update: update of the validation whose weights are kept; -1 before the first.
         best_scores: its dev metrics.
+        top_scores: dev metrics of the validation with the highest score.
+        top_outputs: what it wrote for the dev sources.
         stale: validations since then.
         seconds: time trained, pauses not counted.
     """
@@ -48,6 +50,8 @@ class Counters:
     batch: int = 0
     best_update: int = -1
     best_scores: dict[str, float] = dataclasses.field(default_factory=dict)
+    top_scores: dict[str, float] = dataclasses.field(default_factory=dict)
+    top_outputs: list[str] = dataclasses.field(default_factory=list)
     stale: int = 0
     seconds: float = 0.0
 

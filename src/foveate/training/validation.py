@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from foveate.data.table import PairTable, group_references
-from foveate.metrics import bleu, character_error_rate, chrf, exact_match
+from foveate.metrics import Statistics, collect_statistics, estimate_difference_error
 from foveate.text.codec import Codec
 from foveate.translator import Translator
 
@@ -41,6 +42,10 @@ class Validation:
 
     Words and symbols are selected by exact match, ties by character error rate; sentences by
     BLEU when they have blanks, else by chrF (Popovic 2015).
+
+    The best score of a run is in part the luckiest one, the more so the smaller the sample. So it
+    is not the best average that is kept, but the last one that cannot be told from it
+    (docs/decisions/0032).
     """
 
     sources: list[str]
@@ -64,21 +69,30 @@ class Validation:
             metric = "bleu" if has_blanks else "chrf"
         return cls(sources[::step], references, metric)
 
-    def measure(self, translator: Translator) -> dict[str, float]:
-        """Translate greedily and return the metrics; the first is the one to select by."""
-        outputs = [
-            one.text for one in translator.translate(self.sources, beam_size=1, attention=False)
-        ]
-        scores = {"character_error_rate": character_error_rate(outputs, self.references).value()}
-        if self.metric == "bleu":
-            scores["bleu"] = bleu(outputs, self.references).value()
-        scores["chrf"] = chrf(outputs, self.references).value()
-        scores["exact_match"] = exact_match(outputs, self.references).value()
-        return {self.metric: scores.pop(self.metric), **scores}
+    def translate(self, translator: Translator) -> list[str]:
+        """Return the greedy outputs for the sources."""
+        found = translator.translate(self.sources, beam_size=1, attention=False)
+        return [one.text for one in found]
 
-    def is_better(self, new: dict[str, float], old: dict[str, float]) -> bool:
-        """Say whether new scores beat old ones (none at first)."""
-        return not old or self._rank(new) > self._rank(old)
+    def measure(self, outputs: Sequence[str]) -> dict[str, float]:
+        """Return the metrics of outputs; the first is the one to select by."""
+        names = ("character_error_rate", "bleu", "chrf", "exact_match")
+        others = [name for name in names if name != self.metric]
+        if self.metric != "bleu":
+            others.remove("bleu")
+        return {name: self._count(name, outputs).value() for name in (self.metric, *others)}
+
+    def is_better(self, new: dict[str, float], best: dict[str, float]) -> bool:
+        """Say whether new scores beat the best ones (none at first)."""
+        return not best or self._rank(new) > self._rank(best)
+
+    def is_as_good(self, new: Sequence[str], best: Sequence[str]) -> bool:
+        """Say whether outputs are at most one standard error behind the best ones."""
+        ours, theirs = self._count(self.metric, new), self._count(self.metric, best)
+        return theirs.value() - ours.value() <= estimate_difference_error(theirs, ours)
+
+    def _count(self, metric: str, outputs: Sequence[str]) -> Statistics:
+        return collect_statistics(outputs, self.references, names=[metric])[metric]
 
     def _rank(self, scores: dict[str, float]) -> tuple[float, float]:
         return scores[self.metric], -scores["character_error_rate"]
