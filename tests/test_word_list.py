@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foveate.cli import main
+from foveate.commands.train import read_words
 from foveate.config import build_config
 from foveate.data.table import PairTable
 from foveate.errors import BundleError
@@ -52,7 +53,7 @@ def make(text: str, score: float) -> Translation:
 
 
 def test_a_phrase_is_in_the_list_when_all_of_its_words_are() -> None:
-    words = WordList(frozenset({"ab", "c", "x y"}), 1.0)
+    words = WordList.from_words(["ab", "c", "x y"], 1.0)
     assert all(text in words for text in ("ab", "ab c", "c  ab", "x y"))
     assert not any(text in words for text in ("", " ", "x", "ab x", "abc"))
 
@@ -64,7 +65,7 @@ outputs = st.lists(st.tuples(st.sampled_from(["a", "bc", "def"]), st.integers(-9
 def test_ranks_are_those_of_beam_search_with_a_bonus(
     found: list[tuple[str, int]], penalty: float, bonus: int
 ) -> None:
-    words = WordList(frozenset({"bc"}), float(bonus))
+    words = WordList.from_words(["bc"], float(bonus))
     ranked = words.rank([make(text, score) for text, score in found], penalty)
     ranks = [
         (one.score + bonus * (len(one.text) + 1) * (one.text == "bc"))
@@ -75,13 +76,31 @@ def test_ranks_are_those_of_beam_search_with_a_bonus(
     assert sorted((one.text, one.score) for one in ranked) == sorted(found)
 
 
+@given(outputs, st.permutations(["a", "bc", "def", "g"]), st.sampled_from([0.3, 2.0]))
+def test_rare_words_gain_less(
+    found: list[tuple[str, int]], order: list[str], rarity: float
+) -> None:
+    """Phrases of two words each, whose ranks are looked up in the list itself."""
+    words = WordList.from_words(order, 1.0, rarity)
+    ranked = words.rank([make(f"{text} g", score) for text, score in found], 1.0)
+    ranks = []
+    for one in ranked:
+        length, parts = len(one.text) + 1, one.text.split()
+        lost = rarity * sum(np.log(1 + order.index(part)) for part in parts)
+        ranks.append((one.score + length - lost) / length)
+    assert ranks == pytest.approx(sorted(ranks, reverse=True))
+    assert sorted((one.text, one.score) for one in ranked) == sorted(
+        (f"{text} g", score) for text, score in found
+    )
+
+
 def test_a_listed_output_comes_before_better_ones(
     translator: Translator, thirds: dict[str, str]
 ) -> None:
     source = SOURCES[0]
     plain = translator.translate_one(source, n_best=5)
     order = [plain.text, *(other.text for other in plain.alternatives)]
-    told = with_words(translator, WordList(frozenset({thirds[source]}), 50.0))
+    told = with_words(translator, WordList.from_words([thirds[source]], 50.0))
     best = told.translate_one(source, n_best=4)
     expected = [order[2], order[0], order[1], order[3]]
     assert [best.text, *(other.text for other in best.alternatives)] == expected
@@ -96,12 +115,30 @@ def test_a_listed_output_comes_before_better_ones(
 def test_the_bonus_is_what_dev_needs(translator: Translator, thirds: dict[str, str]) -> None:
     dev = PairTable.from_texts(SOURCES, list(thirds.values()))
     chosen = fit_words(translator, dev, thirds.values())
-    assert chosen is not None and chosen.words == frozenset(thirds.values())
+    assert chosen is not None and set(chosen.ranks) == set(thirds.values())
+    assert chosen.rarity == 0.0  # the values of a dictionary are in no order
     told = with_words(translator, chosen)
     num_right = sum(told.translate_one(s).text == third for s, third in thirds.items())
     assert num_right > 0  # and without the list none is
-    weaker = with_words(translator, WordList(chosen.words, chosen.bonus - 0.1))
+    weaker = with_words(translator, WordList(chosen.ranks, chosen.bonus - 0.1))
     assert num_right > sum(weaker.translate_one(s).text == third for s, third in thirds.items())
+
+
+def test_common_words_are_preferred_where_dev_says_so(
+    translator: Translator, thirds: dict[str, str]
+) -> None:
+    """All outputs are listed, so only their ranks can tell them apart."""
+    found = translator.translate(SOURCES, n_best=5)
+    written = [text for one in found for text in (one.text, *(o.text for o in one.alternatives))]
+    dev = PairTable.from_texts(SOURCES, list(thirds.values()))
+    others = [text for text in written if text not in set(thirds.values())]
+    common_first = [*thirds.values(), *others]
+    assert fit_words(translator, dev, set(common_first)) is None
+    assert fit_words(translator, dev, [*others, *thirds.values()]) is None
+    chosen = fit_words(translator, dev, common_first)
+    assert chosen is not None and chosen.rarity > 0
+    told = with_words(translator, chosen)
+    assert any(told.translate_one(s).text == third for s, third in thirds.items())
 
 
 def test_a_list_of_no_use_is_left_out(translator: Translator, thirds: dict[str, str]) -> None:
@@ -113,7 +150,7 @@ def test_a_list_of_no_use_is_left_out(translator: Translator, thirds: dict[str, 
 def test_bundle_and_export_keep_the_words(
     translator: Translator, thirds: dict[str, str], tmp_path: Path
 ) -> None:
-    words = WordList(frozenset(thirds.values()), 50.0)
+    words = WordList.from_words(thirds.values(), 50.0, 0.7)
     told = with_words(translator, words)
     told.save(tmp_path / "model")
     export_bundle(tmp_path / "model", tmp_path / "small")
@@ -125,11 +162,28 @@ def test_bundle_and_export_keep_the_words(
         assert [one.text for one in again.translate(SOURCES)] == expected
 
 
+def test_a_list_without_ranks_of_an_older_bundle_is_read(
+    translator: Translator, tmp_path: Path
+) -> None:
+    with_words(translator, WordList.from_words("ab", 1.0, 0.5)).save(tmp_path / "model")
+    exchange_file(tmp_path / "model", "words.json", '{"bonus": 0.5, "words": ["a", "b"]}')
+    read = Translator.load(tmp_path / "model").bundle.words
+    assert read == WordList.from_words("ab", 0.5, 0.0)
+
+
 @pytest.mark.parametrize(
-    "content", ["no", "[1]", '{"words": ["a"]}', '{"bonus": 1, "words": [1]}', '{"bonus": 1}']
+    "content",
+    [
+        "no",
+        "[1]",
+        '{"words": ["a"]}',
+        '{"bonus": 1, "words": [1]}',
+        '{"bonus": 1}',
+        '{"bonus": 1, "rarity": "x", "words": ["a"]}',
+    ],
 )
 def test_a_damaged_list_is_one_error(translator: Translator, tmp_path: Path, content: str) -> None:
-    with_words(translator, WordList(frozenset("a"), 1.0)).save(tmp_path / "model")
+    with_words(translator, WordList.from_words("a", 1.0)).save(tmp_path / "model")
     exchange_file(tmp_path / "model", "words.json", content)
     with pytest.raises(BundleError, match=r"words\.json"):
         Translator.load(tmp_path / "model")
@@ -139,14 +193,14 @@ def test_an_ensemble_has_the_words_and_its_members_do_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def choose(_: Translator, __: PairTable, words: list[str]) -> WordList:
-        return WordList(frozenset(words), 1.0)
+        return WordList.from_words(words, 1.0)
 
     monkeypatch.setattr("foveate.training.appraisal.fit_words", choose)
     table = PairTable.from_texts(SOURCES, SOURCES)
     config = build_config({**OPTIONS, "max_updates": 2, "models": 2})
     joined = train_models(table, table, config, out=tmp_path / "m", words=["a", "b"]).translator
     assert Translator.load(tmp_path / "m" / "state" / "model-1").bundle.words is None
-    assert joined.bundle.words == WordList(frozenset("ab"), 1.0)
+    assert joined.bundle.words == WordList.from_words("ab", 1.0)
     assert Translator.load(tmp_path / "m").summary["words"] == 2
 
 
@@ -162,6 +216,22 @@ def test_the_command_line_takes_a_list(tmp_path: Path, capsys: pytest.CaptureFix
     out = str(tmp_path / "model")
     assert main([*argv, "--out", out, "--words", str(words), "--no-memory"]) == 0
     assert "the list of 2 words" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("b\na\n\nb\n", ("b", "a")),  # as they stand
+        ("b\t3\na\t12\nc\t3\n", ("a", "b", "c")),  # by their counts
+        ("b\t3\na\tx\n", ("b", "a")),  # no counts
+        ("b\t3\na\n", ("b", "a")),  # not of all
+    ],
+)
+def test_a_list_is_read_with_the_commonest_first(
+    tmp_path: Path, content: str, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "words.txt").write_text(content, encoding="utf-8")
+    assert read_words(str(tmp_path / "words.txt")) == words
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,8 @@ def _write_files(bundle: Bundle, folder: Path) -> None:
     if bundle.memory:
         write_synced(folder / MEMORY, json.dumps(bundle.memory, ensure_ascii=False, indent=0))
     if bundle.words:
-        listed = {"bonus": bundle.words.bonus, "words": sorted(bundle.words.words)}
+        words = bundle.words
+        listed = {"bonus": words.bonus, "rarity": words.rarity, "words": list(words.ranks)}
         write_synced(folder / WORDS, json.dumps(listed, ensure_ascii=False, indent=0))
     write_synced(folder / "README.md", format_card(bundle))
     manifest = {
@@ -296,10 +297,15 @@ def _read_json(path: Path) -> Any:
 
 def _read_words(path: Path) -> WordList:
     listed = _read_json(path)
-    if isinstance(listed, dict) and isinstance(listed.get("bonus"), int | float):
+    if isinstance(listed, dict):
+        weights = [listed.get("bonus"), listed.get("rarity", 0.0)]  # older lists have no ranks
         words = listed.get("words")
-        if isinstance(words, list) and all(isinstance(word, str) for word in words):
-            return WordList(frozenset(words), float(listed["bonus"]))
+        if (
+            isinstance(words, list)
+            and all(isinstance(word, str) for word in words)
+            and all(isinstance(weight, int | float) for weight in weights)
+        ):
+            return WordList.from_words(words, *map(float, weights))
     raise BundleError(f"{path}: is not a list of words: copy or train the model again")
 
 

@@ -210,8 +210,8 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
             y: n targets.
             dev: sources and targets that choose the best state of the model; when it is not
                 given, a small part of the pairs is kept aside for this.
-            words: of the target language; outputs that are made of them are preferred, by as
-                much as is best on dev.
+            words: of the target language, in a list the commonest first if that is known;
+                outputs that are made of them are preferred, by as much as is best on dev.
 
         Raises:
             ConfigError: an option is out of range.

@@ -65,9 +65,9 @@ def train(
         out: Folder to make for the model; it must not be there yet.
         dev: Pairs to choose the best model by (default: a part of PAIRS, held out).
         test: Pairs to evaluate on at the end.
-        words: Words of the target language, one a line: outputs that are made of them are
-            preferred, by as much as is best on dev. For few pairs of words, such as old
-            spellings.
+        words: Words of the target language, one a line, the commonest first or with their counts
+            in a second column: outputs that are made of them are preferred, by as much as is best
+            on dev. For few pairs of words, such as old spellings.
         config: TOML file of options; a flag wins over it.
         resume: Go on with the unfinished run in MODEL: the same command, with this.
         learning_curve: Train again on a quarter and a half of PAIRS: would more of them help?
@@ -100,15 +100,18 @@ def train(
     return 0
 
 
-def read_words(where: str) -> frozenset[str]:
-    """Read a list of words: lines, or the first column of a table such as of counts."""
+def read_words(where: str) -> tuple[str, ...]:
+    """Read a list of words: lines, or the first column of a table, in the order of its counts."""
     from foveate.data.readers import read_lines
     from foveate.errors import DataError
 
-    words = frozenset(line.split("\t")[0].strip() for line in read_lines(where)) - {""}
-    if not words:
+    rows = [(row[0].strip(), row[1:]) for row in (line.split("\t") for line in read_lines(where))]
+    rows = [row for row in rows if row[0]]
+    if not rows:
         raise DataError(f"{where}: there are no words in it: one a line is needed")
-    return words
+    if all(rest and rest[0].strip().isdecimal() for _, rest in rows):
+        rows.sort(key=lambda row: -int(row[1][0]))
+    return tuple(dict.fromkeys(word for word, _ in rows))
 
 
 def compare_traditional(

@@ -61,5 +61,7 @@ def appraise(
 def _describe_words(bundle: Bundle, count: int) -> str:
     if bundle.words is None:
         return f"the list of {count:,} words has no more dev outputs right: it is left out"
-    bundle.summary["words"] = len(bundle.words.words)
-    return f"outputs in the list of {count:,} words gain {bundle.words.bonus:g} nats a token"
+    words = bundle.words
+    bundle.summary["words"] = len(words.ranks)
+    less = f", less {words.rarity:g} times the logarithm of its rank" if words.rarity else ""
+    return f"outputs in the list of {count:,} words gain {words.bonus:g} nats a token{less}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import dataclasses
+from collections.abc import Collection, Sequence
+from itertools import product
 
 from foveate.data.table import PairTable, group_references
 from foveate.metrics import chrf, exact_match
@@ -10,22 +12,32 @@ from foveate.text.word_list import WordList
 from foveate.training.defaults import SUBWORDS
 from foveate.translator import DEFAULT_BEAM_SIZE, DEFAULT_LENGTH_PENALTY, Translator
 
-BONUSES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 2.0)  # nats a token
+BONUSES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 2.0, 3.0)  # nats a token
+RARITIES = (0.0, 0.3, 0.5, 0.7)  # weights of the logarithm of a word's rank
 
 
 def fit_words(translator: Translator, dev: PairTable, words: Collection[str]) -> WordList | None:
-    """Choose the bonus of a list of words, or None where the list is of no use.
+    """Choose how much a list of words counts, or None where it is of no use.
 
-    Of the bonuses that have the most dev outputs right (of sentences: the best chrF), the
-    smallest. Sources that the model recalls from its memory do not count: no list decides them.
+    Of the weights that have the most dev outputs right (of sentences: the best chrF), the
+    smallest, first of the ranks, then of the list. Sources that the model recalls from its memory
+    do not count: no list decides them.
 
     Args:
         translator: of a model without a list; it may have a memory.
         dev: the pairs to choose on.
-        words: one to a text, written like the targets.
+        words: one to a text, written like the targets; a sequence may have the commonest first.
     """
     codec = translator.target_codec
-    listed = frozenset(text for word in words if (text := codec.join(codec.split(word))))
+    is_ordered = isinstance(words, Sequence)
+    listed = WordList.from_words(
+        (
+            text
+            for word in (words if is_ordered else sorted(words))
+            if (text := codec.join(codec.split(word)))
+        ),
+        bonus=0.0,
+    )
     memory, normalize = translator.bundle.memory, translator.source_codec.normalize
     asked = [
         (source, [codec.join(codec.split(target)) for target in targets])
@@ -38,18 +50,16 @@ def fit_words(translator: Translator, dev: PairTable, words: Collection[str]) ->
     found = list(translator.translate(sources, n_best=DEFAULT_BEAM_SIZE, attention=False))
     measure = chrf if codec.kind in SUBWORDS else exact_match
 
-    def score(outputs: list[str]) -> float:
-        return measure(outputs, references).value()
-
-    best, least = None, score([one.text for one in found])
-    for bonus in BONUSES:
-        candidate = WordList(listed, bonus)
-        value = score(
-            [
-                candidate.rank([one, *one.alternatives], DEFAULT_LENGTH_PENALTY)[0].text
-                for one in found
-            ]
+    def score(candidate: WordList) -> float:
+        ranked = (
+            candidate.rank([one, *one.alternatives], DEFAULT_LENGTH_PENALTY)[0] for one in found
         )
+        return measure([one.text for one in ranked], references).value()
+
+    best, least = None, score(listed)
+    for rarity, bonus in product(RARITIES if is_ordered else RARITIES[:1], BONUSES):
+        candidate = dataclasses.replace(listed, bonus=bonus, rarity=rarity)
+        value = score(candidate)
         if value > least:
             best, least = candidate, value
     return best
