@@ -367,7 +367,9 @@ def test_many_letters_that_are_seen_a_few_times_have_ngrams() -> None:
         return chosen.source_ngrams, chosen.ngram_rows
 
     assert ngrams(100_000, 4000) == (5, 2**16)
+    assert ngrams(100_000, 14_000) == ngrams(100_000, 4000)  # 13 passes
     assert ngrams(100_000, 40_000) == (1, None)
+    assert ngrams(25_000, 4000) == (5, 2**15)
     assert ngrams(10_000, 500) == (1, None)
     assert ngrams(100_000, 4000, "unigram") == (1, None)
     told = resolve(Config(max_updates=300, source_ngrams=3), facts(5_000, "unigram"))

@@ -32,9 +32,10 @@ MANY_PASSES = 150  # estimated ones; fewer get no noise on the tokens (docs/deci
 SUBWORDS = ("unigram", "bpe")
 MOST_BATCH_TOKENS = 2_000  # characters or symbols; long rows want many updates, too
 LONGEST_NGRAM = 5  # of characters and symbols
-NGRAM_PAIRS = 50_000  # fewer are learnt by heart with n-grams (docs/decisions/0020)
-NGRAM_PASSES = 10  # estimated ones, up to which n-grams were measured (docs/decisions/0031)
-NGRAM_DROPOUT = 0.06  # for each of them
+NGRAM_PAIRS = 20_000  # fewer gain nothing by n-grams (docs/decisions/0033)
+NGRAM_PASSES = 15  # estimated ones, up to which n-grams were measured
+NGRAM_DROPOUT = 0.06  # for each of them (docs/decisions/0031)
+MOST_NGRAM_DROPOUT = 0.6
 TRANSFORMER_NGRAM_PAIRS = 10_000  # from which on a Transformer has n-grams, in any number of passes
 TRANSFORMER_WINDOW = 5  # positions (docs/decisions/0027)
 LOCATION_WINDOW = 7  # positions (docs/decisions/0030)
@@ -110,7 +111,7 @@ def resolve(config: Config, facts: DataFacts, threads: int = 2, speed: float = 1
         has_ngrams = facts.num_pairs >= TRANSFORMER_NGRAM_PAIRS
     is_spelled = facts.source_kind not in SUBWORDS
     longest = config.source_ngrams or (LONGEST_NGRAM if has_ngrams and is_spelled else 1)
-    ngram_dropout = round(NGRAM_DROPOUT * min(passes, NGRAM_PASSES), 2)
+    ngram_dropout = round(min(NGRAM_DROPOUT * passes, MOST_NGRAM_DROPOUT), 2)
     chosen: dict[str, Any] = {
         "hidden_size": hidden,
         "embedding_size": min(hidden, 256) if facts.has_subwords else min(hidden, 128),
