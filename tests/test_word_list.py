@@ -223,6 +223,9 @@ def test_the_command_line_takes_a_list(tmp_path: Path, capsys: pytest.CaptureFix
     [
         ("b\na\n\nb\n", ("b", "a")),  # as they stand
         ("b\t3\na\t12\nc\t3\n", ("a", "b", "c")),  # by their counts
+        ("b 3\na 12\nnew york 5\n", ("a", "new york", "b")),  # behind a blank
+        ("b\t0.5\tx\na\t1.5e-1\tx\nc\t2\n", ("c", "b", "a")),  # frequencies
+        ("route 66\nab\n", ("route 66", "ab")),
         ("b\t3\na\tx\n", ("b", "a")),  # no counts
         ("b\t3\na\n", ("b", "a")),  # not of all
     ],

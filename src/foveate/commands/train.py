@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Collection
 from contextlib import suppress
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 else:
     Flags = build_flags()
 
+
+# A word, a tab or blank, a count, and perhaps further columns.
+COUNT = re.compile(r"(?P<word>[^\t]+?)\s+(?P<count>\d+(\.\d+)?([eE][-+]?\d+)?)\s*(\t.*)?$")
 
 app = App(
     name="train",
@@ -101,17 +105,22 @@ def train(
 
 
 def read_words(where: str) -> tuple[str, ...]:
-    """Read a list of words: lines, or the first column of a table, in the order of its counts."""
+    """Read a list of words: lines, or the first column of a table, in the order of its counts.
+
+    Counts may stand behind a blank, too, if every line has one.
+    """
     from foveate.data.readers import read_lines
     from foveate.errors import DataError
 
-    rows = [(row[0].strip(), row[1:]) for row in (line.split("\t") for line in read_lines(where))]
-    rows = [row for row in rows if row[0]]
-    if not rows:
+    lines = [line for line in map(str.strip, read_lines(where)) if line]
+    if not lines:
         raise DataError(f"{where}: there are no words in it: one a line is needed")
-    if all(rest and rest[0].strip().isdecimal() for _, rest in rows):
-        rows.sort(key=lambda row: -int(row[1][0]))
-    return tuple(dict.fromkeys(word for word, _ in rows))
+    counted = [COUNT.match(line) for line in lines]
+    found = [match for match in counted if match]
+    if len(found) == len(lines):
+        found.sort(key=lambda match: -float(match["count"]))  # equals stay in order
+        return tuple(dict.fromkeys(match["word"] for match in found))
+    return tuple(dict.fromkeys(line.split("\t")[0].strip() for line in lines))
 
 
 def compare_traditional(
