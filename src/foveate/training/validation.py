@@ -76,11 +76,8 @@ class Validation:
 
     def measure(self, outputs: Sequence[str]) -> dict[str, float]:
         """Return the metrics of outputs; the first is the one to select by."""
-        names = ("character_error_rate", "bleu", "chrf", "exact_match")
-        others = [name for name in names if name != self.metric]
-        if self.metric != "bleu":
-            others.remove("bleu")
-        return {name: self._count(name, outputs).value() for name in (self.metric, *others)}
+        names = dict.fromkeys((self.metric, "character_error_rate", "chrf", "exact_match"))
+        return {name: self._count(name, outputs).value() for name in names}
 
     def is_better(self, new: dict[str, float], best: dict[str, float]) -> bool:
         """Say whether new scores beat the best ones (none at first)."""

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Collection, Sequence
 from itertools import product
 
+import numpy as np
+
 from foveate.data.table import PairTable, group_references
 from foveate.metrics import chrf, exact_match
 from foveate.text.word_list import WordList
@@ -49,12 +51,15 @@ def fit_words(translator: Translator, dev: PairTable, words: Collection[str]) ->
     sources, references = zip(*asked, strict=True)
     found = list(translator.translate(sources, n_best=DEFAULT_BEAM_SIZE, attention=False))
     measure = chrf if codec.kind in SUBWORDS else exact_match
+    choices = [[one, *one.alternatives] for one in found]
+    accepted = [texts for some, texts in zip(choices, references, strict=True) for _ in some]
+    every = [one for some in choices for one in some]
+    statistics = measure([one.text for one in every], accepted)  # of each, once for all weights
+    places = {id(one): place for place, one in enumerate(every)}
 
     def score(candidate: WordList) -> float:
-        ranked = (
-            candidate.rank([one, *one.alternatives], DEFAULT_LENGTH_PENALTY)[0] for one in found
-        )
-        return measure([one.text for one in ranked], references).value()
+        firsts = (candidate.rank(some, DEFAULT_LENGTH_PENALTY)[0] for some in choices)
+        return statistics.value(np.array([places[id(one)] for one in firsts]))
 
     best, least = None, score(listed)
     for rarity, bonus in product(RARITIES if is_ordered else RARITIES[:1], BONUSES):
