@@ -336,6 +336,8 @@ def format_card(bundle: Bundle) -> str:
             f"| {_format_cell(score['signature'])} |"
             for name, score in metrics.items()
         ]
+        if split == "dev" and "ensemble" in summary:
+            lines += ["", _format_ensemble(summary["ensemble"])]
         lines += _format_errors(split, summary.get("diagnosis", {}).get(split))
     lines += [
         "",
@@ -347,6 +349,17 @@ def format_card(bundle: Bundle) -> str:
         "Attention weights show where the model looked; they are not a proof of why.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _format_ensemble(scores: dict[str, Any]) -> str:
+    """Say what the models of an ensemble have alone, of a student those it learnt from."""
+    alone = ", ".join(f"{value:.4g}" for value in scores["alone"])
+    if "together" not in scores:
+        return f"Each model alone has {scores['metric']} {alone}."
+    return (
+        f"The models that it learnt from have {scores['metric']} {alone}, "
+        f"and together {scores['together']:.4g}."
+    )
 
 
 def _format_errors(split: str, diagnosis: dict[str, Any] | None) -> list[str]:

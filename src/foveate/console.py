@@ -275,6 +275,25 @@ def format_scores(scores: Mapping[str, Score]) -> str:
     return format_table(("metric", "value", "95 % interval"), rows)
 
 
+def format_ensemble(scores: Mapping[str, Any] | None) -> str:
+    """Return in a line what each model of an ensemble has on dev; nothing for one model.
+
+    Example:
+        >>> print(format_ensemble({"metric": "bleu", "alone": [38.7, 39.1]}))
+        each model alone: BLEU 38.7, 39.1
+        >>> print(format_ensemble({"metric": "bleu", "alone": [38.7, 39.1], "together": 40.2}))
+        the models it learnt from: BLEU 38.7, 39.1, together 40.2
+    """
+    if not scores:
+        return ""
+    values = [format_metric(scores["metric"], value) for value in scores["alone"]]
+    whose = "each model alone"
+    if "together" in scores:
+        values.append(f"together {format_metric(scores['metric'], scores['together'])}")
+        whose = "the models it learnt from"
+    return f"{whose}: {METRIC_LABELS[scores['metric']]} {', '.join(values)}"
+
+
 def format_learning_curve(points: Sequence[Mapping[str, Any]]) -> str:
     """Return dev scores by number of pairs as a table, and what the last doubling brought.
 

@@ -201,7 +201,13 @@ def run_training(
 
 def finish_training(trained: Trained, out: str, test: PairTable | None) -> None:
     """Print the scores of a new model, where it is, and what to type next."""
-    from foveate.console import format_diagnosis, format_evaluation, format_scores, watch
+    from foveate.console import (
+        format_diagnosis,
+        format_ensemble,
+        format_evaluation,
+        format_scores,
+        watch,
+    )
     from foveate.evaluation import diagnose
     from foveate.evaluation import evaluate as run_evaluation
     from foveate.metrics import Score
@@ -211,7 +217,9 @@ def finish_training(trained: Trained, out: str, test: PairTable | None) -> None:
     diagnosis = translator.summary.setdefault("diagnosis", {})
     dev = {name: Score(**score) for name, score in scores.get("dev", {}).items()}
     if dev:
-        say(f"\ndev set\n{format_scores(dev)}\n{format_diagnosis(diagnosis.get('dev'))}\n")
+        beside = format_ensemble(translator.summary.get("ensemble"))
+        parts = (format_scores(dev), beside, format_diagnosis(diagnosis.get("dev")))
+        say("\n".join(["\ndev set", *filter(None, parts), ""]))
     if test is not None:
         evaluation = run_evaluation(translator, test, watch=watch)
         print(f"test set: {format_evaluation(evaluation)}", flush=True)

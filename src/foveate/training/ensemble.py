@@ -21,6 +21,7 @@ from foveate.training.distillation import load_targets, save_targets, write_targ
 from foveate.training.report import Listener, Report, be_silent
 from foveate.training.run import Trained, hold_out, train
 from foveate.training.state import StateFolder
+from foveate.training.validation import Validation
 from foveate.translator import Translator
 
 
@@ -61,6 +62,8 @@ def train_models(
             break
     bundle = join_members([member.translator.bundle for member in members], config)
     is_complete = not members[-1].was_interrupted
+    if is_complete:
+        bundle.summary["ensemble"] = _collect_scores(members, dev)
     if config.distill and is_complete:
         bundle = _distill(bundle, table, dev, config, out, report)
         is_complete = not bundle.summary["was_interrupted"]
@@ -68,6 +71,13 @@ def train_models(
     if out is not None:
         save_bundle(bundle, out)
     return Trained(translator, bundle.config, bundle.summary, table, dev, not is_complete)
+
+
+def _collect_scores(members: list[Trained], dev: PairTable) -> dict[str, Any]:
+    """Return what each member has on dev, by the metric that it was chosen by."""
+    bundles = [member.translator.bundle for member in members]
+    metric = Validation.build(dev, bundles[0].target_codec).metric
+    return {"metric": metric, "alone": [one.scores["dev"][metric]["value"] for one in bundles]}
 
 
 def _distill(
@@ -83,7 +93,8 @@ def _distill(
     teacher = Translator.from_bundle(teachers, threads=config.threads)
     with suppress(KeyboardInterrupt):
         report(Report("note", f"{len(teachers.members)} models write what one more will learn"))
-        together = {name: score.value for name, score in evaluate(teacher, dev).metrics.items()}
+        shown = dict(teachers.summary["ensemble"])
+        shown["together"] = evaluate(teacher, dev).metrics[shown["metric"]].value
         taught = _read_or_write_targets(teacher, table, out, report)
         report(Report("note", "the model that learns from them"))
         folder = _member_folder(out, config.models) if out is not None else None
@@ -97,7 +108,7 @@ def _distill(
     told: dict[str, Any] = {"seed": config.seed, "minutes": config.minutes, "memory": config.memory}
     bundle.config = dataclasses.replace(bundle.config, **told)
     bundle.summary["minutes"] = round(bundle.summary["minutes"] + teachers.summary["minutes"], 2)
-    bundle.summary["teachers"] = {"models": config.models, "dev": together}
+    bundle.summary["ensemble"] = shown
     return bundle
 
 
