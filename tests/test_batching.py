@@ -163,6 +163,14 @@ def test_encode_table_keeps_rows_over_chunks() -> None:
     assert all(0 <= seed < 2**31 for _, _, seed in codec.calls)
 
 
+def test_steps_count_target_tokens_and_end_marks() -> None:
+    pairs = encode_table(
+        PairTable.from_texts(["a", "b", "c"], ["xy", "z", "xyz"]), LetterCodec(), LetterCodec()
+    )
+    assert pairs.num_steps == 3 + 2 + 4
+    assert pairs.steps(np.array([2, 0])).tolist() == [5, 6, 7, 8, 0, 1, 2]
+
+
 def test_encode_table_repeats_itself() -> None:
     table = PairTable.from_texts(["a"], ["b"])
     first, second, third = LetterCodec(), LetterCodec(), LetterCodec()

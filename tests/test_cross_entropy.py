@@ -34,6 +34,22 @@ def test_equals_pytorch(monkeypatch: pytest.MonkeyPatch, smoothing: float, large
     torch.testing.assert_close(gradients, expecteds)
 
 
+@pytest.mark.parametrize("largest", [1, 3 * V, 10**6])
+def test_soft_targets_equal_pytorch(monkeypatch: pytest.MonkeyPatch, largest: int) -> None:
+    monkeypatch.setattr(ours, "LARGEST_LOGITS", largest)
+    (hidden, weight, bias), _ = make()
+    generator = torch.Generator().manual_seed(2)
+    whole = torch.rand((M, V), generator=generator, dtype=torch.float64)
+    probabilities, ids = whole.topk(3)
+    probabilities /= probabilities.sum(dim=1, keepdim=True)
+    dense = torch.zeros_like(whole).scatter(1, ids, probabilities)
+    loss = linear_cross_entropy(hidden, weight, bias, ids, 0.1, probabilities)
+    expected = cross_entropy(linear(hidden, weight, bias), dense, label_smoothing=0.1)
+    torch.testing.assert_close(loss, expected)
+    gradients = torch.autograd.grad(loss, [hidden, weight, bias])
+    torch.testing.assert_close(gradients, torch.autograd.grad(expected, [hidden, weight, bias]))
+
+
 def test_large_logits_stay_finite() -> None:
     (hidden, weight, bias), targets = make()
     hidden, weight, bias = ((100 * part).float() for part in (hidden, weight, bias))

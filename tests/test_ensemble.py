@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from foveate.config import Config, build_config
+from foveate.data.batching import encode_table
 from foveate.data.table import PairTable
-from foveate.edits import count_edits
 from foveate.errors import BundleError, ConfigError, SearchError
 from foveate.export import export_bundle
-from foveate.records import Translation
 from foveate.search import EnsembleStepper, beam_search, forced_search, greedy_search
-from foveate.text.codec import Codec
-from foveate.text.tokenizers import CharacterTokenizer
-from foveate.text.vocabulary import BOS, EOS, Vocabulary
-from foveate.training.distillation import load_targets, write_targets
-from foveate.training.ensemble import train_models
+from foveate.text.vocabulary import BOS, EOS
+from foveate.training.distillation import load_soft_targets, write_soft_targets
+from foveate.training.ensemble import SOFT_TARGETS, train_models
 from foveate.training.report import Report
 from foveate.training.run import hold_out, train
 from foveate.translator import Translator
@@ -235,59 +231,37 @@ def test_a_student_is_one_model_that_learnt_from_the_others(ensemble: Path, stud
     for name, array in bundle.weights.items():
         np.testing.assert_array_equal(array, alone.weights[name])
 
+
+def test_soft_targets_are_half_the_truth_and_half_the_likely_tokens_of_the_mean(
+    ensemble: Path, student: Path
+) -> None:
+    teachers = Translator.load(ensemble, backend="torch")
     table, _ = hold_out(make_table(), 5)
-    taught = load_targets(table, student / "state" / "distilled.json")
-    expected = []
-    for source, target in zip(table.sources(), table.targets(), strict=True):
-        if teachers.translate_one(source, beam_size=1).text == target:
-            expected.append(target)
-            continue
-        best = teachers.translate_one(source, beam_size=5, n_best=5)
-        written = [one.text for one in (best, *best.alternatives) if one.text]
-        expected.append(min(written, key=lambda text: count_edits(text, target)))
-    assert list(taught.targets()) == expected
-    assert list(taught.targets()) != list(table.targets())
+    pairs = encode_table(table, teachers.source_codec, teachers.target_codec)
+    soft = load_soft_targets(pairs, student / "state" / SOFT_TARGETS)
+    assert len(soft) == pairs.num_steps
+    for row in (0, 7, len(pairs) - 1):
+        source = pairs.source(row)[None].astype(np.int64)
+        state = teachers.stepper.start(source, np.ones_like(source, bool))
+        target = pairs.target(row).tolist()
+        steps = pairs.steps(np.array([row]))
+        for step, token, true in zip(steps, [BOS, *target], [*target, EOS], strict=True):
+            found = teachers.stepper.step(state, np.array([token], np.int64), None)
+            state, chances = found.state, np.exp(found.log_probs[0])
+            chances = 0.5 * chances + 0.5 * (np.arange(len(chances)) == true)
+            likely = np.argsort(-chances)[: soft.ids.shape[1]]
+            assert soft.ids[step].tolist() == likely.tolist()
+            expected = chances[likely] / chances[likely].sum()
+            np.testing.assert_allclose(soft.probabilities[step], expected, atol=1e-3)
 
 
-class ScriptedTeacher:
-    """Writes what it is told: for each source its outputs, the best first."""
-
-    def __init__(self, outputs: dict[str, list[str]]) -> None:
-        texts = [text for some in outputs.values() for text in some]
-        self.outputs, self.searched = outputs, []
-        self.target_codec = Codec(CharacterTokenizer(), Vocabulary.learn(texts))
-
-    def translate(
-        self, texts: list[str], *, beam_size: int, n_best: int = 1, attention: bool
-    ) -> Iterator[Translation]:
-        assert not attention
-        for text in texts:
-            self.searched += [text] * (beam_size > 1)
-            best, *others = [
-                Translation([], list(output), output, 0.0, None) for output in self.outputs[text]
-            ][:n_best]
-            best.alternatives = others
-            yield best
-
-
-def test_what_is_taught_is_the_likely_output_nearest_to_the_target() -> None:
-    teacher = ScriptedTeacher(
-        {
-            "kept": ["kept", "kelp"],
-            "second": ["two", "second", "third"],
-            "near": ["far away", "neat", "nest"],
-            "tied": ["tip", "tin"],
-            "silent": ["", "x"],
-            "mute": [""],
-        }
-    )
-    targets = ["kept", "second", "near", "tie", "silent", "mute"]
+def test_writing_soft_targets_tells_how_far_it_is(ensemble: Path) -> None:
+    teachers = Translator.load(ensemble).bundle
+    pairs = encode_table(make_table(), teachers.source_codec, teachers.target_codec)
     reports: list[Report] = []
-    table = PairTable.from_texts(teacher.outputs, targets)
-    taught = write_targets(teacher, table, reports.append)
-    assert list(taught.targets()) == ["kept", "second", "neat", "tip", "x", "mute"]
-    assert teacher.searched == ["second", "near", "tied", "silent", "mute"]
-    assert reports[-1].update == reports[-1].total_updates == 6
+    soft = write_soft_targets(teachers, pairs, reports.append)
+    assert reports[-1].update == reports[-1].total_updates == len(pairs)
+    np.testing.assert_allclose(soft.probabilities.sum(axis=1), 1, atol=2e-3)
 
 
 def test_without_a_folder_distillation_gives_the_same(student: Path) -> None:
@@ -305,7 +279,7 @@ def test_stopped_distillation_keeps_the_teachers_and_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setitem(train_models.__globals__, "write_targets", stop)
+        patch.setitem(train_models.__globals__, "write_soft_targets", stop)
         trained = train_models(make_table(), None, asked, out=out)
     assert trained.was_interrupted
     assert outputs(Translator.load(out)) == outputs(Translator.load(ensemble))
@@ -314,9 +288,16 @@ def test_stopped_distillation_keeps_the_teachers_and_goes_on(
     assert outputs(Translator.load(out)) == outputs(Translator.load(student))
 
 
-def test_targets_of_other_pairs_are_refused(student: Path) -> None:
-    with pytest.raises(BundleError, match="targets for 45 pairs"):
-        load_targets(make_table(), student / "state" / "distilled.json")
+def test_soft_targets_of_other_pairs_or_damaged_are_refused(student: Path, tmp_path: Path) -> None:
+    bundle = Translator.load(student).bundle
+    pairs = encode_table(make_table(), bundle.source_codec, bundle.target_codec)
+    kept = student / "state" / SOFT_TARGETS
+    with pytest.raises(BundleError, match=f"steps for the {pairs.num_steps} of the pairs"):
+        load_soft_targets(pairs, kept)
+    damaged = tmp_path / SOFT_TARGETS
+    damaged.write_bytes(kept.read_bytes()[:-1])
+    with pytest.raises(BundleError, match="remove the file"):
+        load_soft_targets(pairs, damaged)
 
 
 def test_one_model_alone_cannot_be_distilled() -> None:

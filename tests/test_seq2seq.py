@@ -217,6 +217,27 @@ def test_guidance_pulls_the_mean_head_to_the_alignment(name: str) -> None:
     assert found == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.parametrize("consistency", [0.0, 1.0])
+@pytest.mark.parametrize("name", ["gnmt", "traditional", "transformer-copying"])
+def test_soft_targets_are_learnt_by_their_shares(name: str, consistency: float) -> None:
+    """The cost of a mixture of two targets is the mixture of their costs."""
+    model, batch = build(name).double().eval(), make_batch(PAIRS)
+    randomise(model)
+    true = batch.target_out[batch.target_mask]
+    other = (true + 1) % TARGET_SIZE
+    shares = torch.linspace(0.1, 0.9, len(true), dtype=torch.float64)
+    log_probs = torch.log_softmax(model(*batch[:3]).logits, dim=-1)[batch.target_mask]
+    costs = -log_probs.gather(1, torch.stack((true, other), dim=1))
+    expected = (shares * costs[:, 0] + (1 - shares) * costs[:, 1]).mean().item()
+    found = model.loss(
+        *batch,
+        consistency=consistency,
+        soft_ids=torch.stack((true, other), dim=1),
+        soft_probabilities=torch.stack((shares, 1 - shares), dim=1),
+    ).item()
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
 @pytest.mark.parametrize("name", ["gnmt", "traditional", "transformer-copying"])
 def test_consistency_costs_what_two_readings_differ(name: str) -> None:
     model, batch = build(name).double().eval(), make_batch(PAIRS, extra_source=2)

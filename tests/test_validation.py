@@ -12,6 +12,7 @@ from foveate.data.table import PairTable
 from foveate.metrics import bleu, character_error_rate, chrf, estimate_difference_error, exact_match
 from foveate.training.run import train
 from foveate.training.validation import Validation
+from foveate.translator import Translator
 
 WORDS = [f"{a}{b}{c}" for a in "abcd" for b in "efgh" for c in "ijkl"]  # 64 different ones
 
@@ -98,3 +99,29 @@ def test_a_run_keeps_the_last_weights_that_are_as_good(
     config = build_config({"max_updates": 4, "num_validations": 4, "hidden_size": 8})
     trained = train(table, table, config)
     assert trained.summary["best_update"] == kept
+
+
+@pytest.mark.parametrize(("wrong", "kept"), [(8, 4), (10, 4), (30, 2)])
+def test_the_whole_of_dev_may_find_the_last_weights_as_good(
+    monkeypatch: pytest.MonkeyPatch, wrong: int, kept: int
+) -> None:
+    """The sample, a quarter of dev, finds the weights of the second update the best by far."""
+    sample = {1: 32, 2: 0, 3: 32, 4: 32}
+    asked: list[int] = []
+
+    def translate(self: Validation, translator: Translator) -> list[str]:
+        asked.append(len(self.sources))
+        if len(self.sources) < len(WORDS):
+            return spoil(sample[len(asked)])[::4]
+        return spoil(10 if len(asked) > 5 else wrong)  # the last weights, then those of the second
+
+    monkeypatch.setattr(Validation, "translate", translate)
+    monkeypatch.setattr("foveate.training.run.MOST_SOURCES", 16)
+    monkeypatch.setattr("foveate.training.validation.MOST_SOURCES", 16)
+    table = PairTable.from_texts(WORDS, WORDS)
+    config = build_config({"max_updates": 4, "num_validations": 4, "hidden_size": 8})
+    notes: list[str] = []
+    trained = train(table, table, config, report=lambda report: notes.append(report.message))
+    assert asked == [16] * 4 + [64] * 2
+    assert trained.summary["best_update"] == kept
+    assert any("the last weights are kept" in note for note in notes) == (kept == 4)

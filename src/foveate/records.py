@@ -1,4 +1,4 @@
-"""The three small values that cross every border: `Pair`, `Batch`, `Translation`.
+"""The small values that cross every border: `Pair`, `SoftTargets`, `Batch`, `Translation`.
 
 Knows nothing of PyTorch, files or models.
 """
@@ -26,6 +26,23 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class SoftTargets:
+    """What a teacher finds likely at each of N steps: K tokens, whose probabilities sum to 1."""
+
+    ids: NDArray[np.integer[Any]]  # [N, K]
+    probabilities: NDArray[np.floating[Any]]  # [N, K]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, steps: NDArray[np.int64]) -> SoftTargets:
+        """Return those of some steps, as wide as a loss wants them."""
+        return SoftTargets(
+            self.ids[steps].astype(np.int64), self.probabilities[steps].astype(np.float32)
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Pairs as integers, padded on the right. Masks are True where a real token stands."""
 
@@ -34,6 +51,7 @@ class Batch:
     target_in: NDArray[np.int64]  # [B, T], BOS y...
     target_out: NDArray[np.int64]  # [B, T], y... EOS
     target_mask: NDArray[np.bool_]  # [B, T]
+    soft_targets: SoftTargets | None = None  # a step for each True of target_mask, in its order
 
 
 @dataclass(slots=True)

@@ -60,6 +60,19 @@ class EncodedPairs:
         return self.target_ids[self.target_offsets[index] : self.target_offsets[index + 1]]
 
     @property
+    def num_steps(self) -> int:
+        """Number of target tokens of all rows, an end mark for each."""
+        return len(self.target_ids) + len(self)
+
+    def steps(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the numbers of the steps of some rows, of all that are counted by `num_steps`."""
+        begins = self.target_offsets[rows] + rows
+        ends = self.target_offsets[rows + 1] + rows + 1
+        return np.concatenate(
+            [np.arange(begin, end) for begin, end in zip(begins, ends, strict=True)]
+        )
+
+    @property
     def size_in_bytes(self) -> int:
         """Memory of the four arrays."""
         arrays = (self.source_ids, self.source_offsets, self.target_ids, self.target_offsets)

@@ -20,23 +20,35 @@ def linear_cross_entropy(
     hidden: Float[Tensor, "M E"],
     weight: Float[Tensor, "V E"],
     bias: Float[Tensor, " V"],
-    targets: Int[Tensor, " M"],
+    targets: Int[Tensor, " M"] | Int[Tensor, "M K"],
     label_smoothing: float = 0.0,
+    probabilities: Float[Tensor, "M K"] | None = None,
 ) -> Float[Tensor, ""]:
     """Return the mean cross-entropy of z = W h + b with smoothed targets, in nats.
 
-        loss = log sum_v exp z_v - (1 - e) z_target - e / V sum_v z_v
+        loss = log sum_v exp z_v - (1 - e) sum_k q_k z_target_k - e / V sum_v z_v
 
-    Reference: Szegedy et al. 2016, section 7, for label smoothing e.
+    Args:
+        hidden: h of each of M rows.
+        weight: W.
+        bias: b.
+        targets: ids; K of them for each row with `probabilities`, else one.
+        label_smoothing: e.
+        probabilities: q, which sum to 1 in each row; None is the certain target.
+
+    Reference: Szegedy et al. 2016, section 7, for label smoothing e; Hinton et al. 2015, section 2,
+    for targets that are probabilities.
     """
+    if probabilities is None:
+        targets, probabilities = targets[:, None], hidden.new_ones(len(hidden), 1)
     loss: Tensor = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        hidden, weight, bias, targets, label_smoothing
+        hidden, weight, bias, targets, probabilities, label_smoothing
     )
     return loss
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """d loss / d z = softmax(z) - (1 - e) onehot(target) - e / V.
+    """d loss / d z = softmax(z) - (1 - e) sum_k q_k onehot(target_k) - e / V.
 
     The last term is the same for every row and every v, so it never touches the logits: it enters
     through the sums of W and h.
@@ -49,21 +61,22 @@ class _LinearCrossEntropy(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor,
         targets: Tensor,
+        probabilities: Tensor,
         label_smoothing: float,
     ) -> Tensor:
-        sure = 1 - label_smoothing
+        sure = (1 - label_smoothing) * probabilities
         loss = hidden.new_zeros(())
         to_hidden = torch.empty_like(hidden)
         to_weight, to_bias = torch.zeros_like(weight), torch.zeros_like(bias)
         rows = max(1, LARGEST_LOGITS // len(weight))
-        chunks = (torch.split(rows_of, rows) for rows_of in (hidden, targets[:, None], to_hidden))
-        for part, aims, to_part in zip(*chunks, strict=True):
+        chunks = (torch.split(rows_of, rows) for rows_of in (hidden, targets, sure, to_hidden))
+        for part, aims, shares, to_part in zip(*chunks, strict=True):
             logits = torch.addmm(bias, part, weight.T)  # rows V
             largest, place = logits.max(dim=1, keepdim=True)
-            loss -= sure * logits.gather(1, aims).sum()
+            loss -= (shares * logits.gather(1, aims)).sum()
             gradient = torch.softmax(logits, dim=1)
             loss += (largest - gradient.gather(1, place).log()).sum()
-            gradient.scatter_add_(1, aims, gradient.new_full(aims.shape, -sure))
+            gradient.scatter_add_(1, aims, -shares)
             torch.mm(gradient, weight, out=to_part)
             to_weight.addmm_(gradient.T, part)
             to_bias += gradient.sum(dim=0)
@@ -82,4 +95,4 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         scale = gradients[0] * context.scale
-        return *(scale * saved for saved in context.saved_tensors), None, None
+        return *(scale * saved for saved in context.saved_tensors), None, None, None

@@ -159,9 +159,12 @@ class Seq2SeqModel(nn.Module):
         consistency: float = 0.0,
         alignment: Float[Tensor, "B T S"] | None = None,
         guidance: float = 0.0,
+        soft_ids: Int[Tensor, "M K"] | None = None,
+        soft_probabilities: Float[Tensor, "M K"] | None = None,
     ) -> Float[Tensor, ""]:
-        """Return the mean cross-entropy over the real target tokens, in nats.
+        """Return the mean cross-entropy over the M real target tokens, in nats.
 
+        Soft targets, `soft_ids` with their probabilities, are learnt instead of `target_out`.
         `coverage` adds so much of `coverage_loss`. `consistency` reads every pair twice, with two
         dropout masks, and adds so much of `consistency_loss` between the two. `guidance` adds so
         much of `guidance_loss`, towards the alignment.
@@ -171,7 +174,10 @@ class Seq2SeqModel(nn.Module):
             source, source_mask, target_in, target_out, target_mask = (
                 torch.cat((tensor, tensor)) for tensor in batch
             )
-            alignment = None if alignment is None else torch.cat((alignment, alignment))
+            alignment, soft_ids, soft_probabilities = (
+                None if tensor is None else torch.cat((tensor, tensor))
+                for tensor in (alignment, soft_ids, soft_probabilities)
+            )
         features, attention = self.features(source, source_mask, target_in)
         extra = features.new_zeros(())
         if coverage:
@@ -187,13 +193,17 @@ class Seq2SeqModel(nn.Module):
                 self._before_readout(features),
                 self.target_embedding.weight,
                 self.output_bias,
-                targets,
+                targets if soft_ids is None else soft_ids,
                 label_smoothing,
+                soft_probabilities,
             )
         logits = self.readout(features, pointers)
         if consistency:
             logits = torch.log_softmax(logits, dim=-1)
             extra = extra + consistency * consistency_loss(*logits.chunk(2))
+        if soft_ids is not None:
+            assert soft_probabilities is not None
+            targets = torch.zeros_like(logits).scatter_add(1, soft_ids, soft_probabilities)
         return extra + nn.functional.cross_entropy(logits, targets, label_smoothing=label_smoothing)
 
     def start(self, source: Int[Tensor, "B S"], source_mask: Bool[Tensor, "B S"]) -> State:

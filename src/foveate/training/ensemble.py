@@ -13,16 +13,24 @@ from typing import Any
 
 from foveate.bundle import MANIFEST, Bundle, read_manifest, refuse_foreign, save_bundle
 from foveate.config import Config
+from foveate.data.batching import encode_table
 from foveate.data.table import PairTable
 from foveate.errors import BundleError
 from foveate.evaluation import evaluate
+from foveate.records import SoftTargets
 from foveate.training.appraisal import appraise
-from foveate.training.distillation import load_targets, save_targets, write_targets
+from foveate.training.distillation import (
+    load_soft_targets,
+    save_soft_targets,
+    write_soft_targets,
+)
 from foveate.training.report import Listener, Report, be_silent
 from foveate.training.run import Trained, hold_out, train
 from foveate.training.state import StateFolder
 from foveate.training.validation import Validation
 from foveate.translator import Translator
+
+SOFT_TARGETS = "soft_targets.safetensors"
 
 
 def train_models(
@@ -92,15 +100,23 @@ def _distill(
     student = None
     teacher = Translator.from_bundle(teachers, threads=config.threads)
     with suppress(KeyboardInterrupt):
-        report(Report("note", f"{len(teachers.members)} models write what one more will learn"))
+        report(Report("note", f"{len(teachers.members)} models say what one more will learn"))
         shown = dict(teachers.summary["ensemble"])
         shown["together"] = evaluate(teacher, dev).metrics[shown["metric"]].value
-        taught = _read_or_write_targets(teacher, table, out, report)
+        soft_targets = _read_or_write_targets(teachers, table, config, out, report)
         report(Report("note", "the model that learns from them"))
         folder = _member_folder(out, config.models) if out is not None else None
         is_begun = folder is not None and StateFolder(folder).exists
         one = _take_sizes(_configure_member(config, config.models), teachers.config)
-        student = train(taught, dev, one, out=folder, resume=is_begun, report=report)
+        student = train(
+            table,
+            dev,
+            one,
+            out=folder,
+            resume=is_begun,
+            report=report,
+            soft_targets=soft_targets,
+        )
     if student is None or student.was_interrupted:
         teachers.summary["was_interrupted"] = True
         return teachers
@@ -113,16 +129,16 @@ def _distill(
 
 
 def _read_or_write_targets(
-    teacher: Translator, table: PairTable, out: Path | None, report: Listener
-) -> PairTable:
-    if out is None:
-        return write_targets(teacher, table, report)
-    kept = out / "state" / "distilled.json"
-    if kept.exists():
-        return load_targets(table, kept)
-    taught = write_targets(teacher, table, report)
-    save_targets(taught, kept)
-    return taught
+    teachers: Bundle, table: PairTable, config: Config, out: Path | None, report: Listener
+) -> SoftTargets:
+    pairs = encode_table(table, teachers.source_codec, teachers.target_codec)
+    kept = out / "state" / SOFT_TARGETS if out is not None else None
+    if kept is not None and kept.exists():
+        return load_soft_targets(pairs, kept)
+    soft_targets = write_soft_targets(teachers, pairs, report, config.threads)
+    if kept is not None:
+        save_soft_targets(soft_targets, kept)
+    return soft_targets
 
 
 def _member_folder(out: Path, number: int) -> Path:

@@ -22,7 +22,7 @@ from foveate.data.batching import EncodedPairs, collate, plan_batches
 from foveate.errors import TrainingError
 from foveate.models.dropout import seeded_dropout
 from foveate.models.seq2seq import Seq2SeqModel
-from foveate.records import Batch
+from foveate.records import Batch, SoftTargets
 from foveate.training.lexicon import Lexicon
 from foveate.training.optimizer import (
     Optimizer,
@@ -44,6 +44,7 @@ class Trainer:
         config: resolved; its learning rate has to be there at the first update.
         encode: gives the encoded pairs of an epoch; a pure function of its number.
         lexicon: knows alignments to guide the attention to.
+        soft_targets: of every step of the pairs that `encode` gives, learnt instead of them.
 
     Attributes:
         average: the moving average of the model, which is validated and kept.
@@ -57,11 +58,13 @@ class Trainer:
         config: Config,
         encode: Encode,
         lexicon: Lexicon | None = None,
+        soft_targets: SoftTargets | None = None,
     ) -> None:
         self.model = model
         self.config = config
         self.encode = encode
         self.lexicon = lexicon
+        self.soft_targets = soft_targets
         self.average = copy.deepcopy(model).eval()
         self._averaged: tuple[list[Tensor], list[Tensor]] = (
             list(self.average.parameters()),
@@ -79,7 +82,9 @@ class Trainer:
     def plan(self, seconds: float) -> int:
         """Return how many updates fit in so many seconds, by timing a few on copies."""
         config = dataclasses.replace(self.config, learning_rate=0.0)
-        trial = Trainer(copy.deepcopy(self.model), config, self.encode, self.lexicon)
+        trial = Trainer(
+            copy.deepcopy(self.model), config, self.encode, self.lexicon, self.soft_targets
+        )
         trial.total_updates = 10**6
         trial.update()  # the first pays for allocations
         begin = time.perf_counter()
@@ -116,6 +121,7 @@ class Trainer:
                 config.coverage,
                 config.consistency,
                 *self._guide(batch),
+                *self._soften(batch),
             )
         loss.backward()  # type: ignore[no-untyped-call]
         value = loss.item()
@@ -204,9 +210,19 @@ class Trainer:
         seed, budget = self.config.seed, self.config.batch_tokens
         return plan_batches(pairs.source_lengths, pairs.target_lengths, budget, seed, epoch)
 
-    @staticmethod
-    def _collate(pairs: EncodedPairs, rows: NDArray[np.int64]) -> Batch:
-        return collate([pairs.source(row) for row in rows], [pairs.target(row) for row in rows])
+    def _soften(self, batch: Batch) -> tuple[Tensor | None, Tensor | None]:
+        """Return the ids and probabilities of the soft targets, where there are some."""
+        if batch.soft_targets is None:
+            return None, None
+        arrays = (batch.soft_targets.ids, batch.soft_targets.probabilities)
+        ids, probabilities = (torch.from_numpy(array).to(self._device) for array in arrays)
+        return ids, probabilities
+
+    def _collate(self, pairs: EncodedPairs, rows: NDArray[np.int64]) -> Batch:
+        batch = collate([pairs.source(row) for row in rows], [pairs.target(row) for row in rows])
+        if self.soft_targets is None:
+            return batch
+        return dataclasses.replace(batch, soft_targets=self.soft_targets.take(pairs.steps(rows)))
 
     def _tensors(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         arrays = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import json
@@ -24,6 +25,7 @@ from foveate.files import replace_file
 from foveate.models.build import build_model
 from foveate.models.copying import LexicalPrior
 from foveate.models.seq2seq import Seq2SeqModel
+from foveate.records import SoftTargets
 from foveate.text.codec import Codec
 from foveate.text.detection import build_codecs
 from foveate.torch_backend import TorchStepper, keep_kernels, use_threads
@@ -31,7 +33,7 @@ from foveate.training.appraisal import appraise
 from foveate.training.defaults import DataFacts, choose_learning_rate, describe_plan, resolve
 from foveate.training.interrupt import InterruptGate
 from foveate.training.lexicon import Lexicon
-from foveate.training.loop import Trainer
+from foveate.training.loop import Trainer, load_tensors
 from foveate.training.report import Listener, Report, be_silent
 from foveate.training.speed import measure_speed
 from foveate.training.state import StateFolder
@@ -69,6 +71,7 @@ def train(
     resume: bool = False,
     report: Listener | None = None,
     words: Collection[str] = (),
+    soft_targets: SoftTargets | None = None,
 ) -> Trained:
     """Train one model on pairs and return it; with `out`, leave it there as a bundle.
 
@@ -81,6 +84,8 @@ def train(
         report: is told what happens.
         words: of the target language; where dev says so, outputs that are made of them are
             preferred.
+        soft_targets: what a teacher finds likely at every step of `table`, with its vocabularies;
+            learnt instead of the targets (training/distillation.py).
 
     Raises:
         ConfigError: options that do not go together, or another run's with `resume`.
@@ -98,7 +103,7 @@ def train(
         return Trained(translator, translator.config, translator.summary, table, dev)
     begin = time.perf_counter()
     config = dataclasses.replace(config, models=1)  # several: training/ensemble.py
-    run = _Run(table, dev, config, out, report or be_silent, words)
+    run = _Run(table, dev, config, out, report or be_silent, words, soft_targets)
     run.resume() if resume else run.begin()
     run.calibrate(begin)
     return run.finish(was_interrupted=run.loop())
@@ -115,9 +120,11 @@ class _Run:
         out: Path | None,
         report: Listener,
         words: Collection[str] = (),
+        soft_targets: SoftTargets | None = None,
     ) -> None:
         use_threads(config.threads)
         self.report, self.out, self.words = report, out, words
+        self.soft_targets = soft_targets
         self.fingerprint = _fingerprint(table, dev)
         self.table, self.dev = (table, dev) if dev is not None else hold_out(table, config.seed)
         if dev is None and self.dev is not self.table:
@@ -219,6 +226,7 @@ class _Run:
         with InterruptGate() as gate:
             try:
                 self._train(gate)
+                self._choose_last()
             except KeyboardInterrupt:
                 if not gate.is_torn:  # else the state of the last validation stands
                     self._save_state()
@@ -270,6 +278,8 @@ class _Run:
         pairs = encode_table(self.table, source_codec, target_codec)
         if not len(pairs):
             raise DataError("there are no pairs to train on")
+        soft = self.soft_targets
+        assert soft is None or len(soft) == pairs.num_steps, "soft targets of other pairs"
         self._pairs = pairs
         ratio = pairs.target_lengths / np.maximum(pairs.source_lengths, 1)
         largest = max(float(np.quantile(ratio, 0.999)), 2 * float(ratio.mean()))
@@ -313,7 +323,7 @@ class _Run:
         lexicon = self._learn_lexicon(model)
         model = model.to(self.device)
         self.num_parameters = sum(parameter.numel() for parameter in model.parameters())
-        self.trainer = Trainer(model, self.config, self._encode_epoch, lexicon)
+        self.trainer = Trainer(model, self.config, self._encode_epoch, lexicon, self.soft_targets)
         self.validation = Validation.build(self.dev, self.target_codec)
 
     def _learn_lexicon(self, model: Seq2SeqModel) -> Lexicon | None:
@@ -326,9 +336,12 @@ class _Run:
         return lexicon
 
     def _encode_epoch(self, epoch: int) -> EncodedPairs:
-        """Return the pairs as ids; subwords are sampled afresh in every epoch."""
+        """Return the pairs as ids; subwords are sampled afresh in every epoch.
+
+        Not where there are soft targets: these are of one way to split the target.
+        """
         sampling = self.config.subword_sampling or 0.0
-        if sampling == 0 or not self.facts.has_subwords:
+        if sampling == 0 or not self.facts.has_subwords or self.soft_targets is not None:
             return self._pairs
         seed = int(np.random.SeedSequence([self.config.seed, epoch]).generate_state(1)[0] >> 1)
         return encode_table(
@@ -373,10 +386,12 @@ class _Run:
             pass
         return (time.perf_counter() - begin) / len(some)
 
-    def _translator(self) -> Translator:
+    def _translator(self, model: Seq2SeqModel | None = None) -> Translator:
+        """Return a translator by the average, or by another model."""
         summary = {"max_length_ratio": self.length_ratio}
         bundle = Bundle(self.config, self.source_codec, self.target_codec, {}, summary)
-        return Translator(bundle, TorchStepper(self.trainer.average, with_attention=False))
+        stepper = TorchStepper(model or self.trainer.average, with_attention=False)
+        return Translator(bundle, stepper)
 
     def _train(self, gate: InterruptGate) -> None:
         trainer, counters = self.trainer, self.trainer.counters
@@ -426,6 +441,32 @@ class _Run:
         counters.seconds += time.perf_counter() - self._clock
         self._clock = time.perf_counter()
         self._tell("validation", dev=scores, is_kept=is_kept)
+
+    def _choose_last(self) -> None:
+        """Keep the last weights after all, where the whole of dev finds them as good.
+
+        The best of twenty scores of a sample is in part the luckiest one; most of the other
+        sources had no part in choosing it.
+        """
+        counters = self.trainer.counters
+        whole = Validation.build(self.dev, self.target_codec, len(self.dev))
+        num_sources = len(whole.sources)
+        if counters.best_update == counters.update or num_sources == len(self.validation.sources):
+            return
+        kept = copy.deepcopy(self.trainer.average)
+        load_tensors(kept, self.trainer.best)
+        outputs, others = (whole.translate(self._translator(model)) for model in (None, kept))
+        if whole.is_as_good(outputs, others):
+            self.report(
+                Report(
+                    "note",
+                    f"the last weights are kept: on all {num_sources:,} dev sources they are as "
+                    f"good as those of update {counters.best_update:,}",
+                )
+            )
+            counters.best_update = counters.update
+            counters.best_scores = whole.measure(outputs)
+            self.trainer.keep_best()
 
     def _tell(
         self,
