@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 import random
+import sqlite3
+import tarfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -242,3 +244,20 @@ def test_misread_letters_are_a_few_of_a_hundred(load: Any) -> None:
     text = "the quick brown fox jumps over the lazy dog again " * 40
     found = load("misread").misread(text, random.Random(0))
     assert 0.03 < count_edits(found, text) / len(text) < 0.08
+
+
+def test_words_of_a_lexicon_are_those_of_letters_with_their_first_pronunciation(
+    load: Any, tmp_path: Path
+) -> None:
+    database = tmp_path / "lexicon.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE word_phonemes (word, pron_order, phonemes)")
+        rows = [("be", 0, "b iː"), ("be", 1, "b ɪ"), ("é́a", 0, "e a"), ("a", 0, "eɪ")]
+        rows += [("b2b", 0, "b t b"), ("mute", 0, " ")]
+        connection.executemany("INSERT INTO word_phonemes VALUES (?, ?, ?)", rows)
+    connection.close()
+    package = tmp_path / "gruut_lang_xx-1.tar.gz"
+    with tarfile.open(package, "w:gz") as archive:
+        for name in ("gruut_lang_xx/espeak/lexicon.db", "gruut_lang_xx/lexicon.db"):
+            archive.add(database if "espeak" not in name else __file__, f"gruut_lang_xx-1/{name}")
+    assert load("lexicons").read_lexicon(package) == [("be", "b iː"), ("é́a", "e a")]
