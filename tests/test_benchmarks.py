@@ -261,3 +261,39 @@ def test_words_of_a_lexicon_are_those_of_letters_with_their_first_pronunciation(
         for name in ("gruut_lang_xx/espeak/lexicon.db", "gruut_lang_xx/lexicon.db"):
             archive.add(database if "espeak" not in name else __file__, f"gruut_lang_xx-1/{name}")
     assert load("lexicons").read_lexicon(package) == [("be", "b iː"), ("é́a", "e a")]
+
+
+def test_verbs_of_dev_and_test_are_not_those_of_train(
+    load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = load("further_tasks")
+    monkeypatch.setattr(tasks, "HELD_VERBS", 1)
+    folder = tmp_path / "mlconjug3" / "data" / "conjug_manager"
+    folder.mkdir(parents=True)
+    roots = ["cant", "habl", "mir", "pas"]
+    verbs = {f"{root}ar": {"root": root, "template": ":ar"} for root in roots}
+    tenses = {"Indicativo presente": [[0, "o"], [1, "as"], [2, ""]], "Infinitivo": "ar"}
+    (folder / "verbs-es.json").write_text(json.dumps(verbs))
+    (folder / "conjugation-es.json").write_text(json.dumps({":ar": {"Indicativo": tenses}}))
+    parts = tasks.conjugate(tmp_path, "es")
+    assert {part: len(pairs) for part, pairs in parts.items()} == {
+        "train": 3000,
+        "dev": 500,
+        "test": 500,
+    }
+    seen = {part: {source.split()[0] for source, _ in pairs} for part, pairs in parts.items()}
+    assert len(seen["train"]) == 2
+    assert seen["train"] | seen["dev"] | seen["test"] == set(verbs)
+    assert {one for one in parts["train"] if one[0].startswith("cantar ")} <= {
+        ("cantar Indicativo_presente 1", "canto"),
+        ("cantar Indicativo_presente 2", "cantas"),
+    }
+
+
+def test_phrases_have_a_syllable_for_every_character(load: Any, tmp_path: Path) -> None:
+    (tmp_path / "pypinyin").mkdir()
+    phrases = {"中文": [["zhōng", "zhòng"], ["wén"]], "，好": [["hǎo"]]}
+    (tmp_path / "pypinyin" / "phrases_dict.json").write_text(
+        json.dumps(phrases, ensure_ascii=False), encoding="utf-8"
+    )
+    assert load("further_tasks").read_pinyin(tmp_path) == [("中文", "zhōng wén")]

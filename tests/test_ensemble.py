@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from foveate.config import Config, build_config
+from foveate.console import format_report
 from foveate.data.batching import encode_table
 from foveate.data.table import PairTable
 from foveate.errors import BundleError, ConfigError, SearchError
@@ -261,6 +262,7 @@ def test_writing_soft_targets_tells_how_far_it_is(ensemble: Path) -> None:
     reports: list[Report] = []
     soft = write_soft_targets(teachers, pairs, reports.append)
     assert reports[-1].update == reports[-1].total_updates == len(pairs)
+    assert format_report(reports[-1]).startswith(f"pair {len(pairs):,}/{len(pairs):,}  ")
     np.testing.assert_allclose(soft.probabilities.sum(axis=1), 1, atol=2e-3)
 
 

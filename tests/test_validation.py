@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from foveate.config import build_config
 from foveate.data.table import PairTable
 from foveate.metrics import bleu, character_error_rate, chrf, estimate_difference_error, exact_match
+from foveate.text.detection import build_codecs
 from foveate.training.run import train
 from foveate.training.validation import Validation
 from foveate.translator import Translator
@@ -53,6 +56,15 @@ def test_error_of_a_difference_is_the_textbook_one(hits: list[tuple[bool, bool]]
     textbook = differences.std() / np.sqrt(len(hits))
     found = estimate_difference_error(one, other, resamples=400)
     assert found == pytest.approx(textbook, rel=0.2, abs=1e-12)
+
+
+@pytest.mark.parametrize(("most", "rows"), [(48, 48), (64, 64), (500, 64), (1, 1)])
+def test_a_sample_is_as_large_as_was_asked_and_evenly_spread(most: int, rows: int) -> None:
+    codec, _ = build_codecs(lambda: WORDS, lambda: WORDS, len(WORDS), build_config({}))
+    sources = Validation.build(PairTable.from_texts(WORDS, WORDS), codec, most).sources
+    places = [WORDS.index(source) for source in sources]
+    assert len(places) == rows
+    assert {b - a for a, b in pairwise([*places, len(WORDS)])} <= {64 // rows, -(-64 // rows)}
 
 
 def test_outputs_are_as_good_within_a_standard_error_and_not_beyond() -> None:

@@ -108,7 +108,7 @@ def format_report(report: Report) -> str:
     """Return a report of training as one plain line."""
     if report.kind not in ("progress", "validation"):
         return report.message
-    parts = [f"update {report.update:,}/{report.total_updates:,}"]
+    parts = [f"{report.message or 'update'} {report.update:,}/{report.total_updates:,}"]
     if report.loss is not None:
         parts.append(f"loss {report.loss:.3f}")
     if report.target_tokens_per_second is not None:

@@ -66,6 +66,7 @@ def write_soft_targets(
             report(
                 Report(
                     "progress",
+                    "pair",
                     update=done,
                     total_updates=len(pairs),
                     seconds=round(now - begin, 2),

@@ -13,7 +13,10 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Report:
-    """One thing that a run has to say. Times are seconds, losses nats a target token."""
+    """One thing that a run has to say. Times are seconds, losses nats a target token.
+
+    The message of progress names what is counted, where it is not updates.
+    """
 
     kind: Literal["note", "plan", "progress", "validation", "end"]
     message: str = ""

@@ -45,7 +45,7 @@ REPORT_SECONDS = 1.0
 NUM_LOG_ROWS = 200
 ROUND_TRIPS = 1000  # texts of each side that are checked
 VALIDATION_SHARE = 0.1  # of the minutes, at most, by the calibration
-TRIAL_SHARE = 0.1  # of the updates, whose speed then decides how many the minutes hold
+TRIALS = (0.1, 0.3)  # of the updates, whose speed then decides how many the minutes hold
 LARGEST_DEV = 2000
 MOST_EXAMPLES = 64  # dev sources that a model carries, to check an export on
 
@@ -358,18 +358,19 @@ class _Run:
         )
         self.run["num_validations"], self.run["validation_sources"] = count, sources
         self.run["seconds"] = max(left - count * sources * per_source, 0.1)  # for updates alone
-        self.run["total_updates"] = total = self.trainer.plan(self.run["seconds"])
-        self.run["trial_updates"] = max(1, round(TRIAL_SHARE * total))
+        self.run["total_updates"] = self.trainer.plan(self.run["seconds"])
+        self.run["trials"] = list(TRIALS)
 
     def _plan_again(self, each: float) -> None:
         """Set the number of updates from the seconds that one has taken so far.
 
-        The calibration was short, and other programs may have been busy in it.
+        The calibration was short, and other programs may have been busy in it, or in the first
+        tenth.
         """
         done, before = self.trainer.counters.update, self.total
         self.total = max(int(self.run["seconds"] / each), done + 1)
         self.trainer.total_updates = self.run["total_updates"] = self.total
-        del self.run["trial_updates"]
+        del self.run["trials"][0]
         if abs(self.total - before) > 0.05 * before:
             self.report(Report("note", f"the time is enough for {self.total:,} updates"))
         if self.state is not None:
@@ -404,8 +405,9 @@ class _Run:
             spent += now - self._clock
             counters.seconds += now - self._clock
             self._clock = now
-            if counters.update - begun == self.run.get("trial_updates"):
-                self._plan_again(spent / (counters.update - begun))
+            timed = counters.update - begun
+            if self.run.get("trials") and timed >= self.run["trials"][0] * self.total:
+                self._plan_again(spent / timed)
             validate_every = max(1, round(self.total / self.run["num_validations"]))
             log_every = max(1, self.total // NUM_LOG_ROWS)
             is_last = counters.update == self.total

@@ -58,16 +58,17 @@ class Validation:
     ) -> Validation:
         """Take up to `most_sources` sources, evenly spread."""
         sources, references = group_references(dev)
-        step = max(1, -(-len(sources) // most_sources))
+        size = min(len(sources), most_sources)
+        rows = [number * len(sources) // size for number in range(size)]
         references = [
-            [target_codec.join(target_codec.split(text)) for text in texts]
-            for texts in references[::step]
+            [target_codec.join(target_codec.split(text)) for text in references[row]]
+            for row in rows
         ]
         metric = "exact_match"
         if target_codec.kind in ("unigram", "bpe"):
             has_blanks = any(" " in text for texts in references for text in texts)
             metric = "bleu" if has_blanks else "chrf"
-        return cls(sources[::step], references, metric)
+        return cls([sources[row] for row in rows], references, metric)
 
     def translate(self, translator: Translator) -> list[str]:
         """Return the greedy outputs for the sources."""
