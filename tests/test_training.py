@@ -9,9 +9,8 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from itertools import count, pairwise
+from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -32,11 +31,13 @@ from foveate.training.defaults import (
     resolve,
 )
 from foveate.training.interrupt import InterruptGate
-from foveate.training.loop import Trainer
 from foveate.training.optimizer import Optimizer, learning_rate_factor, update_average
 from foveate.training.report import Report
-from foveate.training.run import cut_log, hold_out, train
+from foveate.training.recorder import cut_log
+from foveate.training.run import Machine, hold_out, train
 from foveate.training.speed import measure_speed
+from foveate.training.state import StateFolder
+from foveate.training.trainer import Trainer
 from foveate.translator import Translator
 
 TINY = Config(
@@ -322,25 +323,36 @@ def test_minutes_become_updates_and_the_log_tells_them(tmp_path: Path) -> None:
     assert 1 < seconds < 30
 
 
+class Ticks:
+    """A clock that goes on by a hundredth of a second whenever it is looked at.
+
+    By `calibration` of them while updates are timed before the run, and by three while the first
+    `slow` updates are done.
+    """
+
+    def __init__(self, calibration: float, slow: int) -> None:
+        self.looks, self.now = 0, 0.0
+        self.calibration, self.slow = calibration, slow
+
+    def __call__(self) -> float:
+        self.looks += 1
+        done = self.looks - 8  # updates; the begin, two of search, one before and four to calibrate
+        is_calibration = -4 < done <= 0
+        self.now += 0.01 * (self.calibration if is_calibration else 3 if done <= self.slow else 1)
+        return self.now
+
+
 @pytest.mark.parametrize(
-    ("planned", "slow", "least", "most"), [(40, 0, 80, 120), (1000, 0, 80, 120), (40, 8, 40, 60)]
+    ("calibration", "slow", "least", "most"),
+    [(12, 0, 80, 120), (1, 0, 80, 120), (8, 8, 40, 60)],
 )
 def test_a_wrong_calibration_and_a_slow_begin_are_put_right(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    planned: int,
-    slow: int,
-    least: int,
-    most: int,
+    tmp_path: Path, calibration: float, slow: int, least: int, most: int
 ) -> None:
-    """A clock on which an update takes a hundredth of a second, in the slow ticks three of them.
+    """An update takes a hundredth of a second, at first perhaps three of them.
 
     By the first tenth alone the slow ones would leave 33 updates.
     """
-    ticks = (tick + 2 * min(tick, slow) for tick in count())
-    clock = SimpleNamespace(perf_counter=lambda: next(ticks) / 100)
-    monkeypatch.setitem(train.__globals__, "time", clock)
-    monkeypatch.setattr(Trainer, "plan", lambda trainer, seconds: planned)
     notes: list[str] = []
     config = Config(**{**TINY.__dict__, "max_updates": None, "minutes": 0.02})
 
@@ -348,11 +360,14 @@ def test_a_wrong_calibration_and_a_slow_begin_are_put_right(
         if report.kind == "note":
             notes.append(report.message)
 
-    trained = train(make_table(), None, config, out=tmp_path / "m", report=listen)
+    machine = Machine(Ticks(calibration, slow), lambda device: 1.0)
+    out = tmp_path / "m"
+    trained = train(make_table(), None, config, out=out, report=listen, machine=machine)
     updates = trained.summary["updates"]
     assert least < updates < most and any("the time is enough for" in note for note in notes)
-    run = json.loads((tmp_path / "m" / "state" / "run.json").read_text())
-    assert run["total_updates"] == updates and run["trials"] == []
+    saved = StateFolder(out).load()
+    assert saved is not None
+    assert saved.schedule.total_updates == updates and saved.schedule.trials == ()
 
 
 def test_hold_out_keeps_sources_apart() -> None:
@@ -480,13 +495,13 @@ def test_speed_is_the_best_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> Non
     assert speed == pytest.approx(2 * 96 * 512 * 2048 / 0.25 / 3.15e10)
 
 
-def test_sizes_depend_on_the_machine_only_where_minutes_count(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(train.__globals__, "measure_speed", lambda device: 1e6)
+def test_sizes_depend_on_the_machine_only_where_minutes_count() -> None:
+    fast = Machine(measure_speed=lambda device: 1e6)
     open_size = replace(TINY, dropout=None)
-    for_updates = train(make_table(), None, replace(open_size, max_updates=1)).config
-    in_time = train(make_table(), None, replace(open_size, max_updates=None, minutes=0.01)).config
+    told = replace(open_size, max_updates=1)
+    for_updates = train(make_table(), None, told, machine=fast).config
+    told = replace(open_size, max_updates=None, minutes=0.01)
+    in_time = train(make_table(), None, told, machine=fast).config
     assert for_updates.dropout == 0.02 and in_time.dropout == 0.35
 
 
