@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 from torch import nn
 
-from foveate.config import Config
+from foveate.options import Config
 from foveate.models import (
     AdditiveAttention,
     Attention,

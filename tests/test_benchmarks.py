@@ -15,7 +15,7 @@ import pytest
 from torch import nn
 
 from foveate.cli import app
-from foveate.config import Config
+from foveate.options import Config
 from foveate.edits import count_edits
 from foveate.models.build import build_model
 from foveate.records import Translation

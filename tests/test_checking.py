@@ -33,7 +33,7 @@ from foveate.checking import (
     keep_runs,
 )
 from foveate.cli import main
-from foveate.config import Config
+from foveate.options import Config
 from foveate.console import KIND_LABELS, TrainingDisplay, format_findings
 from foveate.data.oddities import (
     FAR,

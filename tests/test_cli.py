@@ -21,7 +21,7 @@ import pytest
 
 import foveate
 from foveate.cli import COMMANDS, app, main
-from foveate.config import Config, field_names
+from foveate.options import Config, field_names
 from foveate.data.bundled_data import list_demos, load_demo
 from foveate.demo import RECIPES, show_results, train_both
 from foveate.errors import ConfigError

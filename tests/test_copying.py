@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from foveate.bundle import load_bundle
-from foveate.config import Config, build_config
+from foveate.options import Config, build_config
 from foveate.data.batching import collate
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError

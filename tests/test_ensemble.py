@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foveate.config import Config, build_config
+from foveate.options import Config, build_config
 from foveate.console import format_report
 from foveate.data.batching import encode_table
 from foveate.data.table import PairTable

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from foveate.cli import main
-from foveate.config import build_config
+from foveate.options import build_config
 from foveate.console import format_learning_curve
 from foveate.data.table import PairTable
 from foveate.training import learning_curve

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from foveate.config import Config, build_config
+from foveate.options import Config, build_config
 from foveate.data.batching import EncodedPairs, collate
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from foveate.config import build_config
+from foveate.options import build_config
 from foveate.errors import ConfigError
 from foveate.models import AdditiveAttention, LocationScores
 from models_naive import mask_of, randomise

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foveate.config import build_config
+from foveate.options import build_config
 from foveate.data.table import PairTable
 from foveate.errors import BundleError
 from foveate.evaluation import Evaluation

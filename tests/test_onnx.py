@@ -20,7 +20,7 @@ import torch
 import foveate
 from foveate.bundle import load_bundle, save_bundle
 from foveate.cli import main
-from foveate.config import Config
+from foveate.options import Config
 from foveate.data.table import PairTable
 from foveate.errors import BundleError, ExportError, MissingExtraError, ModelMismatchError
 from foveate.estimator import Seq2Seq

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from foveate.config import Config
+from foveate.options import Config
 from foveate.errors import ConfigError
 from foveate.models import (
     AdditiveAttention,

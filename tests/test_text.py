@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from foveate.config import Config
+from foveate.options import Config
 from foveate.errors import BundleError, ConfigError, DataError
 from foveate.text.codec import Codec, Normalization, normalize_text
 from foveate.text.detection import (

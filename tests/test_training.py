@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from foveate.bundle import load_bundle
-from foveate.config import Config
+from foveate.options import Config
 from foveate.data.table import PairTable
 from foveate.errors import BundleError, ConfigError, DataError, TrainingError
 from foveate.records import Batch

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from foveate.cli import main
 from foveate.commands.train import read_words
-from foveate.config import build_config
+from foveate.options import build_config
 from foveate.data.table import PairTable
 from foveate.errors import BundleError
 from foveate.estimator import Seq2Seq

@@ -29,7 +29,7 @@ def seeded_dropout(*entropy: int) -> Iterator[None]:
             that goes on after a stop needs no state of a random generator.
     """
     sequence = np.random.SeedSequence(entropy)
-    if torch.cuda.is_initialized():  # draws its own masks; the generator of the CPU is the user's
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # draws its own masks
         torch.cuda.manual_seed_all(int(sequence.generate_state(1, np.uint64)[0] >> 1))
     token = _bits.set(np.random.SFC64(sequence))
     try:

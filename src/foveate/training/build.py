@@ -21,18 +21,25 @@ def build_trainer(prepared: Prepared, soft_targets: SoftTargets | None = None) -
         prepared: the pairs and the options.
         soft_targets: of every step of the pairs, learnt instead of their targets.
     """
-    config, facts, lexicon = prepared.config, prepared.facts, prepared.lexicon
-    assert config.batch_tokens is not None
+    options, facts, lexicon = prepared.options, prepared.facts, prepared.lexicon
+    training = options.training
     assert soft_targets is None or len(soft_targets) == prepared.pairs.num_steps
-    keep_kernels(config.batch_tokens)
+    keep_kernels(training.batch_tokens)
     sizes = facts.source_size, facts.target_size
-    with OwnGenerator(config.seed):
-        model = build_model(config, *sizes, prepared.is_shared, prepared.target_ids)
+    with OwnGenerator(training.seed):
+        model = build_model(
+            options.model,
+            *sizes,
+            prepared.is_shared,
+            prepared.target_ids,
+            needs_weights=training.guidance > 0,
+        )
     if lexicon is not None and isinstance(model.copying, LexicalPrior):
         model.copying.set_lexicon(*lexicon.likeliest(model.copying.words.shape[1]))
     # Soft targets are of one way to split the target: then no other ways are sampled.
     encode = prepared.encode_epoch if soft_targets is None else lambda epoch: prepared.pairs
-    return Trainer(model.to(choose_device(config.device)), config, encode, lexicon, soft_targets)
+    model = model.to(choose_device(training.device))
+    return Trainer(model, training, encode, lexicon, soft_targets)
 
 
 def choose_device(name: str) -> torch.device:

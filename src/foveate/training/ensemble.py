@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from foveate.bundle import Bundle, save_bundle
-from foveate.config import Config
 from foveate.data.batching import encode_table
 from foveate.data.table import PairTable
 from foveate.errors import ModelMismatchError
 from foveate.evaluation import evaluate
+from foveate.options import Config, Options
 from foveate.records import SoftTargets
 from foveate.training.appraisal import appraise
 from foveate.training.distillation import (
@@ -94,13 +94,13 @@ class _Ensemble:
     def train(self, words: Collection[str]) -> Trained:
         """Train the members, join them, and perhaps let one more model learn from them."""
         members = self._train_members()
-        bundle = join_members([one.translator.bundle for one in members], self.config)
-        is_complete = not bundle.summary["was_interrupted"]
+        bundle = join_members([one.translator.bundle for one in members])
+        is_complete = not bundle.summary.was_interrupted
         if is_complete:
-            bundle.summary["ensemble"] = self._collect_scores(members)
+            bundle.summary.ensemble = self._collect_scores(members)
         if self.config.distill and is_complete:
             bundle = self._distill(bundle)
-            is_complete = not bundle.summary["was_interrupted"]
+            is_complete = not bundle.summary.was_interrupted
         try:
             return self._finish(bundle, words, is_complete)
         except KeyboardInterrupt:
@@ -108,17 +108,30 @@ class _Ensemble:
 
     def _finish(self, bundle: Bundle, words: Collection[str], is_complete: bool) -> Trained:
         table, dev = self.shared.table, self.shared.dev
-        bundle.summary["was_interrupted"] = not is_complete
+        bundle.summary.was_interrupted = not is_complete
+        options = self._describe_whole()
         translator = appraise(
-            bundle, table, dev, self.recorder.listener, is_complete=is_complete, words=words
+            bundle,
+            table,
+            dev,
+            self.recorder.listener,
+            is_complete=is_complete,
+            options=options.training,
+            words=words,
         )
         if self.recorder.out is not None:
             save_bundle(bundle, self.recorder.out)
-        minutes = self.shared.config.minutes
-        if minutes is not None:
-            minutes *= self.config.models + self.config.distill
-        summary = bundle.summary
-        return Trained(translator, bundle.config, summary, table, dev, not is_complete, minutes)
+        return Trained(translator, options, bundle.summary, table, dev, not is_complete)
+
+    def _describe_whole(self) -> Options:
+        """Return the options of all models together."""
+        training, config = self.shared.options.training, self.config
+        told: dict[str, Any] = {"models": config.models, "distill": config.distill}
+        told |= {"memory": config.memory, "seed": config.seed}
+        told |= {"minutes": training.minutes * (config.models + config.distill)}
+        return dataclasses.replace(
+            self.shared.options, training=dataclasses.replace(training, **told)
+        )
 
     def _train_members(self) -> list[Trained]:
         members: list[Trained] = []
@@ -154,7 +167,7 @@ class _Ensemble:
         try:
             self.recorder.note(f"{len(teachers.members)} models say what one more will learn")
             teacher = Translator.from_bundle(teachers, threads=self.config.threads)
-            shown = dict(teachers.summary["ensemble"])
+            shown = dict(teachers.summary.ensemble)
             metrics = evaluate(teacher, self.shared.dev).metrics
             shown["together"] = metrics[shown["metric"]].value
             soft_targets = self._read_or_write_targets(teachers)
@@ -163,13 +176,12 @@ class _Ensemble:
         except KeyboardInterrupt:
             student = None
         if student is None or student.was_interrupted:
-            teachers.summary["was_interrupted"] = True
+            teachers.summary.was_interrupted = True
             return teachers
         bundle = student.translator.bundle
-        bundle.config = dataclasses.replace(bundle.config, **_tell_of_whole(self.config))
-        minutes = bundle.summary["minutes"] + teachers.summary["minutes"]
-        bundle.summary["minutes"] = round(minutes, 2)
-        bundle.summary["ensemble"] = shown
+        minutes = bundle.summary.minutes + teachers.summary.minutes
+        bundle.summary.minutes = round(minutes, 2)
+        bundle.summary.ensemble = shown
         return bundle
 
     def _read_or_write_targets(self, teachers: Bundle) -> SoftTargets:
@@ -188,20 +200,14 @@ class _Ensemble:
 def _configure_member(config: Config) -> Config:
     """Return the options of the first member; those of the others differ in the seed."""
     minutes = config.minutes / (config.models + config.distill) if config.minutes else None
-    return dataclasses.replace(config, models=1, distill=False, memory=False, minutes=minutes)
+    return config.replace(models=None, distill=None, memory=False, minutes=minutes)
 
 
-def _tell_of_whole(config: Config) -> dict[str, Any]:
-    """Return the options of a run of several models that a member has otherwise."""
-    return {"seed": config.seed, "minutes": config.minutes, "memory": config.memory}
-
-
-def join_members(members: list[Bundle], config: Config) -> Bundle:
+def join_members(members: list[Bundle]) -> Bundle:
     """Put models with the same vocabularies into one bundle.
 
     Args:
         members: at least one.
-        config: as it was asked for; its seed, minutes and memory are kept.
 
     Raises:
         ModelMismatchError: their vocabularies differ: they would not mean the same by an id.
@@ -214,17 +220,20 @@ def join_members(members: list[Bundle], config: Config) -> Bundle:
         for number, member in enumerate(members)
         for name, array in member.weights.items()
     }
-    summary = dict(first.summary)
-    summary.pop("diagnosis", None)
-    summary["models"] = len(members)
-    summary["plan"] = f"{len(members)} models, each: {summary['plan']}"
-    for name in ("parameters", "updates", "minutes"):
-        summary[name] = round(sum(member.summary[name] for member in members), 2)
-    summary["was_interrupted"] = any(member.summary["was_interrupted"] for member in members)
-    joined = dataclasses.replace(first.config, models=len(members), **_tell_of_whole(config))
+    summaries = [member.summary for member in members]
+    summary = dataclasses.replace(
+        first.summary,
+        diagnosis={},
+        models=len(members),
+        plan=f"{len(members)} models, each: {first.summary.plan}",
+        parameters=sum(one.parameters for one in summaries),
+        updates=sum(one.updates for one in summaries),
+        minutes=round(sum(one.minutes for one in summaries), 2),
+        was_interrupted=any(one.was_interrupted for one in summaries),
+    )
     if len(members) == 1:
         weights = first.weights
-    return Bundle(joined, first.source_codec, first.target_codec, weights, summary)
+    return dataclasses.replace(first, weights=weights, summary=summary, scores={})
 
 
 def _refuse_other_text(first: Bundle, member: Bundle, number: int) -> None:

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from foveate.config import Config, build_config
+from foveate.bundle import Decoding
 from foveate.data.batching import EncodedPairs, encode_table
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError, DataError
+from foveate.options import AttendingOptions, Config, Options, restore_options
 from foveate.text.codec import Codec
 from foveate.text.detection import build_codecs
 from foveate.torch_backend import GRANTED_THREADS
@@ -45,9 +46,9 @@ class Prepared:
         pairs: `table` as ids.
         facts: what sizes depend on.
         requested: the options as they were asked for.
-        config: the options, resolved; the learning rate may be open.
+        options: the same, with everything that the data decide.
         fingerprint: of the pairs that were given.
-        length_ratio: target tokens that a source token may become.
+        decoding: what decoding has to know of the lengths.
         lexicon: of the pairs, where the options want one.
         notes: what somebody should know of the pairs.
     """
@@ -59,9 +60,9 @@ class Prepared:
     pairs: EncodedPairs
     facts: DataFacts
     requested: Config
-    config: Config
+    options: Options
     fingerprint: str
-    length_ratio: float
+    decoding: Decoding
     lexicon: Lexicon | None = None
     notes: tuple[str, ...] = ()
 
@@ -77,17 +78,19 @@ class Prepared:
 
     def encode_epoch(self, epoch: int) -> EncodedPairs:
         """Return the pairs as ids; subwords are sampled afresh in every epoch."""
-        sampling = self.config.subword_sampling or 0.0
+        sampling, seed = self.options.training.subword_sampling, self.options.training.seed
         if sampling == 0 or not self.facts.has_subwords:
             return self.pairs
-        seed = int(np.random.SeedSequence([self.config.seed, epoch]).generate_state(1)[0] >> 1)
+        seed = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0] >> 1)
         return encode_table(
             self.table, self.source_codec, self.target_codec, sampling=sampling, seed=seed
         )
 
     def with_seed(self, seed: int) -> Prepared:
         """Return the same for a model with another seed."""
-        return dataclasses.replace(self, config=dataclasses.replace(self.config, seed=seed))
+        training = dataclasses.replace(self.options.training, seed=seed)
+        options = dataclasses.replace(self.options, training=training)
+        return dataclasses.replace(self, options=options)
 
 
 def prepare(
@@ -117,13 +120,12 @@ def prepare(
     training, held, notes = _choose_dev(table, dev, config.seed)
     if codecs is None:
         codecs = build_codecs(training.sources, training.targets, len(training), config)
-    kinds: dict[str, Any] = {"source_tokens": codecs[0].kind, "target_tokens": codecs[1].kind}
     pairs = encode_table(training, *codecs)
     if not len(pairs):
         raise DataError("there are no pairs to train on")
     facts = _find_facts(pairs, codecs)
     resolved = resolve(
-        dataclasses.replace(config, **kinds),
+        config,
         facts,
         config.threads or GRANTED_THREADS,
         measure_speed() if config.max_updates is None else 1.0,
@@ -171,9 +173,8 @@ def restore(
     requested = requested or config
     check_same_run(requested, fingerprint, run, origin)
     training, held, _ = _choose_dev(table, dev, config.seed)
-    asked = dataclasses.asdict(config)
-    told = {name: asked[name] for name in FREE_TO_CHANGE if asked[name] is not None}
-    resolved = build_config({**run["config"], **told}, origin=origin)
+    told = {name: config.given[name] for name in FREE_TO_CHANGE if name in config.given}
+    resolved = restore_options({**run["options"], **told}, origin)
     pairs = encode_table(training, *codecs)
     facts = _find_facts(pairs, codecs)
     configs = requested, resolved
@@ -183,8 +184,8 @@ def restore(
 def describe(prepared: Prepared) -> dict[str, Any]:
     """Return what has to be written down so that a run can go on, besides the vocabularies."""
     return {
-        "requested": dataclasses.asdict(prepared.requested),
-        "config": dataclasses.asdict(prepared.config),
+        "requested": dict(prepared.requested.given),
+        "options": prepared.options.to_dict(),
         "data": prepared.fingerprint,
     }
 
@@ -196,8 +197,7 @@ def check_same_run(config: Config, fingerprint: str, run: dict[str, Any], origin
             f"{origin}: was begun with other pairs: resume with the same files, or train into "
             "another folder"
         )
-    asked = dataclasses.asdict(config)
-    begun = {**dataclasses.asdict(Config()), **run["requested"]}  # may lack newer options
+    asked, begun = config.to_dict(), Config(**run["requested"]).to_dict()
     is_same_kind = (asked["max_updates"] is None) == (begun["max_updates"] is None)
     free = FREE_TO_CHANGE if config.models == 1 and is_same_kind else ()
     changed = [name for name in asked if asked[name] != begun[name] and name not in free]
@@ -251,6 +251,7 @@ def _find_facts(pairs: EncodedPairs, codecs: Codecs) -> DataFacts:
         len(target.vocabulary),
         source.kind,
         target.kind,
+        source is target,
     )
 
 
@@ -259,14 +260,15 @@ def _assemble(
     codecs: Codecs,
     pairs: EncodedPairs,
     facts: DataFacts,
-    configs: tuple[Config, Config],
+    configs: tuple[Config, Options],
     fingerprint: str,
     notes: tuple[str, ...],
 ) -> Prepared:
     ratio = pairs.target_lengths / np.maximum(pairs.source_lengths, 1)
     largest = max(float(np.quantile(ratio, 0.999)), 2 * float(ratio.mean()))
-    lexicon = None
-    if configs[1].lexicon or configs[1].guidance:
+    lexicon, model = None, configs[1].model
+    has_lexicon = isinstance(model, AttendingOptions) and model.lexicon
+    if has_lexicon or configs[1].training.guidance:
         lexicon = Lexicon(pairs, facts.source_size, facts.target_size)
     return Prepared(
         *tables,
@@ -275,7 +277,7 @@ def _assemble(
         facts,
         *configs,
         fingerprint,
-        length_ratio=round(largest, 2),
+        Decoding(length_ratio=round(largest, 2), longest_source=int(pairs.source_lengths.max())),
         lexicon=lexicon,
         notes=notes,
     )

@@ -105,7 +105,7 @@ class Recorder:
         if self.out is None or self.state is None:
             return
         save_bundle(bundle, self.out)
-        if not bundle.summary["was_interrupted"]:
+        if not bundle.summary.was_interrupted:
             try:
                 self.state.finish()
             except OSError as error:

@@ -18,11 +18,11 @@ from typing import Any, Literal
 
 import torch
 
-from foveate.bundle import Bundle, refuse_foreign
-from foveate.config import Config
+from foveate.bundle import Bundle, Summary, refuse_foreign
 from foveate.data.table import PairTable
 from foveate.errors import BundleError, ConfigError, SearchError, TrainingError
 from foveate.models.seq2seq import Seq2SeqModel
+from foveate.options import Config, Options, restore_options
 from foveate.records import SoftTargets
 from foveate.torch_backend import TorchStepper, use_threads
 from foveate.training.appraisal import appraise
@@ -58,18 +58,14 @@ class Machine:
 
 @dataclass
 class Trained:
-    """What a run leaves: a translator, resolved options, what happened, and the pairs it used.
-
-    `minutes` are those that were told or found for the whole run; None where updates were told.
-    """
+    """What a run leaves: a translator, resolved options, what happened, and the pairs it used."""
 
     translator: Translator
-    config: Config
-    summary: dict[str, Any]
+    options: Options
+    summary: Summary
     table: PairTable
     dev: PairTable
     was_interrupted: bool = False
-    minutes: float | None = None
 
 
 def train(
@@ -106,7 +102,7 @@ def train(
     """
     machine = machine or Machine()
     begin = machine.clock()
-    config = dataclasses.replace(config, models=1)  # several: training/ensemble.py
+    config = config.replace(models=None, distill=None)  # several: training/ensemble.py
     recorder = Recorder(out, report or be_silent)
     with own_folder(out, resume):
         prepared = open_run(table, dev, config, recorder, resume, machine)
@@ -142,9 +138,8 @@ def open_run(
     state, out = recorder.state, recorder.out
     if resume and state is not None and state.is_begun:
         run = state.read_run()
-        kinds = run["config"]["source_tokens"], run["config"]["target_tokens"]
-        source, target = state.read_codecs(kinds, config.normalization)
-        prepared = restore(table, dev, config, run, (source, target), str(out), requested=requested)
+        codecs = state.read_codecs(restore_options(run["options"], str(out)).text)
+        prepared = restore(table, dev, config, run, codecs, str(out), requested=requested)
         _refuse_without_state(prepared, run, recorder)
         return prepared
     if out is not None and resume:
@@ -170,8 +165,9 @@ def open_run(
 def _refuse_without_state(prepared: Prepared, run: dict[str, Any], recorder: Recorder) -> None:
     """Raise a ConfigError when a run that kept no state is to go on after its end."""
     assert recorder.state is not None
-    asked = prepared.config.max_updates, prepared.config.minutes
-    begun = run["config"]["max_updates"], run["config"]["minutes"]
+    training = prepared.options.training
+    asked = training.max_updates, training.minutes
+    begun = run["options"].get("max_updates"), run["options"]["minutes"]
     if asked != begun and recorder.has_bundle_of() and not recorder.state.has_saved:
         raise ConfigError(
             f"{recorder.out}: this run has ended and its state was not kept, so it cannot go on: "
@@ -203,9 +199,11 @@ def run_prepared(
     begin = machine.clock() if begin is None else begin
     saved = recorder.resume()
     schedule = _extend(saved, prepared, recorder) if saved is not None else None
-    if _has_ended(saved, schedule, prepared.config) and recorder.has_bundle_of(saved):
+    if _has_ended(saved, schedule, prepared.options.training.patience) and recorder.has_bundle_of(
+        saved
+    ):
         return reload_model(prepared, recorder)
-    with own_threads(prepared.config.threads), tell_out_of_memory():
+    with own_threads(prepared.options.training.threads), tell_out_of_memory():
         run = _Run(prepared, build_trainer(prepared, soft_targets), recorder, machine.clock)
         if saved is not None and schedule is not None:
             run.trainer.restore(saved.counters, saved.tensors)
@@ -223,41 +221,35 @@ def run_prepared(
 
 def _extend(saved: SavedState, prepared: Prepared, recorder: Recorder) -> Schedule:
     """Return the schedule of a state, with more updates or minutes if these are asked for."""
-    schedule, config = saved.schedule, prepared.config
-    asked, begun = ((one.max_updates or 0, one.minutes or 0.0) for one in (config, schedule))
+    schedule, training = saved.schedule, prepared.options.training
+    asked, begun = ((one.max_updates or 0, one.minutes) for one in (training, schedule))
     if asked == begun:
         return schedule
     if asked < begun:
         raise ConfigError(
             f"{recorder.out}: was begun with more "
-            f"{'updates' if config.max_updates else 'minutes'}: resume with the same or more, or "
+            f"{'updates' if training.max_updates else 'minutes'}: resume with the same or more, or "
             "train into another folder"
         )
     if recorder.state is not None and recorder.state.is_begun:
         recorder.state.change_run(describe(prepared))
-    return schedule.extend(config.max_updates, config.minutes, saved.counters)
+    return schedule.extend(training.max_updates, training.minutes, saved.counters)
 
 
-def _has_ended(saved: SavedState | None, schedule: Schedule | None, config: Config) -> bool:
+def _has_ended(saved: SavedState | None, schedule: Schedule | None, patience: int) -> bool:
     """Say whether a state, where there is one, is that of the end of a run."""
     if saved is None:
         return True
-    return schedule == saved.schedule and schedule.is_over(saved.counters, config.patience)
+    return schedule == saved.schedule and schedule.is_over(saved.counters, patience)
 
 
 def reload_model(prepared: Prepared, recorder: Recorder) -> Trained:
     """Return the model of a run that has ended."""
     assert recorder.out is not None
     recorder.note(f"{recorder.out}: this run has ended already")
-    translator = Translator.load(recorder.out, backend="torch", threads=prepared.config.threads)
-    return Trained(
-        translator,
-        translator.config,
-        translator.summary,
-        prepared.table,
-        prepared.dev,
-        minutes=prepared.config.minutes,
-    )
+    options = prepared.options
+    translator = Translator.load(recorder.out, backend="torch", threads=options.training.threads)
+    return Trained(translator, options, translator.summary, prepared.table, prepared.dev)
 
 
 @contextmanager
@@ -293,7 +285,7 @@ class _Run:
         recorder: Recorder,
         clock: Callable[[], float],
     ) -> None:
-        self.prepared, self.config = prepared, prepared.config
+        self.prepared, self.options = prepared, prepared.options.training
         self.trainer, self.recorder, self.clock = trainer, recorder, clock
         self.gate = InterruptGate()
         self.validation = Validation.build(prepared.dev, prepared.target_codec)
@@ -343,7 +335,7 @@ class _Run:
     @property
     def is_over(self) -> bool:
         """Say whether the last update is done, or the model gets no better."""
-        return self.schedule.is_over(self.trainer.counters, self.config.patience)
+        return self.schedule.is_over(self.trainer.counters, self.options.patience)
 
     def _count_time(self, is_guided: bool) -> float:
         """Add the time since the last mark to that of the updates, and return what time it is."""
@@ -360,8 +352,7 @@ class _Run:
     def follow(self, schedule: Schedule) -> None:
         """Train by a schedule from now on."""
         self.schedule = schedule
-        self.config = dataclasses.replace(self.config, learning_rate=schedule.learning_rate)
-        self.trainer.config = self.config
+        self.trainer.peak = schedule.learning_rate
         self.trainer.total_updates = schedule.total_updates
         if len(self.validation.sources) != schedule.validation_sources:
             self.validation = Validation.build(
@@ -370,9 +361,9 @@ class _Run:
 
     def plan(self, begin: float) -> Schedule:
         """Make the schedule of a new run; minutes become a number of updates."""
-        config = self.config
-        num_validations, num_sources = config.num_validations, MOST_SOURCES
-        total, plain_cost = config.max_updates, 1.0
+        options = self.options
+        num_validations, num_sources = options.num_validations, MOST_SOURCES
+        total, plain_cost = options.max_updates, 1.0
         seconds: float | None = None
         trials: tuple[float, ...] = ()
         if total is None:
@@ -382,16 +373,14 @@ class _Run:
             plain_cost = pace.plain / pace.guided
             total = pace.count_updates(seconds, self.trainer.is_guided)
             trials = GUIDED_TRIALS if self.trainer.is_guided else TRIALS
-        rate = config.learning_rate
-        if rate is None:
-            rate = choose_learning_rate(config, self.prepared.facts, total)
+        rate = choose_learning_rate(self.prepared.options, self.prepared.facts, total)
         return Schedule(
             total,
             rate,
             num_validations,
             num_sources,
-            config.max_updates,
-            config.minutes,
+            options.max_updates,
+            options.minutes,
             seconds,
             trials,
             plain_cost,
@@ -399,13 +388,12 @@ class _Run:
 
     def _share_minutes(self, begin: float) -> tuple[int, int, float]:
         """Return how many validations of how many sources there will be, and what they leave."""
-        assert self.config.minutes is not None
-        seconds = 60 * self.config.minutes
+        seconds = 60 * self.options.minutes
         num_sources = len(self.validation.sources)
         per_source = self._time_source()
         left = max(seconds - (self.clock() - begin), 0.1 * seconds)
         count, sources = share_out(
-            VALIDATION_SHARE * left, per_source, self.config.num_validations, num_sources
+            VALIDATION_SHARE * left, per_source, self.options.num_validations, num_sources
         )
         return count, sources, max(left - count * sources * per_source, 0.1)
 
@@ -428,16 +416,16 @@ class _Run:
 
     def describe(self) -> None:
         """Tell what will be trained on what."""
-        self.plan_line = describe_plan(self.config, self.prepared.facts, self.num_parameters)
-        total = self.schedule.total_updates
+        rate, total = self.schedule.learning_rate, self.schedule.total_updates
+        self.plan_line = describe_plan(
+            self.prepared.options, self.prepared.facts, self.num_parameters, rate
+        )
         line = f"{self.plan_line}, {total:,} updates"
         self.recorder.listener(Report("plan", line, total_updates=total))
 
     def _translator(self, model: Seq2SeqModel | None = None) -> Translator:
         """Return a translator by the average, or by another model."""
-        prepared = self.prepared
-        summary = {"max_length_ratio": prepared.length_ratio}
-        bundle = Bundle(self.config, prepared.source_codec, prepared.target_codec, {}, summary)
+        bundle = self._bundle({}, Summary())
         stepper = TorchStepper(model or self.trainer.average, with_attention=False)
         return Translator(bundle, stepper)
 
@@ -472,7 +460,7 @@ class _Run:
             problem = str(error)
         raise TrainingError(
             f"the model of update {self.trainer.counters.update:,} cannot be used: {problem}: "
-            f"train again with a learning_rate below {self.config.learning_rate}"
+            f"train again with a learning_rate below {self.trainer.peak}"
         )
 
     def _choose_last(self) -> None:
@@ -514,45 +502,44 @@ class _Run:
         prepared, counters = self.prepared, self.trainer.counters
         if not self.trainer.best:
             self.trainer.keep_best()
-        summary = {
-            "plan": self.plan_line,
-            "pairs": len(prepared.table),
-            "dev_pairs": len(prepared.dev),
-            "parameters": self.num_parameters,
-            "updates": counters.update,
-            "epochs": round(self.trainer.epoch, 2),
-            "minutes": round(counters.seconds / 60, 2),
-            "best_update": counters.best_update,
-            "seed": self.config.seed,
-            "max_length_ratio": prepared.length_ratio,
-            "was_interrupted": was_interrupted,
-            "examples": self.validation.sources[:MOST_EXAMPLES],
-        }
+        summary = Summary(
+            plan=self.plan_line,
+            pairs=len(prepared.table),
+            dev_pairs=len(prepared.dev),
+            parameters=self.num_parameters,
+            updates=counters.update,
+            epochs=round(self.trainer.epoch, 2),
+            minutes=round(counters.seconds / 60, 2),
+            best_update=counters.best_update,
+            seed=self.options.seed,
+            was_interrupted=was_interrupted,
+            training={**vars(self.options), "learning_rate": self.trainer.peak},
+            examples=self.validation.sources[:MOST_EXAMPLES],
+        )
         weights = {name: tensor.cpu().numpy() for name, tensor in self.trainer.best.items()}
-        return Bundle(self.config, prepared.source_codec, prepared.target_codec, weights, summary)
+        return self._bundle(weights, summary)
+
+    def _bundle(self, weights: dict[str, Any], summary: Summary) -> Bundle:
+        prepared, options = self.prepared, self.prepared.options
+        codecs = prepared.source_codec, prepared.target_codec
+        return Bundle(options.text, options.model, *codecs, weights, prepared.decoding, summary)
 
     def _finish(self, bundle: Bundle, words: Collection[str] = ()) -> Trained:
         prepared = self.prepared
-        was_interrupted = bundle.summary["was_interrupted"]
+        was_interrupted = bundle.summary.was_interrupted
         translator = appraise(
             bundle,
             prepared.table,
             prepared.dev,
             self.recorder.listener,
             is_complete=not was_interrupted,
+            options=self.options,
             words=words,
         )
         self.recorder.tell(self._describe_now("end", dev=self.trainer.counters.best_scores or None))
         self.recorder.save_bundle(bundle)
-        return Trained(
-            translator,
-            self.config,
-            bundle.summary,
-            prepared.table,
-            prepared.dev,
-            was_interrupted,
-            self.config.minutes,
-        )
+        tables = prepared.table, prepared.dev
+        return Trained(translator, prepared.options, bundle.summary, *tables, was_interrupted)
 
     def _tell_progress(self, now: float, is_logged: bool) -> None:
         loss, tokens = self.trainer.take_loss()

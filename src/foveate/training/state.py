@@ -24,7 +24,8 @@ from torch import Tensor
 
 from foveate.errors import BundleError
 from foveate.files import hash_file, name_aside, replace_file, sync_folder, write_synced
-from foveate.text.codec import Codec, Normalization
+from foveate.options import TextOptions
+from foveate.text.codec import Codec
 from foveate.training.folder import RUN, STATE, remove, remove_leftovers
 from foveate.training.schedule import Counters, Schedule
 
@@ -97,19 +98,18 @@ class StateFolder:
             raise BundleError(f"{self.path / RUN}: cannot go on from it: {error}") from None
         return run
 
-    def read_codecs(self, kinds: tuple[str, str], normalization: Normalization) -> list[Codec]:
+    def read_codecs(self, options: TextOptions) -> tuple[Codec, Codec]:
         """Return the vocabularies that the run began with: the same one twice if it is shared.
 
         Raises:
             BundleError: one is damaged.
         """
-        text = self.path / "text"
+        text, normalization = self.path / "text", options.normalization
         if (text / "shared.vocabulary.txt").exists():
-            return [Codec.load(text, "shared", kinds[0], normalization)] * 2
-        return [
-            Codec.load(text, stem, kind, normalization)
-            for stem, kind in zip(("source", "target"), kinds, strict=True)
-        ]
+            shared = Codec.load(text, "shared", options.source_tokens, normalization)
+            return shared, shared
+        source = Codec.load(text, "source", options.source_tokens, normalization)
+        return source, Codec.load(text, "target", options.target_tokens, normalization)
 
     def save(self, counters: Counters, schedule: Schedule, tensors: dict[str, Tensor]) -> None:
         """Write a state and remove the ones before it.
