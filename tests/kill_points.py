@@ -15,8 +15,10 @@ syncs. Before the N-th event one of these things happens:
     full    the disk is full from now on: nothing more can be opened for writing or made
     short   the disk is full from now on: writes stop after some bytes
 
-With `--moments 40` the command is killed at forty random moments instead. Then the same command goes on with `--resume`, or begins anew where nothing had been saved. In the
-end there must be the same files as after a quiet run, with the same bytes.
+With `--moments 40` the command is killed at forty random moments instead. Then the same command
+goes on with `--resume`, or begins anew where nothing had been saved. In the end there must be the
+same files as after a quiet run, with the same bytes.
+
 """
 
 from __future__ import annotations
