@@ -95,7 +95,7 @@ class _Ensemble:
         """Train the members, join them, and perhaps let one more model learn from them."""
         members = self._train_members()
         bundle = join_members([one.translator.bundle for one in members])
-        is_complete = not bundle.summary.was_interrupted
+        is_complete = len(members) == self.config.models and not members[-1].was_interrupted
         if is_complete:
             bundle.summary.ensemble = self._collect_scores(members)
         if self.config.distill and is_complete:
@@ -136,8 +136,13 @@ class _Ensemble:
     def _train_members(self) -> list[Trained]:
         members: list[Trained] = []
         for number in range(self.config.models):
-            self.recorder.note(f"model {number + 1} of {self.config.models}")
-            members.append(self._train_member(number))
+            try:
+                self.recorder.note(f"model {number + 1} of {self.config.models}")
+                members.append(self._train_member(number))
+            except KeyboardInterrupt:
+                if not members:
+                    raise
+                break
             if members[-1].was_interrupted:
                 break
         return members

@@ -54,16 +54,19 @@ class Recorder:
             raise BundleError(f"{self.out}: cannot write there: {error.strerror}") from None
 
     def resume(self) -> SavedState | None:
-        """Return the last state, and forget what was told after it."""
+        """Return the last state, where there is one."""
         if self.out is None or self.state is None:
             return None
         remove_leftovers(self.out)
-        saved = self.state.load()
-        try:
-            cut_log(self.out / LOG, saved.counters.update if saved is not None else 0)
-        except OSError:
-            self._give_up_log()
-        return saved
+        return self.state.load()
+
+    def go_on(self, update: int) -> None:
+        """Forget what was told after an update, from which the run goes on."""
+        if self.out is not None:
+            try:
+                cut_log(self.out / LOG, update)
+            except OSError as error:
+                self._give_up_log(error)
 
     def note(self, message: str) -> None:
         """Tell something in words."""
@@ -111,10 +114,9 @@ class Recorder:
             except OSError as error:
                 self.note(f"could not tidy up {self.state.path}: {error.strerror or error}")
 
-    def _give_up_log(self, error: OSError | None = None) -> None:
+    def _give_up_log(self, error: OSError) -> None:
         self._is_log_broken = True
-        reason = f": {error.strerror or error}" if error else ""
-        self.note(f"could not write {LOG}, which ends here{reason}")
+        self.note(f"could not write {LOG}, which ends here: {error.strerror or error}")
 
 
 def cut_log(path: Path, update: int) -> None:

@@ -203,6 +203,7 @@ def run_prepared(
         saved
     ):
         return reload_model(prepared, recorder)
+    recorder.go_on(saved.counters.update if saved is not None else 0)
     with own_threads(prepared.options.training.threads), tell_out_of_memory():
         run = _Run(prepared, build_trainer(prepared, soft_targets), recorder, machine.clock)
         if saved is not None and schedule is not None:
