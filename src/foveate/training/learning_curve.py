@@ -21,8 +21,8 @@ def learn_from_parts(
 ) -> list[Point]:
     """Train on parts of the pairs and return dev scores by number of pairs, all of them last.
 
-    Every part gets the time that all pairs got, and defaults of its own: the score is the one that
-    so many pairs would have led to. All rows of a source are in a part or not.
+    Every part gets the time that all pairs got, also where that was found from their number, and
+    defaults of its own: the score is the one that so many pairs would have led to. All rows of a source are in a part or not.
 
     Args:
         trained: the model of all pairs, with its dev scores.
@@ -36,6 +36,8 @@ def learn_from_parts(
     """
     bundle = trained.translator.bundle
     metric = Validation.build(trained.dev, bundle.target_codec).metric
+    if config.max_updates is None:
+        config = config.replace(minutes=trained.options.training.minutes)
     points: list[Point] = []
     for share in SHARES:
         _, part = trained.table.split_off(share, config.seed)

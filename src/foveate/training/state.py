@@ -163,9 +163,10 @@ class StateFolder:
 
     def finish(self) -> None:
         """Keep the last state of a run that has ended, unless it is large."""
-        for state in self._numbered():
-            if sum(file.stat().st_size for file in state.iterdir()) > MOST_KEPT_BYTES:
-                self._remove_state(state)
+        numbered = self._numbered()
+        is_large = bool(numbered) and _measure(numbered[-1]) > MOST_KEPT_BYTES
+        for state in numbered if is_large else numbered[:-1]:
+            self._remove_state(state)
         remove_leftovers(self.out)
 
     def _remove_state(self, state: Path) -> None:
@@ -178,6 +179,10 @@ class StateFolder:
         if not self.path.is_dir():
             return []
         return sorted(entry for entry in self.path.iterdir() if entry.name.isdigit())
+
+
+def _measure(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir())
 
 
 def _format_checked(values: dict[str, Any]) -> str:
