@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from foveate.errors import BundleError
+from foveate.files import write_synced
 from foveate.options import SUBWORD_KINDS, Normalization
 from foveate.text.tokenizers import (
     SentencepieceTokenizer,
@@ -109,7 +110,7 @@ class Codec:
         if isinstance(self.tokenizer, SentencepieceTokenizer):
             contents[_model_name(stem)] = self.tokenizer.model_bytes
         for name, content in contents.items():
-            (folder / name).write_bytes(content)
+            write_synced(folder / name, content)
         return list(contents)
 
     @classmethod

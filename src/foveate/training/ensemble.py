@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from foveate.training.report import Listener, be_silent
 from foveate.training.run import (
     Machine,
     Trained,
+    build_validation,
     open_run,
     own_folder,
     own_threads,
@@ -38,7 +40,7 @@ from foveate.training.run import (
     run_prepared,
     train,
 )
-from foveate.training.validation import Validation
+from foveate.training.side_by_side import run_side_by_side
 from foveate.translator import Translator
 
 SOFT_TARGETS = "soft_targets.safetensors"
@@ -83,7 +85,7 @@ def train_models(
 
 
 class _Ensemble:
-    """A run of several models, one after another."""
+    """A run of several models."""
 
     def __init__(
         self, shared: Prepared, config: Config, recorder: Recorder, machine: Machine
@@ -94,8 +96,8 @@ class _Ensemble:
     def train(self, words: Collection[str]) -> Trained:
         """Train the members, join them, and perhaps let one more model learn from them."""
         members = self._train_members()
-        bundle = join_members([one.translator.bundle for one in members])
-        is_complete = len(members) == self.config.models and not members[-1].was_interrupted
+        bundle = join_members(members)
+        is_complete = len(members) == self.config.models and not bundle.summary.was_interrupted
         if is_complete:
             bundle.summary.ensemble = self._collect_scores(members)
         if self.config.distill and is_complete:
@@ -133,24 +135,34 @@ class _Ensemble:
             self.shared.options, training=dataclasses.replace(training, **told)
         )
 
-    def _train_members(self) -> list[Trained]:
-        members: list[Trained] = []
-        for number in range(self.config.models):
-            try:
-                self.recorder.note(f"model {number + 1} of {self.config.models}")
-                members.append(self._train_member(number))
-            except KeyboardInterrupt:
-                if not members:
-                    raise
-                break
-            if members[-1].was_interrupted:
-                break
+    def _train_members(self) -> list[Bundle]:
+        """Train the models; stopped early, return those that are there."""
+        config, members = self.config, list[Bundle]()
+        listener = self.recorder.listener if config.jobs == 1 else be_silent
+        tasks = [
+            _Task(self._prepare_member(number), self._make_folder(number), listener, self.machine)
+            for number in range(config.models)
+        ]
+        try:
+            trained = run_side_by_side(_train_task, tasks, config.jobs)
+            for number in range(1, config.models + 1):
+                self.recorder.note(f"model {number} of {config.models}")
+                members.append(next(trained))
+                if members[-1].summary.was_interrupted:
+                    break
+        except KeyboardInterrupt:
+            if not members:
+                raise
         return members
 
-    def _train_member(self, number: int, soft_targets: SoftTargets | None = None) -> Trained:
-        prepared = self.shared.with_seed((self.config.seed + number) % 2**31)
+    def _train_student(self, soft_targets: SoftTargets) -> Trained:
+        number = self.config.models
         recorder = Recorder(self._make_folder(number), self.recorder.listener)
+        prepared = self._prepare_member(number)
         return run_prepared(prepared, recorder, soft_targets=soft_targets, machine=self.machine)
+
+    def _prepare_member(self, number: int) -> Prepared:
+        return self.shared.with_seed((self.config.seed + number) % 2**31)
 
     def _make_folder(self, number: int) -> Path | None:
         """Return the folder of a member, where the run has one."""
@@ -160,11 +172,10 @@ class _Ensemble:
         (folder / STATE).mkdir(parents=True, exist_ok=True)
         return folder
 
-    def _collect_scores(self, members: list[Trained]) -> dict[str, Any]:
+    def _collect_scores(self, members: list[Bundle]) -> dict[str, Any]:
         """Return what each member has on dev, by the metric that it was chosen by."""
-        bundles = [member.translator.bundle for member in members]
-        metric = Validation.build(self.shared.dev, self.shared.target_codec).metric
-        alone = [one.scores["dev"][metric]["value"] for one in bundles]
+        metric = build_validation(self.shared).metric
+        alone = [member.scores["dev"][metric]["value"] for member in members]
         return {"metric": metric, "alone": alone}
 
     def _distill(self, teachers: Bundle) -> Bundle:
@@ -177,7 +188,7 @@ class _Ensemble:
             shown["together"] = metrics[shown["metric"]].value
             soft_targets = self._read_or_write_targets(teachers)
             self.recorder.note("the model that learns from them")
-            student = self._train_member(self.config.models, soft_targets)
+            student = self._train_student(soft_targets)
         except KeyboardInterrupt:
             student = None
         if student is None or student.was_interrupted:
@@ -200,6 +211,21 @@ class _Ensemble:
         if kept is not None:
             save_soft_targets(soft_targets, kept)
         return soft_targets
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What the training of a member needs, in this process or in another."""
+
+    prepared: Prepared
+    folder: Path | None
+    listener: Listener
+    machine: Machine
+
+
+def _train_task(task: _Task) -> Bundle:
+    recorder = Recorder(task.folder, task.listener)
+    return run_prepared(task.prepared, recorder, machine=task.machine).translator.bundle
 
 
 def _configure_member(config: Config) -> Config:

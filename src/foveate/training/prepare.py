@@ -29,7 +29,8 @@ from foveate.training.lexicon import Lexicon
 ROUND_TRIPS = 1000  # texts of each side that are checked
 LARGEST_DEV = 2000
 LEAST_PAIRS = 10  # fewer are too few to hold some out
-FREE_TO_CHANGE = ("max_updates", "minutes")  # when a run of one model goes on
+LENGTHS = ("max_updates", "minutes")  # may grow when a run of one model goes on
+INDIFFERENT = ("jobs",)  # changes no result
 
 Codecs = tuple[Codec, Codec]
 
@@ -173,7 +174,7 @@ def restore(
     requested = requested or config
     check_same_run(requested, fingerprint, run, origin)
     training, held, _ = _choose_dev(table, dev, config.seed)
-    told = {name: config.given[name] for name in FREE_TO_CHANGE if name in config.given}
+    told = {name: config.given[name] for name in LENGTHS if name in config.given}
     resolved = restore_options({**run["options"], **told}, origin)
     pairs = encode_table(training, *codecs)
     facts = _find_facts(pairs, codecs)
@@ -199,7 +200,8 @@ def check_same_run(config: Config, fingerprint: str, run: dict[str, Any], origin
         )
     asked, begun = config.to_dict(), Config(**run["requested"]).to_dict()
     is_same_kind = (asked["max_updates"] is None) == (begun["max_updates"] is None)
-    free = FREE_TO_CHANGE if config.models == 1 and is_same_kind else ()
+    is_one = config.models == 1 and is_same_kind
+    free = INDIFFERENT + (LENGTHS if is_one else ())
     changed = [name for name in asked if asked[name] != begun[name] and name not in free]
     if changed:
         raise ConfigError(

@@ -253,6 +253,12 @@ def reload_model(prepared: Prepared, recorder: Recorder) -> Trained:
     return Trained(translator, options, translator.summary, prepared.table, prepared.dev)
 
 
+def build_validation(prepared: Prepared, most_sources: int | None = None) -> Validation:
+    """Take so many sources of dev, evenly spread, and the metric to select by."""
+    most = MOST_SOURCES if most_sources is None else most_sources
+    return Validation.build(prepared.dev, prepared.target_codec, most)
+
+
 @contextmanager
 def own_threads(threads: int) -> Iterator[None]:
     """Use so many threads in the context, and as many as before after it."""
@@ -289,7 +295,7 @@ class _Run:
         self.prepared, self.options = prepared, prepared.options.training
         self.trainer, self.recorder, self.clock = trainer, recorder, clock
         self.gate = InterruptGate()
-        self.validation = Validation.build(prepared.dev, prepared.target_codec)
+        self.validation = build_validation(prepared)
         parameters = trainer.model.parameters()
         self.num_parameters = sum(parameter.numel() for parameter in parameters)
 
@@ -356,9 +362,7 @@ class _Run:
         self.trainer.peak = schedule.learning_rate
         self.trainer.total_updates = schedule.total_updates
         if len(self.validation.sources) != schedule.validation_sources:
-            self.validation = Validation.build(
-                self.prepared.dev, self.prepared.target_codec, schedule.validation_sources
-            )
+            self.validation = build_validation(self.prepared, schedule.validation_sources)
 
     def plan(self, begin: float) -> Schedule:
         """Make the schedule of a new run; minutes become a number of updates."""
@@ -471,9 +475,7 @@ class _Run:
         sources had no part in choosing it.
         """
         counters = self.trainer.counters
-        whole = Validation.build(
-            self.prepared.dev, self.prepared.target_codec, len(self.prepared.dev)
-        )
+        whole = build_validation(self.prepared, len(self.prepared.dev))
         num_sources = len(whole.sources)
         if counters.best_update == counters.update or num_sources == len(self.validation.sources):
             return

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from joblib import Parallel, delayed
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -34,6 +32,8 @@ def run_side_by_side(
     """
     if min(jobs, len(items)) <= 1:
         return map(function, items)
+    from joblib import Parallel, delayed
+
     results: Iterator[Result] = Parallel(n_jobs=min(jobs, len(items)), return_as="generator")(
         delayed(function)(item) for item in items
     )

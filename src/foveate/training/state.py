@@ -73,8 +73,6 @@ class StateFolder:
         names = source.save(text, "shared" if source is target else "source")
         if source is not target:
             names += target.save(text, "target")
-        for name in names:  # also where the codec does not wait for the disk
-            write_synced(text / name, (text / name).read_bytes())
         sync_folder(text)
         files = {name: hash_file(text / name) for name in names}
         _write_checked(self.path / RUN, {**run, "files": files})
