@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foveate.config import Config, build_config
 from foveate.console import format_report
 from foveate.data.batching import encode_table
 from foveate.data.table import PairTable
 from foveate.errors import BundleError, ConfigError, SearchError
 from foveate.export import export_bundle
+from foveate.options import Config, build_config
 from foveate.search import EnsembleStepper, beam_search, forced_search, greedy_search
 from foveate.text.vocabulary import BOS, EOS
 from foveate.training.distillation import load_soft_targets, write_soft_targets
 from foveate.training.ensemble import SOFT_TARGETS, train_models
 from foveate.training.report import Report
-from foveate.training.run import hold_out, train
+from foveate.training.run import Machine, hold_out
 from foveate.translator import Translator
 from test_search import FakeStepper, make_sources, walk_slowly
 
@@ -134,33 +134,34 @@ def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_members_are_the_models_of_their_seeds(ensemble: Path) -> None:
     bundle = Translator.load(ensemble).bundle
-    assert bundle.config.models == 3
-    assert bundle.config.seed == 5
-    assert bundle.summary["updates"] == 30
+    assert bundle.num_members == bundle.summary.models == 3
+    assert bundle.summary.seed == 5
+    assert bundle.summary.updates == 30
     assert "exact_match" in bundle.scores["dev"]
     assert "Each model alone has exact_match" in (ensemble / "README.md").read_text()
-    assert bundle.summary["ensemble"]["metric"] == "exact_match"
+    assert bundle.summary.ensemble["metric"] == "exact_match"
     for number, weights in enumerate(bundle.members):
         alone = Translator.load(ensemble / "state" / f"model-{number + 1}").bundle
         score = alone.scores["dev"]["exact_match"]["value"]
-        assert bundle.summary["ensemble"]["alone"][number] == score
-        assert alone.config.seed == 5 + number
+        assert bundle.summary.ensemble["alone"][number] == score
+        assert alone.summary.seed == 5 + number
         assert alone.weights.keys() == weights.keys()
         for name, array in weights.items():
             np.testing.assert_array_equal(array, alone.weights[name])
 
 
 def test_members_take_what_the_first_found_whatever_the_machine_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    speeds = iter((1.0, 200.0, 4000.0))
-    monkeypatch.setitem(train.__globals__, "measure_speed", lambda device: next(speeds))
+    speeds = iter((1.0, 200.0))
+    machine = Machine(measure_speed=lambda device: next(speeds))
     out = tmp_path / "model"
     options = {"max_updates": None, "minutes": 0.02, "hidden_size": None, "models": 2}
-    train_models(make_table(), None, configure(**options), out=out)
-    first, second = (Translator.load(out / "state" / f"model-{k}").config for k in (1, 2))
-    assert next(speeds) == 4000.0  # both had measured
-    assert first.dropout == second.dropout != 0.35  # which the second would have
+    train_models(make_table(), None, configure(**options), out=out, machine=machine)
+    folders = [out / "state" / f"model-{number}" for number in (1, 2)]
+    first, second = (Translator.load(folder).bundle.model for folder in folders)
+    assert next(speeds) == 200.0  # the second did not measure
+    assert first.dropout == second.dropout != 0.35  # which 200 times the speed would have had
 
 
 def test_bundle_decides_by_the_mean_of_its_members(ensemble: Path) -> None:
@@ -186,8 +187,14 @@ def test_exported_ensemble_does_the_same(ensemble: Path, tmp_path: Path) -> None
 def test_stopped_ensemble_goes_on_where_it_was(ensemble: Path, tmp_path: Path) -> None:
     """The second of three models was never begun: the first is not trained again."""
     out = tmp_path / "model"
-    pairs, folder = hold_out(make_table(), 5), out / "state" / "model-1"
-    first = train(*pairs, configure(models=1, memory=False), out=folder)
+
+    def stop(report: Report) -> None:
+        if report.message == "model 2 of 3":
+            raise KeyboardInterrupt
+
+    first = train_models(make_table(), None, configure(), out=out, report=stop)
+    assert first.was_interrupted and first.summary.models == 1
+    folder = out / "state" / "model-1"
     kept = (folder / "bundle.json").stat().st_mtime_ns
     with pytest.raises(BundleError, match="add --resume"):
         train_models(make_table(), None, configure(), out=out)
@@ -224,10 +231,9 @@ def test_a_student_is_one_model_that_learnt_from_the_others(ensemble: Path, stud
     bundle = Translator.load(student).bundle
     alone = Translator.load(student / "state" / "model-4").bundle
     teachers = Translator.load(ensemble)
-    assert bundle.config.models == 1
-    assert bundle.config.seed == 5
+    assert bundle.num_members == 1
     scores = teachers.bundle.scores["dev"]["exact_match"]["value"]
-    assert bundle.summary["ensemble"] == teachers.summary["ensemble"] | {"together": scores}
+    assert bundle.summary.ensemble == teachers.summary.ensemble | {"together": scores}
     assert "The models that it learnt from have exact_match" in (student / "README.md").read_text()
     for name, array in bundle.weights.items():
         np.testing.assert_array_equal(array, alone.weights[name])

@@ -14,6 +14,7 @@ Does not load PyTorch or ONNX Runtime. Knows nothing of how weights and graphs a
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -24,20 +25,104 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foveate.config import Config, format_config, read_config, restore_config
 from foveate.errors import BundleError, ConfigError
 from foveate.files import hash_file, name_aside, sync_folder, write_synced
+from foveate.options import (
+    ModelOptions,
+    TextOptions,
+    find_architecture,
+    format_toml,
+    pick_part,
+    read_tables,
+    restore_part,
+)
 from foveate.text.codec import Codec
 from foveate.text.memory import Memory
 from foveate.text.word_list import WordList
 
 FORMAT = "foveate"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 WEIGHTS = "weights.safetensors"
 GRAPH = re.compile(r"onnx/((?:\d+\.)?(?:start|step))\.onnx")
+MEMBER = re.compile(r"(\d+)[/.]")
 MANIFEST = "bundle.json"
 MEMORY = "memory.json"
 WORDS = "words.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """What writing an output needs besides the model itself.
+
+    Attributes:
+        length_ratio: most target tokens for each source token, some more for all.
+        longest_source: tokens of the longest source in training; 0 where nobody counted.
+        memory: source to target, where training pairs are recalled.
+        words: of the target language, which outputs are preferred to be made of.
+    """
+
+    length_ratio: float = 2.0
+    longest_source: int = 0
+    memory: Memory = field(default_factory=dict)
+    words: WordList | None = None
+
+
+@dataclass(kw_only=True)
+class Summary:
+    """What training did; a record, which nothing that computes reads.
+
+    Attributes:
+        plan: in one line, what was trained on what.
+        pairs: training pairs.
+        dev_pairs: pairs that chose the weights.
+        parameters: numbers that were learnt, of all models together.
+        updates: that were done.
+        epochs: passes over the data.
+        minutes: that it took.
+        best_update: whose weights these are.
+        seed: of every random choice.
+        was_interrupted: it was stopped before its end.
+        training: every training option, as it was used.
+        examples: some dev sources, to check an export on.
+        models: how many decide together.
+        memory: entries of the memory, where there is one.
+        words: entries of the list of words, where there is one.
+        diagnosis: by set of pairs, what is wrong in the outputs.
+        ensemble: what each model scores alone.
+        traditional: by set of pairs, what a model without attention scores.
+        learning_curve: dev scores by number of pairs.
+        exported: what kind of export this is.
+        extra: further facts, by name.
+    """
+
+    plan: str = ""
+    pairs: int = 0
+    dev_pairs: int = 0
+    parameters: int = 0
+    updates: int = 0
+    epochs: float = 0.0
+    minutes: float = 0.0
+    best_update: int = 0
+    seed: int = 0
+    was_interrupted: bool = False
+    training: dict[str, Any] = field(default_factory=dict)
+    examples: list[str] = field(default_factory=list)
+    models: int = 1
+    memory: int | None = None
+    words: int | None = None
+    diagnosis: dict[str, Any] = field(default_factory=dict)
+    ensemble: dict[str, Any] = field(default_factory=dict)
+    traditional: dict[str, Any] = field(default_factory=dict)
+    learning_curve: list[Any] = field(default_factory=list)
+    exported: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what there is to say, by name; parts that are empty are left out."""
+        plain = {
+            name: value for name, value in vars(self).items() if value not in (None, "", {}, [])
+        }
+        return {**plain, **plain.pop("extra", {})}
 
 
 @dataclass
@@ -45,27 +130,27 @@ class Bundle:
     """Everything that a trained model is, as values.
 
     Attributes:
-        config: resolved: nothing in it is "auto" that the model depends on.
+        text: how it reads and writes text.
+        model: what it is made of.
         source_codec: text to ids of the source side.
         target_codec: the same object when both sides share a vocabulary.
         weights: parameter name to array; empty in an exported model. In an ensemble a name begins
             with the number of its member, `0/`.
+        decoding: what writing an output needs besides.
+        summary: what training did.
+        scores: by set of pairs, metric name to value, interval and signature.
         graphs: name to ONNX file; empty unless exported. In an ensemble `0.start` and so on.
-        memory: source to target, where training pairs are recalled.
-        words: of the target language, which outputs are preferred to be made of.
-        summary: what training did: pairs, parameters, updates, minutes, seed.
-        scores: metric name to value, interval and signature, on dev and perhaps test.
     """
 
-    config: Config
+    text: TextOptions
+    model: ModelOptions
     source_codec: Codec
     target_codec: Codec
     weights: dict[str, NDArray[np.float32]]
-    summary: dict[str, Any] = field(default_factory=dict)
+    decoding: Decoding = field(default_factory=Decoding)
+    summary: Summary = field(default_factory=Summary)
     scores: dict[str, Any] = field(default_factory=dict)
     graphs: dict[str, bytes] = field(default_factory=dict)
-    memory: Memory = field(default_factory=dict)
-    words: WordList | None = None
 
     @property
     def is_shared(self) -> bool:
@@ -73,9 +158,16 @@ class Bundle:
         return self.source_codec is self.target_codec
 
     @property
+    def num_members(self) -> int:
+        """How many models decide together."""
+        names = self.weights or self.graphs
+        found = {match[1] for name in names if (match := MEMBER.match(name))}
+        return len(found) or 1
+
+    @property
     def members(self) -> list[dict[str, NDArray[np.float32]]]:
         """The weights of each model of an ensemble, or of the one model."""
-        if self.config.models == 1:
+        if self.num_members == 1:
             return [self.weights]
         return [
             {
@@ -83,7 +175,7 @@ class Bundle:
                 for name, array in self.weights.items()
                 if name.startswith(prefix)
             }
-            for prefix in (f"{number}/" for number in range(self.config.models))
+            for prefix in (f"{number}/" for number in range(self.num_members))
         ]
 
     @property
@@ -129,7 +221,7 @@ def refuse_foreign(path: Path) -> None:
 def _write_files(bundle: Bundle, folder: Path) -> None:
     from safetensors.numpy import save
 
-    write_synced(folder / "config.toml", format_config(bundle.config))
+    write_synced(folder / "config.toml", format_options(bundle.text, bundle.model))
     if bundle.is_shared:
         bundle.source_codec.save(folder, "shared")
     else:
@@ -142,10 +234,11 @@ def _write_files(bundle: Bundle, folder: Path) -> None:
         for name, graph in bundle.graphs.items():
             write_synced(folder / "onnx" / f"{name}.onnx", graph)
         sync_folder(folder / "onnx")
-    if bundle.memory:
-        write_synced(folder / MEMORY, json.dumps(bundle.memory, ensure_ascii=False, indent=0))
-    if bundle.words:
-        words = bundle.words
+    decoding = bundle.decoding
+    if decoding.memory:
+        write_synced(folder / MEMORY, json.dumps(decoding.memory, ensure_ascii=False, indent=0))
+    if decoding.words:
+        words = decoding.words
         listed = {"bonus": words.bonus, "rarity": words.rarity, "words": list(words.ranks)}
         write_synced(folder / WORDS, json.dumps(listed, ensure_ascii=False, indent=0))
     write_synced(folder / "README.md", format_card(bundle))
@@ -155,7 +248,11 @@ def _write_files(bundle: Bundle, folder: Path) -> None:
         "version": _package_version(),
         "files": {name: hash_file(folder / name) for name in _list_files(folder)},
         "is_shared": bundle.is_shared,
-        "summary": bundle.summary,
+        "decoding": {
+            "length_ratio": decoding.length_ratio,
+            "longest_source": decoding.longest_source,
+        },
+        "summary": bundle.summary.to_dict(),
         "scores": bundle.scores,
     }
     write_synced(folder / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
@@ -189,32 +286,70 @@ def load_bundle(path: str | Path) -> Bundle:
     for name, digest in manifest["files"].items():
         _check_file(path / name, digest)
     try:
-        config = restore_config(read_config(path / "config.toml"), str(path / "config.toml"))
+        tables = read_tables(path / "config.toml")
+        text, model = _restore_tables(tables, manifest["format_version"], str(path / "config.toml"))
     except ConfigError as error:
         raise BundleError(str(error)) from None
     stems = ("shared", "shared") if manifest["is_shared"] else ("source", "target")
-    source = Codec.load(path, stems[0], config.source_tokens, config.normalization)
+    source = Codec.load(path, stems[0], text.source_tokens, text.normalization)
     target = (
         source
         if manifest["is_shared"]
-        else Codec.load(path, stems[1], config.target_tokens, config.normalization)
+        else Codec.load(path, stems[1], text.target_tokens, text.normalization)
     )
     files = manifest["files"]
     weights = _read_weights(path / WEIGHTS) if WEIGHTS in files else {}
     graphs = {
         found[1]: (path / name).read_bytes() for name in files if (found := GRAPH.fullmatch(name))
     }
-    return Bundle(
-        config,
-        source,
-        target,
-        weights,
-        manifest["summary"],
-        manifest["scores"],
-        graphs,
-        _read_memory(path / MEMORY) if MEMORY in files else {},
-        _read_words(path / WORDS) if WORDS in files else None,
+    decoding = Decoding(
+        **manifest["decoding"],
+        memory=_read_memory(path / MEMORY) if MEMORY in files else {},
+        words=_read_words(path / WORDS) if WORDS in files else None,
     )
+    summary = read_summary(manifest["summary"])
+    return Bundle(
+        text, model, source, target, weights, decoding, summary, manifest["scores"], graphs
+    )
+
+
+def _restore_tables(
+    tables: dict[str, Any], version: int, origin: str
+) -> tuple[TextOptions, ModelOptions]:
+    if version == 1:
+        return restore_first_format(tables, origin)
+    model = dict(tables["model"])
+    kind = find_architecture(model.pop("architecture", None), origin)
+    return restore_part(TextOptions, tables["text"], origin), restore_part(kind, model, origin)
+
+
+def restore_first_format(flat: dict[str, Any], origin: str) -> tuple[TextOptions, ModelOptions]:
+    """Return text and model options of a bundle of format 1, where options stood in one table."""
+    missing = {
+        "shared_vocabulary": False,
+        "source_ngrams": 1,
+        "ngram_rows": 4096,
+        "ngram_dropout": 0.0,
+        "source_window": 1,
+        "location_window": 0,
+        "lexicon": False,
+    }
+    values = {**missing, **flat}
+    kind = find_architecture(values.get("architecture"), origin)
+    return pick_part(TextOptions, values, origin), pick_part(kind, values, origin)
+
+
+def read_summary(values: dict[str, Any]) -> Summary:
+    """Return a summary from plain values; what has no place of its own is `extra`."""
+    known = {one.name for one in dataclasses.fields(Summary)} - {"extra"}
+    parts = {name: value for name, value in values.items() if name in known}
+    return Summary(**parts, extra={n: v for n, v in values.items() if n not in known})
+
+
+def format_options(text: TextOptions, model: ModelOptions) -> str:
+    """Return `config.toml`: what belongs to the text, and what to the model."""
+    named = {"architecture": model.architecture, **vars(model)}
+    return f"[text]\n{format_toml(vars(text))}\n[model]\n{format_toml(named)}"
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:
@@ -246,12 +381,15 @@ def _check_manifest(manifest: Any, path: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BundleError(f"{path}: is not a Foveate model")
     version = manifest.get("format_version")
-    if version != FORMAT_VERSION:
+    if version not in (1, FORMAT_VERSION):
         raise BundleError(
             f"{path}: format version {version!r} is not known to this Foveate, which reads "
-            f"{FORMAT_VERSION}: pip install --upgrade foveate"
+            f"1 and {FORMAT_VERSION}: pip install --upgrade foveate"
         )
     wanted = {"files": dict, "is_shared": bool, "summary": dict, "scores": dict}
+    if version == 1 and isinstance(manifest.get("summary"), dict):
+        ratio = manifest["summary"].pop("max_length_ratio", 2.0)
+        manifest["decoding"] = {"length_ratio": ratio}
     for name, kind in wanted.items():
         if not isinstance(manifest.get(name), kind):
             raise BundleError(f"{path}: is damaged: {name} is missing or of the wrong type")
@@ -318,11 +456,11 @@ def _read_memory(path: Path) -> Memory:
 
 def format_card(bundle: Bundle) -> str:
     """Write the model card: what the model is, how good, from what, and how to use it."""
-    config, summary = bundle.config, bundle.summary
+    summary = bundle.summary
     lines = [
         "# A Foveate model",
         "",
-        f"{summary.get('plan', config.architecture)}",
+        summary.plan or bundle.model.architecture,
         "",
         "| what | value |",
         "|---|---|",
@@ -336,9 +474,9 @@ def format_card(bundle: Bundle) -> str:
             f"| {_format_cell(score['signature'])} |"
             for name, score in metrics.items()
         ]
-        if split == "dev" and "ensemble" in summary:
-            lines += ["", _format_ensemble(summary["ensemble"])]
-        lines += _format_errors(split, summary.get("diagnosis", {}).get(split))
+        if split == "dev" and summary.ensemble:
+            lines += ["", _format_ensemble(summary.ensemble)]
+        lines += _format_errors(split, summary.diagnosis.get(split))
     lines += [
         "",
         "## Use",
@@ -399,11 +537,11 @@ def _format_cell(value: Any) -> str:
     return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>#|~" else letter for letter in text)
 
 
-def facts(summary: dict[str, Any]) -> list[tuple[str, Any]]:
+def facts(summary: Summary) -> list[tuple[str, Any]]:
     """Return the plain facts of a training summary, in their order."""
     return [
         (name, value)
-        for name, value in summary.items()
+        for name, value in summary.to_dict().items()
         if isinstance(value, int | float | str) and name != "plan"
     ]
 

@@ -6,10 +6,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, cast
 
 from foveate.errors import BundleError
-from foveate.text.sampling import SubwordKind
+from foveate.files import write_synced
+from foveate.options import SUBWORD_KINDS, Normalization
 from foveate.text.tokenizers import (
     SentencepieceTokenizer,
     Tokenizer,
@@ -17,10 +17,7 @@ from foveate.text.tokenizers import (
 )
 from foveate.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 
-Normalization = Literal["NFC", "NFD", "NFKC", "NFKD", "none"]
-
 UNKNOWN_MARK = "\N{REPLACEMENT CHARACTER}"
-SUBWORD_KINDS = ("unigram", "bpe")
 _SILENT = frozenset((PAD, BOS, EOS))
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -113,7 +110,7 @@ class Codec:
         if isinstance(self.tokenizer, SentencepieceTokenizer):
             contents[_model_name(stem)] = self.tokenizer.model_bytes
         for name, content in contents.items():
-            (folder / name).write_bytes(content)
+            write_synced(folder / name, content)
         return list(contents)
 
     @classmethod
@@ -150,7 +147,7 @@ def _load_tokenizer(folder: Path, stem: str, kind: str) -> Tokenizer:
     if kind in SUBWORD_KINDS:
         path = folder / _model_name(stem)
         try:
-            return SentencepieceTokenizer(_read(path), cast(SubwordKind, kind))
+            return SentencepieceTokenizer(_read(path), kind)
         except BundleError as error:
             raise BundleError(f"{path}: {error}") from None
     try:

@@ -1,4 +1,4 @@
-"""The training loop: one class that owns model, average, optimizer and counters.
+"""One update: a class that owns model, average, optimizer and counters, and knows no files.
 
 Everything random in it is a function of the seed and the counters, so a run that was killed and
 goes on ends with the same weights, bit for bit, as one that was not. Knows ids, not text.
@@ -9,19 +9,20 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from foveate.config import Config
 from foveate.data.batching import EncodedPairs, collate, plan_batches
 from foveate.errors import TrainingError
 from foveate.models.dropout import seeded_dropout
-from foveate.models.seq2seq import Seq2SeqModel
+from foveate.models.regularizers import GuidedAlignment
+from foveate.models.seq2seq import Seq2SeqModel, SoftTensors, TensorBatch
+from foveate.options import TrainingOptions
 from foveate.records import Batch, SoftTargets
 from foveate.training.lexicon import Lexicon
 from foveate.training.optimizer import (
@@ -29,11 +30,11 @@ from foveate.training.optimizer import (
     learning_rate_factor,
     update_average,
 )
-from foveate.training.state import Counters
+from foveate.training.schedule import GUIDED_SHARE, Counters, Pace
 
+Rows = Sequence[NDArray[np.int64]]  # of each batch
 Encode = Callable[[int], EncodedPairs]  # the pairs of an epoch as ids
 CALIBRATION_BATCHES = 16
-GUIDED_SHARE = 0.5  # of the updates, in which an alignment guides the attention
 
 
 class Trainer:
@@ -41,7 +42,7 @@ class Trainer:
 
     Args:
         model: new, on its device.
-        config: resolved; its learning rate has to be there at the first update.
+        options: of the run.
         encode: gives the encoded pairs of an epoch; a pure function of its number.
         lexicon: knows alignments to guide the attention to.
         soft_targets: of every step of the pairs that `encode` gives, learnt instead of them.
@@ -55,13 +56,14 @@ class Trainer:
     def __init__(
         self,
         model: Seq2SeqModel,
-        config: Config,
+        options: TrainingOptions,
         encode: Encode,
         lexicon: Lexicon | None = None,
         soft_targets: SoftTargets | None = None,
     ) -> None:
         self.model = model
-        self.config = config
+        self.options = options
+        self.peak = 0.0  # learning rate, which the schedule chooses
         self.encode = encode
         self.lexicon = lexicon
         self.soft_targets = soft_targets
@@ -71,34 +73,44 @@ class Trainer:
             list(model.parameters()),
         )
         self.best: dict[str, Tensor] = {}
-        self.optimizer = Optimizer(model, config)
+        self.optimizer = Optimizer(model, options)
         self.counters = Counters()
         self.total_updates = 0
         self.loss_sum = 0.0  # of the target tokens since the last `take_loss`
         self.num_tokens = 0
         self._device = model.output_bias.device
+        self._epoch_length = 0
         self._batches = self._iterate()
 
-    def plan(self, seconds: float) -> int:
-        """Return how many updates fit in so many seconds, by timing a few on copies."""
-        config = dataclasses.replace(self.config, learning_rate=0.0)
+    def measure_pace(self, clock: Callable[[], float]) -> Pace:
+        """Return how long updates take, by timing a few on copies."""
         trial = Trainer(
-            copy.deepcopy(self.model), config, self.encode, self.lexicon, self.soft_targets
+            copy.deepcopy(self.model), self.options, self.encode, self.lexicon, self.soft_targets
         )
         trial.total_updates = 10**6
         trial.update()  # the first pays for allocations
-        begin = time.perf_counter()
+        begin = clock()
         pairs = self.encode(0)
         plan = self._plan_epoch(pairs, 0)
-        per_epoch = time.perf_counter() - begin
+        per_epoch = clock() - begin
         picked = [
             plan[len(plan) * index // CALIBRATION_BATCHES] for index in range(CALIBRATION_BATCHES)
         ]
-        begin = time.perf_counter()
-        for rows in picked:
-            trial.update_on(self._collate(pairs, rows))
-        each = (time.perf_counter() - begin) / len(picked) + per_epoch / len(plan)
-        return max(1, int(seconds / each))
+        guided = plain = trial._time_updates(pairs, picked, clock)
+        if trial.is_guided:
+            trial.total_updates = 1  # so the first half is over
+            plain = trial._time_updates(pairs, picked, clock)
+        shared = per_epoch / len(plan)
+        return Pace(guided + shared, plain + shared)
+
+    def _time_updates(
+        self, pairs: EncodedPairs, batches: Rows, clock: Callable[[], float]
+    ) -> float:
+        """Do an update on each batch and return the seconds that one took."""
+        begin = clock()
+        for rows in batches:
+            self.update_on(self._collate(pairs, rows))
+        return (clock() - begin) / len(batches)
 
     def update(self) -> None:
         """Do the next update.
@@ -110,28 +122,24 @@ class Trainer:
 
     def update_on(self, batch: Batch) -> None:
         """Do one update on a batch: loss, gradients, clipping, AdamW, average."""
-        counters, config = self.counters, self.config
-        assert config.learning_rate is not None
-        factor = learning_rate_factor(counters.update, self.total_updates, config.warmup)
+        counters, options = self.counters, self.options
+        factor = learning_rate_factor(counters.update, self.total_updates, options.warmup)
         self.model.train()
-        with seeded_dropout(config.seed, counters.update):
+        with seeded_dropout(options.seed, counters.update):
             loss = self.model.loss(
-                *self._tensors(batch),
-                config.label_smoothing,
-                config.coverage,
-                config.consistency,
-                *self._guide(batch),
-                *self._soften(batch),
+                to_tensors(batch, self._device),
+                label_smoothing=options.label_smoothing,
+                regularizers=self._guide(batch),
             )
         loss.backward()  # type: ignore[no-untyped-call]
         value = loss.item()
         if not math.isfinite(value):
             raise TrainingError(
                 f"the loss is not a number at update {counters.update + 1}: train again with a "
-                f"learning_rate below {config.learning_rate}"
+                f"learning_rate below {self.peak}"
             )
-        self.optimizer.step(config.learning_rate * factor)
-        update_average(*self._averaged, counters.update, config.average_decay)
+        self.optimizer.step(self.peak * factor)
+        update_average(*self._averaged, counters.update, options.average_decay)
         counters.update += 1
         tokens = int(batch.target_mask.sum())
         self.loss_sum += value * tokens
@@ -145,7 +153,15 @@ class Trainer:
     @property
     def epoch(self) -> float:
         """Passes over the data so far, with a fraction."""
+        if not self._epoch_length:  # gone on from a state, and no update done since
+            epoch = self.counters.epoch
+            self._epoch_length = len(self._plan_epoch(self.encode(epoch), epoch))
         return self.counters.epoch + self.counters.batch / max(1, self._epoch_length)
+
+    @property
+    def is_finite(self) -> bool:
+        """Say whether all weights of the average are numbers."""
+        return all(bool(tensor.isfinite().all()) for tensor in self._averaged[0])
 
     def take_loss(self) -> tuple[float, int]:
         """Return the mean loss since the last call, and the number of target tokens."""
@@ -183,10 +199,10 @@ class Trainer:
         self.best = parts["best"]
         self.optimizer.restore(parts["optimizer"])
         self.counters = counters
+        self._epoch_length = 0
         self._batches = self._iterate()
 
     def _iterate(self) -> Iterator[Batch]:
-        self._epoch_length = 0
         while True:
             pairs = self.encode(self.counters.epoch)
             plan = self._plan_epoch(pairs, self.counters.epoch)
@@ -197,26 +213,27 @@ class Trainer:
             self.counters.epoch += 1
             self.counters.batch = 0
 
-    def _guide(self, batch: Batch) -> tuple[Tensor | None, float]:
-        """Return an alignment for the attention, and its weight, which falls to 0 by mid-run."""
-        share = 1 - self.counters.update / (GUIDED_SHARE * max(1, self.total_updates))
-        if self.lexicon is None or not self.config.guidance or share <= 0:
-            return None, 0.0
+    def _guide(self, batch: Batch) -> list[GuidedAlignment]:
+        """Return an alignment for the attention, and its weight."""
+        if self.lexicon is None or not self.is_guided:
+            return []
         alignment = torch.from_numpy(self.lexicon.align(batch)).to(self._device)
-        return alignment, self.config.guidance * share
+        return [GuidedAlignment(self.options.guidance * self._guided_share, alignment)]
+
+    @property
+    def is_guided(self) -> bool:
+        """Say whether an alignment guides the attention in the next update."""
+        is_wanted = self.lexicon is not None and self.options.guidance > 0
+        return is_wanted and self._guided_share > 0
+
+    @property
+    def _guided_share(self) -> float:
+        """What is left of the guidance, which falls to nothing by mid-run."""
+        return 1 - self.counters.update / (GUIDED_SHARE * max(1, self.total_updates))
 
     def _plan_epoch(self, pairs: EncodedPairs, epoch: int) -> list[NDArray[np.int64]]:
-        assert self.config.batch_tokens is not None
-        seed, budget = self.config.seed, self.config.batch_tokens
+        seed, budget = self.options.seed, self.options.batch_tokens
         return plan_batches(pairs.source_lengths, pairs.target_lengths, budget, seed, epoch)
-
-    def _soften(self, batch: Batch) -> tuple[Tensor | None, Tensor | None]:
-        """Return the ids and probabilities of the soft targets, where there are some."""
-        if batch.soft_targets is None:
-            return None, None
-        arrays = (batch.soft_targets.ids, batch.soft_targets.probabilities)
-        ids, probabilities = (torch.from_numpy(array).to(self._device) for array in arrays)
-        return ids, probabilities
 
     def _collate(self, pairs: EncodedPairs, rows: NDArray[np.int64]) -> Batch:
         batch = collate([pairs.source(row) for row in rows], [pairs.target(row) for row in rows])
@@ -224,16 +241,22 @@ class Trainer:
             return batch
         return dataclasses.replace(batch, soft_targets=self.soft_targets.take(pairs.steps(rows)))
 
-    def _tensors(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        arrays = (
-            batch.source,
-            batch.source_mask,
-            batch.target_in,
-            batch.target_out,
-            batch.target_mask,
-        )
-        one, two, three, four, five = (torch.from_numpy(a).to(self._device) for a in arrays)
-        return one, two, three, four, five
+
+def to_tensors(batch: Batch, device: torch.device) -> TensorBatch:
+    """Put the arrays of a batch on a device."""
+
+    def put(array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(device)
+
+    soft = batch.soft_targets
+    return TensorBatch(
+        put(batch.source),
+        put(batch.source_mask),
+        put(batch.target_in),
+        put(batch.target_out),
+        put(batch.target_mask),
+        None if soft is None else SoftTensors(put(soft.ids), put(soft.probabilities)),
+    )
 
 
 def named_tensors(module: nn.Module) -> dict[str, Tensor]:
