@@ -54,6 +54,16 @@ class Batch:
     soft_targets: SoftTargets | None = None  # a step for each True of target_mask, in its order
 
 
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to draw outputs instead of searching for the best."""
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 1
+
+
 @dataclass(slots=True)
 class Translation:
     """What every door returns: the output, how sure the model was, and where it looked.

@@ -28,6 +28,9 @@ class Hypothesis:
         token_log_probs: log-probability of each of the T tokens, in nats.
         attention: [T, S] weights over the S real tokens of the source; None without attention.
         is_finished: whether it ended with EOS rather than at the greatest length.
+        end_log_prob: log-probability of EOS; None when it is not finished.
+        num_unmet: what it lacks of all that the query demands: the items of `must`, and one more
+            if it does not begin as it should. 0 when it is finished.
     """
 
     ids: list[int]
@@ -35,6 +38,8 @@ class Hypothesis:
     token_log_probs: list[float]
     attention: NDArray[np.float32] | None
     is_finished: bool
+    end_log_prob: float | None = None
+    num_unmet: int = 0
 
 
 @dataclass(slots=True)
