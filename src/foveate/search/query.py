@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from foveate.errors import SearchError
 from foveate.records import Sampling
-from foveate.text.vocabulary import EOS, UNK
 
 Tokens = tuple[int, ...]
 MOST_DEMANDS = 62  # those that are met are bits of an integer

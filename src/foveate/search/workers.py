@@ -7,37 +7,39 @@ lock while they compute, so threads are enough.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from typing import TypeVar
-
-from foveate.search.stepper import Stepper
 
 Batch = TypeVar("Batch")
 
 
-def run_all(stepper: Stepper, run: Callable[[Batch], None], batches: Iterable[Batch]) -> None:
-    """Call `run` for every batch, as many at a time as the stepper has `workers` (default 1).
+def run_all(workers: int, run: Callable[[Batch], None], batches: Iterable[Batch]) -> None:
+    """Call `run` for every batch, as many at a time as there are workers.
 
     Args:
-        stepper: may have `workers`, and `on_one_core`, which gives a context in which its steps
-            do not share out their own work.
+        workers: threads; with one, the calling thread does it all.
         run: searches one batch; must not mind which comes first.
         batches: each is run once.
     """
     batches = list(batches)
-    workers = min(getattr(stepper, "workers", 1), len(batches))
+    workers = min(workers, len(batches))
     if workers < 2:
         for batch in batches:
             run(batch)
         return
-    on_one_core = getattr(stepper, "on_one_core", nullcontext)
-
-    def run_alone(batch: Batch) -> None:
-        with on_one_core():
-            run(batch)
-
-    with on_one_core(), ThreadPoolExecutor(workers) as pool:
-        for _ in pool.map(run_alone, batches):  # raises what a batch raised
+    with ThreadPoolExecutor(workers) as pool:
+        for _ in pool.map(run, batches):  # raises what a batch raised
             pass
+
+
+def granted_threads() -> int:
+    """Return what OMP_NUM_THREADS says, as PyTorch would take it, or the number of cores."""
+    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # more are for nested regions
+    if said.isdigit() and int(said):
+        return int(said)
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this system
+        return os.cpu_count() or 1

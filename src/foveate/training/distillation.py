@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+import foveate.torch_loading  # noqa: F401  # isort: skip  # before torch
 import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load, save

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
+
+import foveate.torch_loading  # noqa: F401  # isort: skip  # before torch
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+import foveate.torch_loading  # noqa: F401  # isort: skip  # before torch
 import torch
 
 from foveate.bundle import MANIFEST, Bundle, refuse_foreign, save_bundle
@@ -28,7 +30,8 @@ from foveate.models.seq2seq import Seq2SeqModel
 from foveate.records import SoftTargets
 from foveate.text.codec import Codec
 from foveate.text.detection import build_codecs
-from foveate.torch_backend import TorchStepper, keep_kernels, use_threads
+from foveate.torch_backend import TorchStepper
+from foveate.torch_loading import keep_kernels, use_threads
 from foveate.training.appraisal import appraise
 from foveate.training.defaults import DataFacts, choose_learning_rate, describe_plan, resolve
 from foveate.training.interrupt import InterruptGate
@@ -391,8 +394,9 @@ class _Run:
         """Return a translator by the average, or by another model."""
         summary = {"max_length_ratio": self.length_ratio}
         bundle = Bundle(self.config, self.source_codec, self.target_codec, {}, summary)
-        stepper = TorchStepper(model or self.trainer.average, with_attention=False)
-        return Translator(bundle, stepper)
+        return Translator(
+            bundle, TorchStepper(model or self.trainer.average), threads=self.config.threads
+        )
 
     def _train(self, gate: InterruptGate) -> None:
         trainer, counters = self.trainer, self.trainer.counters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import foveate.torch_loading  # noqa: F401  # isort: skip  # before torch
 import torch
 
 ROWS, INPUTS, OUTPUTS = 96, 512, 2048  # of a product: a batch of a hundred, the gates of an LSTM

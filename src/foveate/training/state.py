@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import foveate.torch_loading  # noqa: F401  # isort: skip  # before torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
