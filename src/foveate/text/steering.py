@@ -1,4 +1,4 @@
-"""What is wanted of a text, as what is wanted of its tokens: a prefix, texts in it, texts not in it.
+"""What is wanted of a text, as what is wanted of its tokens: a prefix, texts in it and not in it.
 
 The search knows ids alone. Here a text becomes the sequences of ids that spell it, of which there
 are several where tokens are longer than a character. Knows no models and no search.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from foveate.errors import SearchError, did_you_mean
 from foveate.text.codec import SUBWORD_KINDS, Codec
@@ -77,7 +77,7 @@ class Steering:
             return text
         return unicodedata.normalize("NFD", text)
 
-    @property
+    @cached_property
     def _contributions(self) -> tuple[Index, Index]:
         """What each token adds to a text, as its first token and as a later one."""
         texts = {index: self._decompose(text) for index, text in self._texts.items()}
