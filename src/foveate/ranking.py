@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Number = TypeVar("Number", float, NDArray[np.float64])
 
 
-def rank_score(score: Number, length: int, length_penalty: Number) -> Number:
+def rank_score(score: Number, length: int | NDArray[np.int64], length_penalty: Number) -> Number:
     """Return score / length**length_penalty; greater is better.
 
     Args:
@@ -27,10 +27,10 @@ def rank_score(score: Number, length: int, length_penalty: Number) -> Number:
         The length is plain, not (5 + length) / 6, so a penalty of 1 is the mean a token.
 
     Example:
-        >>> rank_score(-6.0, 3, 1.0)
+        >>> float(rank_score(-6.0, 3, 1.0))
         -2.0
     """
-    ranks: Number = score / float(max(length, 1)) ** length_penalty
+    ranks: Number = score / np.maximum(length, 1.0) ** length_penalty
     return ranks
 
 

@@ -9,7 +9,6 @@ from foveate.errors import SearchError
 from foveate.records import Sampling
 
 Tokens = tuple[int, ...]
-MOST_DEMANDS = 62  # those that are met are bits of an integer
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +17,8 @@ class Query:
 
     One of four things is done with it: with `target` the target is scored; with `sampling`
     `n_best` outputs are drawn; with `beam_size` 1 the output is greedy; else a beam searches.
-    All other fields hold for each of the last three.
+    All other fields hold for each of the last three, but that samples cannot be made to
+    meet demands.
 
     **A prefix that ends inside a token.** `begins` is a lattice of token sequences, as a table
     of places. A row starts at place 0, after the tokens of `prefix`. `begins[place]` has the
@@ -142,4 +142,63 @@ def _find_bad_sampling(sampling: Sampling | None) -> list[str]:
 
 def _find_bad_tokens(query: Query) -> list[str]:
     problems = []
+    for name, tokens in (("target", query.target or ()), ("prefix", query.prefix)):
+        if not all(_is_given(token) for token in tokens):
+            problems.append(
+                f"{name}: PAD, BOS, EOS and negative ids cannot be forced: "
+                "give the tokens only, EOS is added"
+            )
+    if len(query.prefix) > query.max_length:
+        problems.append(f"prefix: {len(query.prefix)} tokens, but max_length {query.max_length}")
+    problems += _find_bad_lattice(query.begins)
+    if not all(query.must_not) or not all(map(_is_written, query.must_not)):
+        problems.append("must_not: every sequence needs tokens, and EOS (3) or less is none")
+    elif query.must_not and any(_contains(query.prefix, bad) for bad in query.must_not):
+        problems.append("prefix contains a sequence of must_not")
+    return problems + _find_bad_demands(query)
+
+
+def _is_given(token: int) -> bool:
+    return token > EOS or token == UNK
+
+
+def _is_written(sequence: Tokens) -> bool:
+    return all(token > EOS for token in sequence)
+
+
+def _contains(tokens: Tokens, sequence: Tokens) -> bool:
+    size = len(sequence)
+    return any(tokens[i : i + size] == sequence for i in range(len(tokens) - size + 1))
+
+
+def _find_bad_lattice(begins: tuple[Mapping[int, int], ...]) -> list[str]:
+    for place, edges in enumerate(begins):
+        if not edges:
+            return [f"begins: no token leads on from place {place}"]
+        if not all(map(_is_given, edges)):
+            return [f"begins: place {place} has PAD, BOS, EOS or a negative id"]
+        if not all(place < target <= len(begins) for target in edges.values()):
+            return [f"begins: place {place} must lead further on, at most to {len(begins)}"]
+    return []
+
+
+def _find_bad_demands(query: Query) -> list[str]:
+    problems = []
+    if query.must and query.sampling:
+        problems.append("must: samples cannot be made to meet demands; use a beam")
+    for number, item in enumerate(query.must):
+        if not item or not all(item) or not all(map(_is_written, item)):
+            problems.append(
+                f"must, item {number}: needs alternatives that have tokens, "
+                "and EOS (3) or less is none"
+            )
+            continue
+        open_ones = [one for one in item if not any(_contains(one, bad) for bad in query.must_not)]
+        shortest = min(map(len, item))
+        if not open_ones:
+            problems.append(f"must, item {number}: must_not forbids all of its alternatives")
+        elif shortest > query.max_length:
+            problems.append(
+                f"must, item {number}: {shortest} tokens, but max_length {query.max_length}"
+            )
     return problems

@@ -45,8 +45,8 @@ class Written:
         state: the state after the last step.
         ids: [n, R] the most probable tokens; PAD, UNK and BOS are not among them.
         log_probs: [n, R] their log-probabilities, in nats.
-        attention: [n, R, S] weights over the source, 0 on padding; None when the model has none or the
-            state does not want any.
+        attention: [n, R, S] weights over the source, 0 on padding; None when the model has none
+            or the state does not want any.
     """
 
     state: State
@@ -140,12 +140,58 @@ def best_candidates(
         >>> best_candidates(np.log([[0.1, 0.3, 0.1, 0.2, 0.05, 0.25]]), 2)[0].tolist()
         [[5, 3]]
     """
-    allowed = log_probs[:, EOS:]
-    k = min(k, allowed.shape[1])
-    rows = np.arange(len(allowed))[:, None]
-    if k == 1:
-        columns = allowed.argmax(axis=1)[:, None]
+    ids, values = _take_head(log_probs[:, EOS:], k)
+    return ids + EOS, values
+
+
+def best(
+    log_probs: NDArray[np.float32],
+    k: int,
+    allowed: NDArray[np.bool_] | None = None,
+    demanded: NDArray[np.bool_] | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return ids and log-probabilities [R, k] of the best candidates, and of what is demanded.
+
+    Args:
+        log_probs: [R, V].
+        k: number of candidates a row.
+        allowed: [R, V] which tokens may be candidates; None: all but PAD, UNK and BOS. What is not
+            allowed comes back, if at all, with -inf.
+        demanded: [R, V] which tokens are candidates however bad they are. Those that are not among
+            the k best come in further columns, filled up with -inf.
+
+    Example:
+        >>> scores = np.log(np.float32([[0.1, 0.3, 0.1, 0.2, 0.05, 0.25]]))
+        >>> is_demanded = np.arange(6)[None] == 4
+        >>> best(scores, 2, demanded=is_demanded)[0].tolist()
+        [[5, 3, 4]]
+    """
+    if allowed is None:
+        ids, values = best_candidates(log_probs, k)
     else:
-        columns = np.argpartition(-allowed, k - 1, axis=1)[:, :k]
-        columns = columns[rows, np.argsort(-allowed[rows, columns], axis=1, kind="stable")]
-    return columns + EOS, allowed[rows, columns]
+        log_probs = np.where(allowed, log_probs, np.float32(-np.inf))
+        ids, values = _take_head(log_probs, k)
+    if demanded is None or not demanded.any():
+        return ids, values
+    wanted = demanded.copy()
+    np.put_along_axis(wanted, ids, False, axis=1)
+    rows, tokens = np.nonzero(wanted)
+    places = (wanted.cumsum(axis=1) - 1)[rows, tokens]
+    more_ids = np.zeros((len(ids), int(places.max(initial=-1)) + 1), np.int64)
+    more_values = np.full(more_ids.shape, -np.inf, np.float32)
+    more_ids[rows, places], more_values[rows, places] = tokens, log_probs[rows, tokens]
+    return np.concatenate([ids, more_ids], axis=1), np.concatenate([values, more_values], axis=1)
+
+
+def _take_head(
+    scores: NDArray[np.float32], k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return columns and scores [R, k] of the k greatest, greatest first."""
+    k = min(k, scores.shape[1])
+    rows = np.arange(len(scores))[:, None]
+    if k == 1:
+        columns = scores.argmax(axis=1)[:, None]
+    else:
+        columns = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+        columns = columns[rows, np.argsort(-scores[rows, columns], axis=1, kind="stable")]
+    return columns, scores[rows, columns]
