@@ -140,9 +140,7 @@ def _take(entries: Entries, rows: NDArray[np.int64]) -> Entries:
     return {name: array.take(rows, axis=0) for name, array in entries.items()}
 
 
-def build_onnx_stepper(
-    graphs: Mapping[str, bytes], *, origin: str = "model"
-) -> Stepper:
+def build_onnx_stepper(graphs: Mapping[str, bytes], *, origin: str = "model") -> Stepper:
     """Build a stepper from the two graphs of a bundle, or from two of each member of an ensemble.
 
     Args:
@@ -193,4 +191,3 @@ def _open_session(graphs: Mapping[str, bytes], name: str, origin: str) -> Any:
         raise BundleError(
             f"{origin}: onnx/{name}.onnx is damaged, or too new for the ONNX Runtime here: {reason}"
         ) from None
-

@@ -131,13 +131,14 @@ class Request:
 
 
 def _find_bad_texts(request: Request) -> Iterator[str]:
-    for name, text in (("source", request.source), ("prefix", request.prefix)):
-        if not isinstance(text, str):
-            yield f"{name} must be a text, not {text!r:.60}"
-    for name, texts in (("must", request.must), ("must_not", request.must_not)):
-        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
-            yield f"{name} must be a tuple of texts, not {texts!r:.60}"
-        elif not all(text.strip() for text in texts):
+    given: Any
+    for name, given in (("source", request.source), ("prefix", request.prefix)):
+        if not isinstance(given, str):
+            yield f"{name} must be a text, not {given!r:.60}"
+    for name, given in (("must", request.must), ("must_not", request.must_not)):
+        if not isinstance(given, tuple) or not all(isinstance(text, str) for text in given):
+            yield f"{name} must be a tuple of texts, not {given!r:.60}"
+        elif not all(text.strip() for text in given):
             yield f"{name} has an empty text: leave it out"
     if request.mbr not in (None, *get_args(Likeness)):
         yield f"mbr must be chrf, edits or None, not {request.mbr!r}"
@@ -169,6 +170,8 @@ def _find_bad_draws(request: Request) -> Iterator[str]:
         yield f"top_k must be 0 (all) or more, not {sampling.top_k}"
     if not 0 < sampling.top_p <= 1:
         yield f"top_p must be above 0 and at most 1, not {sampling.top_p}"
+    if request.must:
+        yield "must does not go with sampling: a search finds what is demanded, a draw may not"
     if sampling.seed < 0:
         yield f"seed must be 0 or more, not {sampling.seed}"
 
@@ -191,6 +194,8 @@ class Translation:
         unknown: places of source tokens that the model has never seen, and read as unknown.
         token_scores: log-probability of each of the T tokens, in nats.
         num_cut: source tokens beyond the limit for sources, which were not read.
+        rank_score: what the outputs of one source are in order of: the score divided by a power of
+            the length, and what a list of words adds; with `mbr` the expected likeness.
     """
 
     source_tokens: list[str]
@@ -203,6 +208,7 @@ class Translation:
     unknown: tuple[int, ...] = ()
     token_scores: tuple[float, ...] = ()
     num_cut: int = 0
+    rank_score: float = 0.0
 
     def plot(self) -> Figure:
         """Draw the attention weights as a matplotlib figure, rows target, columns source."""
@@ -218,6 +224,7 @@ class Translation:
             "tokens": self.tokens,
             "text": self.text,
             "score": self.score,
+            "rank_score": self.rank_score,
             "is_finished": self.is_finished,
             "token_scores": list(self.token_scores),
             "unknown": list(self.unknown),

@@ -104,5 +104,5 @@ def keep_kernels(batch_tokens: int | None = None) -> None:
     """
     is_small = batch_tokens is not None and batch_tokens <= SMALL_BATCH
     with _environment({KERNELS_VARIABLE: "1024" if is_small else "16"}):
-        if torch.backends.mkldnn.is_available():
+        if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
             torch.ones(1).to_mkldnn()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from foveate.errors import SearchError
 from foveate.records import Sampling
+from foveate.text.vocabulary import EOS, UNK
 
 Tokens = tuple[int, ...]
 

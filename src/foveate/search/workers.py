@@ -7,12 +7,14 @@ lock while they compute, so threads are enough.
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 Batch = TypeVar("Batch")
+LEAST_WORK = 100  # source tokens times hypotheses that are worth a batch of their own
 
 
 def run_all(workers: int, run: Callable[[Batch], None], batches: Iterable[Batch]) -> None:
@@ -32,6 +34,40 @@ def run_all(workers: int, run: Callable[[Batch], None], batches: Iterable[Batch]
     with ThreadPoolExecutor(workers) as pool:
         for _ in pool.map(run, batches):  # raises what a batch raised
             pass
+
+
+def cut_batches(
+    lengths: Sequence[int], widths: Sequence[int], batch_tokens: int, workers: int
+) -> list[list[int]]:
+    """Cut the rows that are not empty into batches of similar length, longest first.
+
+    There is a batch for each worker where there is enough work for all of them: a step costs much
+    the same for one row as for a few, so that a small batch in parts takes longer than as a whole.
+
+    Args:
+        lengths: source tokens of each row.
+        widths: hypotheses of each row.
+        batch_tokens: most tokens times hypotheses of a batch, padding included.
+        workers: batches that are searched at a time.
+
+    Example:
+        >>> cut_batches([3, 0, 5, 4], [1, 1, 1, 1], 8, 1)
+        [[2], [3, 0]]
+    """
+    order = sorted((row for row, length in enumerate(lengths) if length), key=lambda r: -lengths[r])
+    work = sum(lengths[row] * widths[row] for row in order)
+    parts = max(1, min(workers, work // LEAST_WORK))
+    batches: list[list[int]] = []
+    room = share = 0
+    for row in order:
+        if not batches or room < widths[row] or share <= 0:
+            batches.append([])
+            room = batch_tokens // lengths[row]
+            share = math.ceil(work / parts)
+        batches[-1].append(row)
+        room -= widths[row]
+        share -= lengths[row] * widths[row]
+    return batches
 
 
 def granted_threads() -> int:
