@@ -20,7 +20,6 @@ from foveate.errors import ConfigError
 from foveate.export import export_bundle
 from foveate.models import PointerGenerator, Seq2SeqModel, build_model
 from foveate.models.copying import log_add, log_sigmoid, point
-from foveate.search import beam_search, forced_search
 from foveate.text.vocabulary import EOS, PAD, UNK
 from foveate.torch_backend import TorchStepper
 from foveate.training.defaults import DataFacts, describe_plan, resolve
@@ -28,6 +27,7 @@ from foveate.training.report import Report
 from foveate.training.run import train
 from foveate.translator import Translator
 from models_naive import naive_copying, randomise, sigmoid, softmax
+from test_search import beam_search, forced_search
 
 SOURCE_SIZE, TARGET_SIZE, FEATURE_SIZE = 11, 13, 7
 TWINS = [UNK, UNK, UNK, UNK, 9, 12, UNK, 4, 4, 7, 11]  # 6 has none, 7 and 8 have the same

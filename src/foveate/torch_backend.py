@@ -66,7 +66,7 @@ class TorchStepper:
         """Return the k best next tokens of every row, or all of them in the order of their ids."""
         with _inference():
             logits, attention, tensors = self.model.step(self._tensor(tokens), state.tensors)
-            log_probs = torch.log_softmax(logits, dim=-1)  # R V
+            log_probs = torch.log_softmax(logits, dim=-1).float()  # R V
             ids, log_probs = _choose(log_probs, k)
             weights = None
             if attention is not None and state.attention:
