@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from foveate.training.loop import to_tensors
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -20,16 +21,15 @@ from foveate.models import PointerGenerator, Seq2SeqModel, build_model
 from foveate.models.copying import log_add, log_sigmoid, point
 from foveate.models.seq2seq import TensorBatch
 from foveate.options import Config, build_config
-from foveate.search import beam_search, forced_search
 from foveate.text.vocabulary import EOS, PAD, UNK
 from foveate.torch_backend import TorchStepper
 from foveate.training.defaults import DataFacts, describe_plan, resolve
-from foveate.training.loop import to_tensors
 from foveate.training.report import Report
 from foveate.training.run import train
 from foveate.translator import Translator
 from made import make_options
 from models_naive import naive_copying, randomise, sigmoid, softmax
+from test_search import beam_search, forced_search
 
 SOURCE_SIZE, TARGET_SIZE, FEATURE_SIZE = 11, 13, 7
 TWINS = [UNK, UNK, UNK, UNK, 9, 12, UNK, 4, 4, 7, 11]  # 6 has none, 7 and 8 have the same

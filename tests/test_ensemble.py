@@ -13,14 +13,21 @@ from foveate.data.table import PairTable
 from foveate.errors import BundleError, ConfigError, SearchError
 from foveate.export import export_bundle
 from foveate.options import Config, build_config
-from foveate.search import EnsembleStepper, beam_search, forced_search, greedy_search
+from foveate.search import EnsembleStepper
 from foveate.text.vocabulary import BOS, EOS
 from foveate.training.distillation import load_soft_targets, write_soft_targets
 from foveate.training.ensemble import SOFT_TARGETS, train_models
 from foveate.training.report import Report
 from foveate.training.run import Machine, hold_out
 from foveate.translator import Translator
-from test_search import FakeStepper, make_sources, walk_slowly
+from test_search import (
+    FakeStepper,
+    beam_search,
+    forced_search,
+    greedy_search,
+    make_sources,
+    walk_slowly,
+)
 
 SIZE = 7
 
@@ -34,8 +41,10 @@ def test_step_averages_probabilities_and_attention() -> None:
     ensemble, members = build(1, 2, 3)
     source, mask = make_sources(5, num_sources=4)
     tokens = np.full(4, BOS)
-    step = ensemble.step(ensemble.start(source, mask), tokens, None)
-    singles = [member.step(member.start(source, mask), tokens, None) for member in members]
+    step = ensemble.step(ensemble.start(source, mask, attention=True), tokens, None)
+    singles = [
+        member.step(member.start(source, mask, attention=True), tokens, None) for member in members
+    ]
     probabilities = sum(np.exp(single.log_probs.astype(np.float64)) for single in singles) / 3
     np.testing.assert_allclose(np.exp(step.log_probs), probabilities, rtol=1e-5)
     np.testing.assert_allclose(step.log_probs, np.log(probabilities), rtol=1e-5)
@@ -47,7 +56,7 @@ def test_step_averages_probabilities_and_attention() -> None:
 def test_candidates_are_the_best_of_the_average() -> None:
     ensemble, _ = build(1, 2)
     source, mask = make_sources(5, num_sources=3)
-    state, tokens = ensemble.start(source, mask), np.full(3, BOS)
+    state, tokens = ensemble.start(source, mask, attention=True), np.full(3, BOS)
     whole = ensemble.step(state, tokens, None)
     best = ensemble.step(state, tokens, 2)
     for row in range(3):
@@ -86,11 +95,13 @@ def test_members_without_attention_are_left_out_of_its_mean() -> None:
     with_, without = FakeStepper(1), FakeStepper(2, has_attention=False)
     source, mask = make_sources(5, num_sources=2)
     ensemble = EnsembleStepper([with_, without])
-    step = ensemble.step(ensemble.start(source, mask), np.full(2, BOS), None)
-    alone = with_.step(with_.start(source, mask), np.full(2, BOS), None)
+    step = ensemble.step(ensemble.start(source, mask, attention=True), np.full(2, BOS), None)
+    alone = with_.step(with_.start(source, mask, attention=True), np.full(2, BOS), None)
     np.testing.assert_array_equal(step.attention, alone.attention)
     none = EnsembleStepper([without])
-    assert none.step(none.start(source, mask), np.full(2, BOS), None).attention is None
+    assert (
+        none.step(none.start(source, mask, attention=True), np.full(2, BOS), None).attention is None
+    )
 
 
 def test_impossible_tokens_stay_impossible() -> None:
@@ -98,7 +109,7 @@ def test_impossible_tokens_stay_impossible() -> None:
     for member in members:
         member.log_probs[:, 5] = -np.inf
     source, mask = make_sources(5, num_sources=2)
-    step = ensemble.step(ensemble.start(source, mask), np.full(2, BOS), None)
+    step = ensemble.step(ensemble.start(source, mask, attention=True), np.full(2, BOS), None)
     assert np.isneginf(step.log_probs[:, 5]).all()
     assert not np.isnan(step.log_probs).any()
 
@@ -249,7 +260,7 @@ def test_soft_targets_are_half_the_truth_and_half_the_likely_tokens_of_the_mean(
     assert len(soft) == pairs.num_steps
     for row in (0, 7, len(pairs) - 1):
         source = pairs.source(row)[None].astype(np.int64)
-        state = teachers.stepper.start(source, np.ones_like(source, bool))
+        state = teachers.stepper.start(source, np.ones_like(source, bool), attention=True)
         target = pairs.target(row).tolist()
         steps = pairs.steps(np.array([row]))
         for step, token, true in zip(steps, [BOS, *target], [*target, EOS], strict=True):

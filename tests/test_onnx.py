@@ -27,15 +27,17 @@ from foveate.export import compare_strides, compare_writing, export_bundle
 from foveate.files import hash_file
 from foveate.graphs import build_graphs, fold_embedding, quantize, repeat_steps
 from foveate.models import build_model
-from foveate.onnx_backend import OnnxStepper, OnnxWriter, build_onnx_stepper, granted_threads
+from foveate.onnx_backend import OnnxStepper, OnnxWriter, build_onnx_stepper
 from foveate.options import Config
-from foveate.search import Hypothesis, Stepper, Writer, beam_search, greedy_search
+from foveate.search import Hypothesis, Stepper
+from foveate.search.workers import granted_threads
 from foveate.text.vocabulary import BOS, EOS
 from foveate.torch_backend import TorchStepper
 from foveate.training.run import train
 from foveate.translator import Translator
 from made import make_options
 from models_naive import randomise
+from test_search import beam_search, greedy_search
 
 SOURCE_SIZE, TARGET_SIZE = 11, 13
 SIZES = {"embedding_size": 6, "hidden_size": 8, "num_heads": 2, "dropout": 0.0, "ngram_rows": 64}
@@ -79,8 +81,8 @@ def all_three(name: str) -> tuple[TorchStepper, Stepper, Stepper]:
     model = build_model(made, SOURCE_SIZE, TARGET_SIZE, False, TWINS)
     randomise(model)
     graphs = build_graphs(model.eval())
-    looping = build_onnx_stepper(repeat_steps(graphs), threads=1)
-    return TorchStepper(model), looping, build_onnx_stepper(graphs, threads=1)
+    looping = build_onnx_stepper(repeat_steps(graphs))
+    return TorchStepper(model), looping, build_onnx_stepper(graphs)
 
 
 def both(name: str) -> tuple[TorchStepper, Stepper]:
@@ -101,7 +103,7 @@ def test_graphs_do_what_pytorch_does(name: str, rows: int, length: int, steps: i
     source, mask = sources(rows, length)
     generator = np.random.default_rng(7)
     steppers: tuple[Stepper, Stepper] = both(name)
-    states = [stepper.start(source, mask) for stepper in steppers]
+    states = [stepper.start(source, mask, attention=True) for stepper in steppers]
     tokens = np.full(rows, BOS)
     for index in range(steps):
         if index == 1:
@@ -146,8 +148,8 @@ def test_searches_find_the_same(name: str) -> None:
 @pytest.mark.parametrize("rows", [1, 6])
 def test_several_tokens_in_one_call_are_those_of_several_calls(name: str, rows: int) -> None:
     _, looping, plain = all_three(name)
-    assert isinstance(looping, OnnxWriter) and isinstance(looping, Writer)
-    assert isinstance(plain, OnnxStepper) and not isinstance(plain, Writer)
+    assert isinstance(looping, OnnxWriter) and looping.capabilities.can_write
+    assert isinstance(plain, OnnxStepper) and not plain.capabilities.can_write
     source, mask = sources(rows, 9)
     limits = np.arange(rows) % 7 + 1 if rows > 1 else [11]
     ours, theirs = (
@@ -169,9 +171,9 @@ def test_a_graph_stops_when_every_row_has_ended() -> None:
     model = build_model(make_options(**SIZES), SOURCE_SIZE, TARGET_SIZE, False)
     with torch.no_grad():
         model.output_bias[EOS] = 50
-    stepper = build_onnx_stepper(repeat_steps(build_graphs(model.eval())), threads=1)
-    assert isinstance(stepper, Writer)
-    written = stepper.write(stepper.start(*sources(3, 5)), np.full(3, BOS), 20)
+    stepper = build_onnx_stepper(repeat_steps(build_graphs(model.eval())))
+    assert isinstance(stepper, OnnxWriter)
+    written = stepper.write(stepper.start(*sources(3, 5), attention=True), np.full(3, BOS), 20)
     assert written.ids.tolist() == [[EOS] * 3]
 
 
@@ -229,23 +231,48 @@ def test_workers_change_nothing(exported: Path, backend: str) -> None:
     before = torch.get_num_threads()
     expected = list(Translator.load(path, threads=1).translate(texts, beam_size=2))
     translator = Translator.load(path, threads=3)
-    assert translator.stepper.workers == 3  # type: ignore[attr-defined]
+    assert translator.threads == 3
     found = list(translator.translate(texts, beam_size=2, batch_tokens=8))
-    assert torch.get_num_threads() == (3 if backend == "torch" else before)
-    torch.set_num_threads(before)
+    assert torch.get_num_threads() == before
     for ours, theirs in zip(expected, found, strict=True):
         assert ours.text == theirs.text
         assert abs(ours.score - theirs.score) < 1e-4
 
 
 def test_attention_is_left_out_when_it_is_not_wanted() -> None:
-    ours, stepper = both("gnmt additive")
     source, mask = sources(2, 3)
-    silent = OnnxStepper(stepper._start, stepper._step, with_attention=False)
     tokens = np.full(2, BOS)
-    step = silent.step(silent.start(source, mask), tokens, 1)
-    assert step.attention is None
-    np.testing.assert_array_equal(step.ids, ours.step(ours.start(source, mask), tokens, 1).ids)
+    for stepper in all_three("gnmt additive"):
+        shown, silent = (
+            stepper.step(stepper.start(source, mask, attention=wanted), tokens, 1)
+            for wanted in (True, False)
+        )
+        assert shown.attention is not None and silent.attention is None
+        following = stepper.step(stepper.reorder(silent.state, np.array([1])), tokens[:1], 1)
+        assert following.attention is None
+        np.testing.assert_array_equal(shown.ids, silent.ids)
+
+
+def test_how_many_tokens_to_write_is_a_real_input() -> None:
+    """What may be left out is an initializer to onnxruntime-web, which refuses to be fed one."""
+    torch.manual_seed(3)
+    graphs = repeat_steps(build_graphs(build_model(Config(**SIZES), 11, 13, False).eval()))
+    graph = onnx.load_from_string(graphs["step"]).graph
+    assert "steps" in {put.name for put in graph.input}
+    assert not {put.name for put in graph.input} & {one.name for one in graph.initializer}
+
+
+def test_graphs_that_need_not_be_told_how_many_tokens_go_on_working() -> None:
+    """That is how models were exported at first."""
+    torch.manual_seed(3)
+    graphs = repeat_steps(build_graphs(build_model(Config(**SIZES), 11, 13, False).eval()))
+    older = onnx.load_from_string(graphs["step"])
+    older.graph.initializer.append(onnx.numpy_helper.from_array(np.array(1), "steps"))
+    found = [
+        greedy_search(build_onnx_stepper({**graphs, "step": step}), *sources(3, 5), max_lengths=7)
+        for step in (graphs["step"], older.SerializeToString())
+    ]
+    assert_same(*found)
 
 
 # --- bundles --------------------------------------------------------------------------------------

@@ -14,15 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foveate.errors import SearchError
+from foveate.records import Sampling
 from foveate.search import (
+    Capabilities,
     Hypothesis,
+    Query,
     Step,
-    beam_search,
+    Stepper,
+    Written,
     best_candidates,
-    forced_search,
-    greedy_search,
     run_all,
-    sample_search,
+    search,
 )
 from foveate.text.vocabulary import BOS, EOS, UNK
 
@@ -32,35 +34,93 @@ PRIME = 211
 class FakeStepper:
     """Random tables, chosen by a hash of the real source tokens and the whole history."""
 
-    def __init__(self, seed, vocabulary_size=7, end_bias=0.0, sharpness=1.0, has_attention=True):
+    def __init__(
+        self,
+        seed,
+        vocabulary_size=7,
+        end_bias=0.0,
+        sharpness=1.0,
+        has_attention=True,
+        can_choose=True,
+        can_write=False,
+    ):
         generator = np.random.default_rng(seed)
         logits = sharpness * generator.normal(size=(PRIME, vocabulary_size))
         logits[:, EOS] += end_bias
         self.log_probs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
         self.log_probs = self.log_probs.astype(np.float32)
         self.looks = generator.random((PRIME, 31)).astype(np.float32) ** 3
-        self.has_attention = has_attention
+        self.capabilities = Capabilities(has_attention, can_choose, can_write)
         self.num_steps = self.num_rows = 0
 
-    def start(self, source, source_mask):
+    def start(self, source, source_mask, *, attention):
         places = np.arange(1, source.shape[1] + 1)
-        return (source * source_mask * places**2).sum(axis=1) % PRIME, source_mask
+        hashes = (source * source_mask * places**2).sum(axis=1) % PRIME
+        return hashes, source_mask, attention and self.capabilities.has_attention
 
     def step(self, state, tokens, k):
         self.num_steps += 1
         self.num_rows += len(tokens)
-        hashes, mask = (state[0] * 37 + tokens * 13 + 5) % PRIME, state[1]
+        hashes, mask, wants_attention = (state[0] * 37 + tokens * 13 + 5) % PRIME, *state[1:]
         looks = self.looks[hashes, : mask.shape[1]] * mask
         total = looks.cumsum(axis=1)[:, -1:]  # in this order, padding changes no bit of it
-        attention = looks / total if self.has_attention else None
+        attention = looks / total if wants_attention else None
         log_probs = self.log_probs[hashes]
         ids = np.broadcast_to(np.arange(log_probs.shape[1]), log_probs.shape)
         if k is not None:
+            assert self.capabilities.can_choose
             ids, log_probs = best_candidates(log_probs, k)
-        return Step((hashes, mask), ids, log_probs, attention)
+        return Step((hashes, mask, wants_attention), ids, log_probs, attention)
 
     def reorder(self, state, rows):
-        return state[0][rows], state[1][rows]
+        return state[0][rows], state[1][rows], state[2]
+
+    def write(self, state, tokens, steps):
+        assert self.capabilities.can_write
+        written, has_ended = [], np.zeros(len(tokens), np.bool_)
+        while len(written) < steps and not has_ended.all():
+            step = self.step(state, tokens, 1)
+            written.append(step)
+            state, tokens = step.state, step.ids[:, 0]
+            has_ended |= tokens == EOS
+        looks = None if step.attention is None else np.stack([one.attention for one in written])
+        return Written(
+            state,
+            np.stack([one.ids[:, 0] for one in written]),
+            np.stack([one.log_probs[:, 0] for one in written]),
+            looks,
+        )
+
+
+def search_all(stepper: Stepper, source, mask, max_lengths, **options: Any):
+    """Search all sources with the same options, but each with its own greatest length."""
+    limits = np.broadcast_to(max_lengths, len(source)).tolist()
+    return search(stepper, source, mask, [Query(limit, **options) for limit in limits])
+
+
+def greedy_search(stepper, source, mask, *, max_lengths):
+    return [found for (found,) in search_all(stepper, source, mask, max_lengths)]
+
+
+def beam_search(stepper, source, mask, *, max_lengths, **options):
+    return search_all(stepper, source, mask, max_lengths, **options)
+
+
+def forced_search(stepper, source, mask, targets):
+    queries = [Query(1, target=tuple(target)) for target in targets]
+    return [found for (found,) in search(stepper, source, mask, queries)]
+
+
+def sample_search(
+    stepper, source, mask, *, max_lengths, num_samples=1, row_numbers=None, **options
+):
+    limits = np.broadcast_to(max_lengths, len(source)).tolist()
+    numbers = range(len(source)) if row_numbers is None else row_numbers
+    queries = [
+        Query(limit, n_best=num_samples, sampling=Sampling(**options), number=int(number))
+        for limit, number in zip(limits, numbers, strict=True)
+    ]
+    return search(stepper, source, mask, queries)
 
 
 def make_sources(seed, num_sources, longest=5):
@@ -72,7 +132,7 @@ def make_sources(seed, num_sources, longest=5):
 
 def walk_slowly(stepper, source, mask, ids):
     """Score one output, with EOS, token by token: (log-probabilities, attention rows)."""
-    state = stepper.start(source[None], mask[None])
+    state = stepper.start(source[None], mask[None], attention=True)
     log_probs, attention, token = [], [], BOS
     for following in [*ids, EOS]:
         step = stepper.step(state, np.array([token]), None)
@@ -83,26 +143,23 @@ def walk_slowly(stepper, source, mask, ids):
     return log_probs, attention
 
 
-def naive_rank(stepper, source, mask, ids, length_penalty, coverage_penalty, is_finished=True):
-    log_probs, attention = walk_slowly(stepper, source, mask, ids)
+def naive_rank(stepper, source, mask, ids, length_penalty, is_finished=True):
+    log_probs, _ = walk_slowly(stepper, source, mask, ids)
     counted = log_probs if is_finished else log_probs[:-1]
-    rank = sum(counted) / len(counted) ** length_penalty
-    if coverage_penalty:
-        for column in range(int(mask.sum())):
-            covered = sum(float(row[column]) for row in attention[:-1])
-            rank += coverage_penalty * np.log(min(max(covered, 1e-6), 1.0))
-    return rank
+    return sum(counted) / len(counted) ** length_penalty
 
 
-def naive_beam(
-    stepper, source, mask, *, beam_size, n_best, max_length, min_length=0, prune=True, **penalties
-):
+def naive_beam(stepper, source, mask, *, beam_size, n_best, max_length, length_penalty, prune=True):
     """One source, Python lists, every prefix scored from its beginning: the rules as written."""
 
     def rank(prefix, is_finished):
-        return naive_rank(stepper, source, mask, prefix, **penalties, is_finished=is_finished)
+        return naive_rank(stepper, source, mask, prefix, length_penalty, is_finished)
 
-    live, finished, unfinished = [((), 0.0, stepper.start(source[None], mask[None]))], [], []
+    live, finished, unfinished = (
+        [((), 0.0, stepper.start(source[None], mask[None], attention=False))],
+        [],
+        [],
+    )
     for length in range(max_length + 1):
         candidates = []
         for prefix, score, state in live:
@@ -110,7 +167,6 @@ def naive_beam(
             candidates += [
                 (score + float(step.log_probs[0, i]), prefix, i, step.state)
                 for i in range(EOS, step.ids.shape[1])
-                if i != EOS or length >= min_length
             ]
         candidates.sort(key=lambda candidate: -candidate[0])
         ended = [prefix for _, prefix, i, _ in candidates[:beam_size] if i == EOS]
@@ -123,7 +179,7 @@ def naive_beam(
         live = [((*prefix, i), total, state) for total, prefix, i, state in others]
         if prune and len(finished) >= n_best:
             horizon = length + 1 if len(finished) >= beam_size else max_length + 1
-            power, worst = horizon ** penalties["length_penalty"], finished[n_best - 1][0]
+            power, worst = horizon**length_penalty, finished[n_best - 1][0]
             live = [prefix for prefix in live if prefix[1] / power > worst]
     return [list(prefix) for _, prefix in [*finished, *unfinished][:n_best]]
 
@@ -135,6 +191,8 @@ def assert_same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
         assert one.score == other.score
         assert one.token_log_probs == other.token_log_probs
         assert one.is_finished == other.is_finished
+        assert one.end_log_prob == other.end_log_prob
+        assert one.num_unmet == other.num_unmet
         assert one.attention is not None
         assert other.attention is not None
         np.testing.assert_array_equal(one.attention, other.attention)
@@ -146,17 +204,16 @@ def all_outputs(vocabulary_size, max_length):
 
 
 @pytest.mark.parametrize("length_penalty", [0.0, 0.7, 1.0, 2.0])
-@pytest.mark.parametrize("coverage_penalty", [0.0, 0.3])
 @pytest.mark.parametrize("seed", [2, 3])
-def test_a_beam_wide_enough_is_brute_force(seed, length_penalty, coverage_penalty):
+def test_a_beam_wide_enough_is_brute_force(seed, length_penalty):
     stepper = FakeStepper(seed)
     source, mask = make_sources(seed, 3)
-    penalties = {"length_penalty": length_penalty, "coverage_penalty": coverage_penalty}
-    found = beam_search(stepper, source, mask, beam_size=500, n_best=5, max_lengths=4, **penalties)
+    options = {"beam_size": 500, "n_best": 5, "length_penalty": length_penalty}
+    found = beam_search(stepper, source, mask, max_lengths=4, **options)
     for row, hypotheses in enumerate(found):
         ranked = sorted(
             all_outputs(7, 4),
-            key=lambda ids: -naive_rank(stepper, source[row], mask[row], ids, **penalties),
+            key=lambda ids: -naive_rank(stepper, source[row], mask[row], ids, length_penalty),
         )
         assert [tuple(hypothesis.ids) for hypothesis in hypotheses] == ranked[:5]
         assert all(hypothesis.is_finished for hypothesis in hypotheses)
@@ -167,26 +224,20 @@ BEAMS = {
     "beam_size": st.integers(1, 6),
     "n_best": st.integers(1, 6),
     "length_penalty": st.sampled_from([0.0, 0.6, 1.0, 1.7]),
-    "coverage_penalty": st.sampled_from([0.0, 0.2]),
-    "min_length": st.integers(0, 3),
     "end_bias": st.sampled_from([-4.0, -1.0, 0.0, 2.0]),
 }
 
 
 @settings(max_examples=60, deadline=None)
 @given(**BEAMS)
-def test_beam_search_is_the_naive_beam(
-    seed, beam_size, n_best, min_length, end_bias, length_penalty, coverage_penalty
-):
+def test_beam_search_is_the_naive_beam(seed, beam_size, n_best, end_bias, length_penalty):
     stepper = FakeStepper(seed, vocabulary_size=11, end_bias=end_bias)
     source, mask = make_sources(seed, 3)
     max_lengths = np.random.default_rng(seed).integers(3, 8, size=3)
     options = {
         "beam_size": beam_size,
         "n_best": min(n_best, beam_size),
-        "min_length": min_length,
         "length_penalty": length_penalty,
-        "coverage_penalty": coverage_penalty,
     }
     found = beam_search(stepper, source, mask, max_lengths=max_lengths, **options)
     for row, hypotheses in enumerate(found):
@@ -202,10 +253,7 @@ def test_beam_search_is_the_naive_beam(
 def test_dropping_prefixes_early_changes_nothing_without_penalty(seed, beam_size, end_bias):
     stepper = FakeStepper(seed, vocabulary_size=13, end_bias=end_bias)
     source, mask = make_sources(seed, 2)
-    penalties = {"length_penalty": 0.0, "coverage_penalty": 0.0}
-    found = beam_search(
-        stepper, source, mask, beam_size=beam_size, n_best=beam_size, max_lengths=7, **penalties
-    )
+    found = beam_search(stepper, source, mask, beam_size=beam_size, n_best=beam_size, max_lengths=7)
     for row, hypotheses in enumerate(found):
         expected = naive_beam(
             stepper,
@@ -214,8 +262,8 @@ def test_dropping_prefixes_early_changes_nothing_without_penalty(seed, beam_size
             beam_size=beam_size,
             n_best=beam_size,
             max_length=7,
+            length_penalty=0.0,
             prune=False,
-            **penalties,
         )
         assert [hypothesis.ids for hypothesis in hypotheses] == expected
 
@@ -243,7 +291,11 @@ def test_greedy_search_takes_the_best_token_at_every_step():
     found = greedy_search(stepper, source, mask, max_lengths=6)
     assert {hypothesis.is_finished for hypothesis in found} == {True, False}
     for row, hypothesis in enumerate(found):
-        state, token, ids = stepper.start(source[row][None], mask[row][None]), BOS, []
+        state, token, ids = (
+            stepper.start(source[row][None], mask[row][None], attention=False),
+            BOS,
+            [],
+        )
         while len(ids) <= 6:
             step = stepper.step(state, np.array([token]), None)
             state, token = step.state, int(step.log_probs[0, EOS:].argmax()) + EOS
@@ -257,8 +309,8 @@ def test_greedy_search_takes_the_best_token_at_every_step():
 SEARCHES: dict[str, Any] = {
     "greedy": lambda *args, **kw: [[one] for one in greedy_search(*args, **kw)],
     "beam": lambda *args, **kw: beam_search(*args, beam_size=5, n_best=3, **kw),
-    "beam with penalties": lambda *args, **kw: beam_search(
-        *args, beam_size=3, n_best=2, length_penalty=1.0, coverage_penalty=0.1, **kw
+    "beam with penalty": lambda *args, **kw: beam_search(
+        *args, beam_size=3, n_best=2, length_penalty=1.0, **kw
     ),
     "samples": lambda *args, **kw: sample_search(*args, num_samples=3, **kw),
     "samples of top k": lambda *args, **kw: sample_search(*args, top_k=3, temperature=2.0, **kw),
@@ -345,7 +397,9 @@ def test_samples_depend_on_seed_and_row_number_only():
 def test_samples_have_the_frequencies_that_were_asked_for(temperature, top_k, top_p):
     stepper = FakeStepper(19, vocabulary_size=11)
     source, mask = make_sources(19, 1)
-    first = stepper.step(stepper.start(source, mask), np.array([BOS]), None).log_probs[0]
+    first = stepper.step(
+        stepper.start(source, mask, attention=False), np.array([BOS]), None
+    ).log_probs[0]
     ranked = sorted(range(EOS, 11), key=lambda i: -first[i])[: top_k or None]
     weights = {i: float(np.exp(first[i] / temperature)) for i in ranked}
     total, share = sum(weights.values()), 0.0
@@ -416,17 +470,6 @@ def test_beam_search_stops_when_nothing_better_can_come(length_penalty):
     assert stepper.num_steps < 20
 
 
-def test_padding_costs_a_beam_with_coverage_penalty_no_step():
-    source, mask = make_sources(53, 5)
-    rows = []
-    for padding in (0, 7):
-        stepper = FakeStepper(53, vocabulary_size=13, end_bias=1.0)
-        wide = [np.pad(array, ((0, 0), (0, padding))) for array in (source, mask)]
-        beam_search(stepper, *wide, beam_size=5, max_lengths=11, coverage_penalty=0.3)
-        rows.append(stepper.num_rows)
-    assert rows[0] == rows[1]
-
-
 def test_finished_rows_are_no_longer_computed():
     stepper = FakeStepper(41, vocabulary_size=13, sharpness=2.0)
     source, mask = make_sources(41, 101)
@@ -445,11 +488,9 @@ def test_a_beam_without_a_way_on_keeps_what_it_has():
 def test_a_model_without_attention():
     stepper = FakeStepper(47, has_attention=False)
     source, mask = make_sources(47, 3)
-    for search in ("greedy", "beam", "samples"):
-        found = SEARCHES[search](stepper, source, mask, max_lengths=5)
+    for name in ("greedy", "beam", "samples"):
+        found = SEARCHES[name](stepper, source, mask, max_lengths=5)
         assert all(one.attention is None for row in found for one in row)
-    with pytest.raises(SearchError, match="no attention"):
-        beam_search(stepper, source, mask, beam_size=2, max_lengths=5, coverage_penalty=0.1)
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -469,59 +510,73 @@ def test_best_candidates_are_the_head_of_a_full_sort(seed, k):
         assert values[row].tolist() == log_probs[row, expected].tolist()
 
 
+GOOD = Sampling()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"beam_size": 0}, "beam_size must be at least 1"),
         ({"beam_size": 2, "n_best": 3}, "n_best must be from 1 to beam_size"),
         ({"beam_size": 2, "n_best": 0}, "n_best must be"),
-        ({"beam_size": 2, "length_penalty": -1.0}, "length_penalty"),
-        ({"beam_size": 2, "length_penalty": float("nan")}, "length_penalty"),
-        ({"beam_size": 2, "coverage_penalty": -0.5}, "coverage_penalty"),
-        ({"beam_size": 2, "min_length": -1}, "min_length"),
-        ({"beam_size": 2, "min_length": 8}, "max_lengths: 7 is below 8"),
-        ({"beam_size": 2, "max_lengths": 0}, "max_lengths: 0 is below 1"),
-        ({"beam_size": 2, "max_lengths": np.array([3, 3])}, "each of the 3 sources"),
+        ({"beam_size": 3, "n_best": 3, "num_found": 2}, "num_found must be 0 or at least n_best"),
+        ({"length_penalty": -1.0}, "length_penalty"),
+        ({"length_penalty": float("nan")}, "length_penalty"),
+        ({"max_length": 0}, "max_length must be at least 1"),
+        ({"no_repeat": -1}, "no_repeat"),
+        ({"number": -1}, "number must not be negative"),
+        ({"sampling": GOOD, "n_best": 0}, "n_best"),
+        ({"sampling": Sampling(temperature=0.0)}, "temperature"),
+        ({"sampling": Sampling(temperature=float("nan"))}, "temperature"),
+        ({"sampling": Sampling(top_k=-1)}, "top_k"),
+        ({"sampling": Sampling(top_p=0.0)}, "top_p"),
+        ({"sampling": Sampling(top_p=1.5)}, "top_p"),
+        ({"sampling": Sampling(seed=-1)}, "seed"),
+        ({"sampling": GOOD, "must": (((4,),),)}, "must: samples cannot"),
+        ({"target": (5, EOS)}, "target: PAD, BOS, EOS"),
+        ({"target": (-2,)}, "target: PAD, BOS, EOS"),
+        ({"prefix": (BOS,)}, "prefix: PAD, BOS, EOS"),
+        ({"prefix": (4,) * 8}, "prefix: 8 tokens, but max_length 7"),
+        ({"begins": ({},)}, "no token leads on from place 0"),
+        ({"begins": ({4: 1}, {EOS: 2})}, "place 1 has PAD, BOS, EOS"),
+        ({"begins": ({4: 1}, {5: 1})}, "place 1 must lead further on, at most to 2"),
+        ({"begins": ({4: 2},)}, "place 0 must lead further on, at most to 1"),
+        ({"must_not": ((),)}, "must_not: every sequence needs tokens"),
+        ({"must_not": ((5, EOS),)}, "must_not: every sequence"),
+        ({"must_not": ((5, 6),), "prefix": (4, 5, 6)}, "prefix contains a sequence of must_not"),
+        ({"must": (((4,),), ())}, "must, item 1: needs alternatives"),
+        ({"must": (((4,), ()),)}, "must, item 0: needs alternatives"),
+        ({"must": (((UNK,),),)}, "must, item 0: needs alternatives"),
+        ({"must": (((4, 5, 6), (7, 5)),), "must_not": ((5,),)}, "item 0: must_not forbids all"),
+        ({"must": (((4,) * 8,),)}, "must, item 0: 8 tokens, but max_length 7"),
     ],
 )
-def test_bad_arguments_of_beam_search_are_named(options, message):
-    source, mask = make_sources(1, 3)
+def test_bad_queries_are_named(options, message):
     with pytest.raises(SearchError, match=message):
-        beam_search(FakeStepper(1), source, mask, **{"max_lengths": 7, **options})
+        Query(**{"max_length": 7, **options})
+
+
+def test_all_problems_of_a_query_are_named_at_once():
+    with pytest.raises(SearchError) as caught:
+        Query(0, beam_size=0, must=((),), sampling=Sampling(top_p=2.0), target=(EOS,))
+    for part in ("max_length", "beam_size", "top_p", "target", "must, item 0"):
+        assert part in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    "query",
     [
-        ({"num_samples": 0}, "num_samples"),
-        ({"temperature": 0.0}, "temperature"),
-        ({"temperature": float("nan")}, "temperature"),
-        ({"top_k": -1}, "top_k"),
-        ({"top_p": 0.0}, "top_p"),
-        ({"top_p": 1.5}, "top_p"),
-        ({"seed": -1}, "seed"),
-        ({"row_numbers": [1, 2]}, "2 row_numbers for 3 sources"),
+        Query(3, target=(7,)),
+        Query(3, prefix=(7,)),
+        Query(3, begins=({4: 1, 7: 1},)),
+        Query(3, must=(((4,), (5, 7)),)),
+        Query(3, must_not=((7,),)),
     ],
 )
-def test_bad_arguments_of_sampling_are_named(options, message):
+def test_ids_beyond_the_vocabulary_are_named(query):
     source, mask = make_sources(1, 3)
-    with pytest.raises(SearchError, match=message):
-        sample_search(FakeStepper(1), source, mask, max_lengths=5, **options)
-
-
-@pytest.mark.parametrize(
-    ("targets", "message"),
-    [
-        ([[4]], "1 targets for 3 sources"),
-        ([[4], [5, EOS], [6]], "target 1: PAD, BOS, EOS"),
-        ([[4], [5], [-2]], "target 2"),
-        ([[4], [5], [7]], "id 7, but the model knows only 7 tokens"),
-    ],
-)
-def test_bad_targets_are_named(targets, message):
-    source, mask = make_sources(1, 3)
-    with pytest.raises(SearchError, match=message):
-        forced_search(FakeStepper(1), source, mask, targets)
+    with pytest.raises(SearchError, match="id 7, but the model knows only 7 tokens"):
+        search(FakeStepper(1), source, mask, [Query(3), query, Query(5, beam_size=2)])
 
 
 def test_bad_sources_and_broken_models_are_named():
@@ -530,6 +585,8 @@ def test_bad_sources_and_broken_models_are_named():
         greedy_search(FakeStepper(1), source, mask[:, :-1], max_lengths=5)
     with pytest.raises(SearchError, match="source row 1 has no tokens"):
         greedy_search(FakeStepper(1), source, mask & (np.arange(3) != 1)[:, None], max_lengths=5)
+    with pytest.raises(SearchError, match="1 queries for 3 sources"):
+        search(FakeStepper(1), source, mask, [Query(3)])
     stepper = FakeStepper(1)
     stepper.log_probs[:] = np.nan
     for name in SEARCHES:

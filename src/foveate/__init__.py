@@ -13,6 +13,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from foveate.drawing import Drawer, set_drawer
+
 if TYPE_CHECKING:
     from foveate.checking import Suspicion, check
     from foveate.errors import (
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     )
     from foveate.estimator import Seq2Seq
     from foveate.options import Config
-    from foveate.records import Pair, Translation
+    from foveate.records import Pair, Request, Sampling, Translation
     from foveate.translator import Translator
 
 __version__ = "0.1.0"
@@ -43,6 +45,8 @@ __all__ = [
     "MissingExtraError",
     "ModelMismatchError",
     "Pair",
+    "Request",
+    "Sampling",
     "SearchError",
     "Seq2Seq",
     "Suspicion",
@@ -56,12 +60,23 @@ __all__ = [
 _HOMES = {
     "Config": "options",
     "Pair": "records",
+    "Request": "records",
+    "Sampling": "records",
     "Seq2Seq": "estimator",
     "Suspicion": "checking",
     "Translation": "records",
     "Translator": "translator",
     "check": "checking",
 }
+
+
+def _load_drawer() -> Drawer:
+    from foveate.insight import plots
+
+    return plots
+
+
+set_drawer(_load_drawer)
 
 
 def __getattr__(name: str) -> Any:

@@ -59,10 +59,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments after the program's name (default: those of this process).
     """
     _write_utf8()
-    # Threads that wait asleep, but for the first microseconds: beside another busy program,
-    # spinning ones are many times slower.
-    if os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE") == "PASSIVE":
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     tokens = [STANDARD_STREAM if token == "-" else token for token in argv or ()]
     if argv is None:
         tokens = [STANDARD_STREAM if token == "-" else token for token in sys.argv[1:]]

@@ -247,10 +247,13 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         check_is_fitted(self, "translator_")
         texts = read_column(X, "X")
         translations = self._translate(texts, attention=False)
+        _warn_of_cuts(translations)
         return np.array([translation.text for translation in translations], dtype=object)
 
-    def translate(self, text: str, *, n_best: int = 1) -> Translation:
+    def translate(self, text: str, *, n_best: int = 1, **wishes: Any) -> Translation:
         """Translate one text; the result holds scores, attention and, on demand, alternatives.
+
+        Further arguments are those of `foveate.Request`, such as `prefix` and `must_not`.
 
         Example:
             model.translate("foveate").plot()
@@ -258,12 +261,12 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         check_is_fitted(self, "translator_")
         if not isinstance(text, str):
             raise ValueError(f"translate takes one text, not {text!r}; for more: translate_many")
-        return self._translate([text], n_best=n_best)[0]
+        return self._translate([text], n_best=n_best, **wishes)[0]
 
-    def translate_many(self, texts: Any, *, n_best: int = 1) -> list[Translation]:
-        """Translate a column of texts, in its order, with scores, attention and alternatives."""
+    def translate_many(self, texts: Any, *, n_best: int = 1, **wishes: Any) -> list[Translation]:
+        """Translate a column of texts, in its order; the arguments are those of `translate`."""
         check_is_fitted(self, "translator_")
-        return self._translate(read_column(texts, "texts"), n_best=n_best)
+        return self._translate(read_column(texts, "texts"), n_best=n_best, **wishes)
 
     def score(self, X: Any, y: Any) -> float:
         """Return the share of sources whose translation is exactly the target, row by row.
@@ -306,17 +309,9 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         given = {name: value for name, value in plain.items() if value != defaults[name]}
         return build_config(given, origin="Seq2Seq")
 
-    def _translate(
-        self, texts: list[str], *, n_best: int = 1, attention: bool = True
-    ) -> list[Translation]:
-        translations = self.translator_.translate(
-            texts,
-            beam_size=self.beam_size,
-            n_best=n_best,
-            length_penalty=self.length_penalty,
-            attention=attention,
-        )
-        return list(translations)
+    def _translate(self, texts: list[str], **wishes: Any) -> list[Translation]:
+        options = {"beam_size": self.beam_size, "length_penalty": self.length_penalty, **wishes}
+        return list(self.translator_.translate(texts, **options))
 
     def __getstate__(self) -> dict[str, Any]:
         """Return parameters and the bundle's files: no object of ours is ever pickled."""
@@ -416,6 +411,17 @@ def _judge_rows(bad: list[str], num_rows: int, name: str, skip_bad: bool) -> Non
         listing = "\n  ".join([count, *bad[:NUM_SHOWN]])
         raise DataError(f"{listing}\nCorrect them, or leave them out with skip_bad=True.")
     warnings.warn(f"{count} left out (the first: {bad[0]})", UserWarning, stacklevel=4)
+
+
+def _warn_of_cuts(translations: list[Translation]) -> None:
+    cut = [row for row, translation in enumerate(translations) if translation.num_cut]
+    if cut:
+        warnings.warn(
+            f"{len(cut):,} sources are far longer than those of the training and were cut "
+            f"(the first: row {cut[0]}); Translator(max_source=...) reads more of them",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _import_train() -> Callable[..., Trained]:

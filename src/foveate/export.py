@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +19,7 @@ from foveate.data.batching import collate_sources
 from foveate.errors import BundleError, ExportError, MissingExtraError, ModelMismatchError
 from foveate.graphs import build_graphs, quantize, repeat_steps
 from foveate.onnx_backend import build_onnx_stepper
-from foveate.search import (
-    Hypothesis,
-    Stepper,
-    Writer,
-    forced_search,
-    greedy_search,
-    join_steppers,
-)
+from foveate.search import Hypothesis, Query, Stepper, Writer, join_steppers, search
 from foveate.text.vocabulary import BOS, EOS, UNK
 from foveate.translator import build_torch_members
 
@@ -130,7 +124,7 @@ def compare_steps(original: Stepper, exported: Stepper, vocabulary_sizes: tuple[
     largest = 0.0
     for rows, length, steps in CHECKED_SIZES:
         source, mask = _random_sources(generator, rows, length, vocabulary_sizes[0])
-        states = [stepper.start(source, mask) for stepper in (original, exported)]
+        states = [stepper.start(source, mask, attention=True) for stepper in (original, exported)]
         tokens = np.full(rows, BOS, np.int64)
         for index in range(steps):
             if index == steps // 2:
@@ -150,13 +144,14 @@ def compare_strides(exported: Stepper, source_size: int) -> float:
     """Return the largest difference between several tokens in one call and as many calls."""
     generator = np.random.default_rng(3)
     largest = 0.0
-    if not isinstance(exported, Writer):
+    if not exported.capabilities.can_write:
         return largest
+    writer = cast(Writer, exported)
     for rows, length, steps in CHECKED_SIZES:
         source = _random_sources(generator, rows, length, source_size)
         tokens = np.full(rows, BOS, np.int64)
-        written = exported.write(exported.start(*source), tokens, steps)
-        state = exported.start(*source)
+        written = writer.write(writer.start(*source, attention=True), tokens, steps)
+        state = exported.start(*source, attention=True)
         for index, ids in enumerate(written.ids):
             step = exported.step(state, tokens, 1)
             if not np.array_equal(step.ids[:, 0], ids):
@@ -200,7 +195,7 @@ def compare_writing(
     written = _translate(original, source, mask)
     rows = np.array([row for row, one in enumerate(written) if one.ids], np.int64)
     targets = [written[row].ids for row in rows]
-    both = (forced_search(one, source[rows], mask[rows], targets) for one in (original, exported))
+    both = (_score(one, source[rows], mask[rows], targets) for one in (original, exported))
     return max(
         (
             max(_distance(*_log_probs(pair)), _distance(pair[0].attention, pair[1].attention))
@@ -225,4 +220,15 @@ def compare_outputs(
 def _translate(
     stepper: Stepper, source: NDArray[np.int64], mask: NDArray[np.bool_]
 ) -> list[Hypothesis]:
-    return greedy_search(stepper, source, mask, max_lengths=2 * mask.sum(axis=1) + 10)
+    queries = [Query(max_length=2 * length + 10) for length in mask.sum(axis=1).tolist()]
+    return [found[0] for found in search(stepper, source, mask, queries)]
+
+
+def _score(
+    stepper: Stepper,
+    source: NDArray[np.int64],
+    mask: NDArray[np.bool_],
+    targets: list[list[int]],
+) -> list[Hypothesis]:
+    queries = [Query(max_length=len(target), target=tuple(target)) for target in targets]
+    return [found[0] for found in search(stepper, source, mask, queries)]

@@ -21,8 +21,11 @@ SUSPICION_HEADER = "rank\tline\tsuspicion\treasons\tsource\ttarget\texpected\n"
 def format_translation(source: str, translation: Translation, form: OutputFormat) -> list[str]:
     r"""Return the lines for one source: a line for each of the n best, one for all in JSON.
 
+    The score of a table is the one that the outputs are in order of.
+
     Example:
-        >>> format_translation("ab", Translation(["a", "b"], ["B"], "B", -0.5), "tsv")
+        >>> found = Translation(["a", "b"], ["B"], "B", score=-1.0, rank_score=-0.5)
+        >>> format_translation("ab", found, "tsv")
         ['ab\tB\t-0.5000\n']
     """
     if form == "jsonl":
@@ -31,7 +34,9 @@ def format_translation(source: str, translation: Translation, form: OutputFormat
     found = [translation, *translation.alternatives]
     if form == "text":
         return [_one_line(other.text) + "\n" for other in found]
-    return [f"{_one_cell(source)}\t{_one_cell(other.text)}\t{other.score:.4f}\n" for other in found]
+    return [
+        f"{_one_cell(source)}\t{_one_cell(other.text)}\t{other.rank_score:.4f}\n" for other in found
+    ]
 
 
 def _without_nothing(row: dict[str, Any]) -> dict[str, Any]:

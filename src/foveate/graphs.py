@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+import foveate.torch_loading  # noqa: F401  # isort: skip  # before torch
 import torch
 from torch import Tensor, nn
 
@@ -200,7 +202,7 @@ def repeat_step(graph: bytes) -> bytes:
 
     The first step is the graph as it was, with its outputs. The others are a copy of it in a loop,
     which reads the same weights; that spares the way to Python and back after every token. With one
-    step, the default, the loop has no turns. It ends early when every row has written EOS; what a
+    step the loop has no turns. It ends early when every row has written EOS; what a
     row writes after its own EOS means nothing.
     """
     import onnx
@@ -280,7 +282,6 @@ def repeat_step(graph: bytes) -> bytes:
         ],
         [
             *model.graph.initializer,
-            numpy_helper.from_array(np.array(1), STEPS),  # an input that need not be given
             array("one", 1),
             array("front", [0]),
             array("eos", [EOS]),

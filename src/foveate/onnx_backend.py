@@ -7,7 +7,6 @@ model it runs. Knows no text.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from foveate.errors import BundleError, MissingExtraError
 from foveate.graph_check import CheckedSession, check_graph, guard_runtime
 from foveate.search.ensemble import join_steppers
-from foveate.search.stepper import Step, Stepper, Written, best_candidates
+from foveate.search.stepper import Capabilities, Step, Stepper, Written, best_candidates
 
 START, STEP = "start", "step"
 NEXT = "next_"  # what an entry of the state is called as an output of the step
@@ -41,38 +40,40 @@ class State:
         owners: [R] the source that a row belongs to.
         fixed: entries that depend on the source alone.
         moving: entries that every step replaces.
+        attention: whether attention weights are wanted.
     """
 
     owners: NDArray[np.int64]
     fixed: Entries
     moving: Entries
+    attention: bool
 
 
 class OnnxStepper:
     """Step an exported model with ONNX Runtime.
 
+    Sessions may be run by several threads at a time, each on its own processor core.
+
     Args:
         start: session of the graph `source`, `source_mask` -> first state.
         step: session of the graph `tokens`, state -> `log_probs`, `attention`, changed state.
-        workers: how many batches may be searched at a time.
-        with_attention: return attention weights, averaged over heads.
     """
 
-    def __init__(
-        self, start: Any, step: Any, workers: int = 1, with_attention: bool = True
-    ) -> None:
-        self.workers = workers
-        self.with_attention = with_attention
+    def __init__(self, start: Any, step: Any) -> None:
         self._start, self._step = start, step
         self._first = [output.name for output in start.get_outputs()]
         outputs = [output.name for output in step.get_outputs()]
-        self._has_attention = "attention" in outputs
         self._moving = [name.removeprefix(NEXT) for name in outputs if name.startswith(NEXT)]
         inputs = [put.name for put in step.get_inputs()]
-        self._fixed = [name for name in inputs if name not in ("tokens", *self._moving)]
+        self._fixed = [name for name in inputs if name not in ("tokens", STEPS, *self._moving)]
+        self.capabilities = Capabilities(
+            has_attention="attention" in outputs, can_choose=True, can_write=WRITTEN in outputs
+        )
 
-    def start(self, source: NDArray[np.int64], source_mask: NDArray[np.bool_]) -> State:
-        """Encode the sources [B, S]."""
+    def start(
+        self, source: NDArray[np.int64], source_mask: NDArray[np.bool_], *, attention: bool
+    ) -> State:
+        """Encode the sources [B, S]; attention weights, when wanted, are means over the heads."""
         feeds = {"source": source, "source_mask": source_mask}
         entries = dict(zip(self._first, self._start.run(self._first, feeds), strict=True))
         entries["source_mask"] = source_mask
@@ -80,17 +81,23 @@ class OnnxStepper:
             np.arange(len(source)),
             {name: entries[name] for name in self._fixed},
             {name: entries[name] for name in self._moving},
+            attention and self.capabilities.has_attention,
         )
 
     def step(self, state: State, tokens: NDArray[np.int64], k: int | None) -> Step:
         """Return the k best next tokens of every row, or all of them in the order of their ids."""
-        following, found = self._run(state, {"tokens": tokens}, ["log_probs"], "attention")
+        feeds = {"tokens": tokens, **self._steps(1)}
+        following, found = self._run(state, feeds, ["log_probs"], "attention")
         log_probs = found["log_probs"]
         if k is None:
             ids = np.broadcast_to(np.arange(log_probs.shape[1]), log_probs.shape)
         else:
             ids, log_probs = best_candidates(log_probs, k)
         return Step(following, ids, log_probs, found.get("attention"))
+
+    def _steps(self, number: int) -> Entries:
+        """Return the input that says how many tokens to write; a graph without a loop has none."""
+        return {STEPS: np.array(number)} if self.capabilities.can_write else {}
 
     def _run(
         self,
@@ -102,19 +109,19 @@ class OnnxStepper:
     ) -> tuple[State, Entries]:
         """Return the state that follows, and the outputs that are wanted."""
         wanted = [*wanted, *(following + name for name in self._moving)]
-        if self._has_attention and self.with_attention:
+        if state.attention:
             wanted.append(attention)
         outputs = self._step.run(wanted, {**feeds, **state.fixed, **state.moving})
         found = dict(zip(wanted, outputs, strict=True))
         moving = {name: found[following + name] for name in self._moving}
-        return State(state.owners, state.fixed, moving), found
+        return State(state.owners, state.fixed, moving, state.attention), found
 
     def reorder(self, state: State, rows: NDArray[np.int64]) -> State:
         """Pick rows, in the given order, with repetition."""
         owners, fixed = state.owners[rows], state.fixed
         if not np.array_equal(owners, state.owners):
             fixed = _take(fixed, rows)
-        return State(owners, fixed, _take(state.moving, rows))
+        return State(owners, fixed, _take(state.moving, rows), state.attention)
 
 
 class OnnxWriter(OnnxStepper):
@@ -122,7 +129,7 @@ class OnnxWriter(OnnxStepper):
 
     def write(self, state: State, tokens: NDArray[np.int64], steps: int) -> Written:
         """Write up to `steps` tokens greedily, fewer when every row has written EOS."""
-        feeds = {"tokens": tokens, STEPS: np.array(steps)}
+        feeds = {"tokens": tokens, **self._steps(steps)}
         wanted = [WRITTEN, WRITTEN_LOG_PROBS]
         following, found = self._run(state, feeds, wanted, WRITTEN_ATTENTION, LAST)
         return Written(
@@ -134,15 +141,11 @@ def _take(entries: Entries, rows: NDArray[np.int64]) -> Entries:
     return {name: array.take(rows, axis=0) for name, array in entries.items()}
 
 
-def build_onnx_stepper(
-    graphs: Mapping[str, bytes], *, threads: int = 0, origin: str = "model"
-) -> Stepper:
+def build_onnx_stepper(graphs: Mapping[str, bytes], *, origin: str = "model") -> Stepper:
     """Build a stepper from the two graphs of a bundle, or from two of each member of an ensemble.
 
     Args:
         graphs: the files `start` and `step`; in an ensemble `0.start`, `0.step`, `1.start`, ...
-        threads: batches that may be searched at a time, each by one processor thread; 0 means as
-            many as are granted.
         origin: what to call the model in an error.
 
     Raises:
@@ -151,24 +154,22 @@ def build_onnx_stepper(
     """
     prefixes = sorted({name.rpartition(".")[0] for name in graphs}) or [""]
     return join_steppers(
-        [_build_member(graphs, f"{prefix}." * bool(prefix), threads, origin) for prefix in prefixes]
+        [_build_member(graphs, f"{prefix}." * bool(prefix), origin) for prefix in prefixes]
     )
 
 
-def _build_member(
-    graphs: Mapping[str, bytes], prefix: str, threads: int, origin: str
-) -> OnnxStepper:
+def _build_member(graphs: Mapping[str, bytes], prefix: str, origin: str) -> OnnxStepper:
     start = _open_session(graphs, prefix + START, origin)
     step = _open_session(graphs, prefix + STEP, origin)
     given = {output.name for output in start.get_outputs()} | {"source_mask", "tokens"}
-    taken = {put.name for put in step.get_inputs()}
+    taken = {put.name for put in step.get_inputs()} - {STEPS}
     written = {output.name for output in step.get_outputs()}
     if not {"source", "source_mask"} >= {put.name for put in start.get_inputs()}:
         raise BundleError(f"{origin}: onnx/{START}.onnx is not the start of a Foveate model")
     if not {"tokens"} <= taken <= given or "log_probs" not in written:
         raise BundleError(f"{origin}: onnx/{STEP}.onnx does not go with onnx/{START}.onnx")
     kind = OnnxWriter if WRITTEN in written else OnnxStepper
-    return kind(start, step, workers=threads or granted_threads())
+    return kind(start, step)
 
 
 def _open_session(graphs: Mapping[str, bytes], name: str, origin: str) -> Any:
@@ -195,13 +196,3 @@ def _open_session(graphs: Mapping[str, bytes], name: str, origin: str) -> Any:
             f"{place} is damaged, or too new for the ONNX Runtime here: {reason}"
         ) from None
     return CheckedSession(session, place)
-
-
-def granted_threads() -> int:
-    """Return what OMP_NUM_THREADS says, as PyTorch would take it, or the number of cores."""
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    if said.isdigit() and int(said):
-        return int(said)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -1,36 +1,36 @@
-"""`Translator`: texts in, `Translation`s out, in order, with constant memory.
+"""`Translator`: requests in, `Translation`s out, in order, with constant memory.
 
 It puts codec, stepper and search together. Which backend steps is decided in `load` alone.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from foveate.bundle import Bundle, Summary, load_bundle, save_bundle
 from foveate.data.batching import collate_sources
-from foveate.errors import MissingExtraError, ModelMismatchError, SearchError
-from foveate.onnx_backend import build_onnx_stepper
-from foveate.records import Translation
-from foveate.search import (
-    Hypothesis,
-    Stepper,
-    beam_search,
-    forced_search,
-    greedy_search,
-    join_steppers,
-    run_all,
-    sample_search,
+from foveate.errors import (
+    ConfigError,
+    MissingExtraError,
+    ModelMismatchError,
+    SearchError,
+    did_you_mean,
 )
+from foveate.onnx_backend import build_onnx_stepper
+from foveate.outputs import order_outputs, put_first
+from foveate.ranking import rank_score
+from foveate.records import Likeness, Request, Sampling, Translation
+from foveate.search import Hypothesis, Query, Stepper, join_steppers, run_all, search
+from foveate.search.workers import cut_batches, granted_threads
+from foveate.text.cleaning import clean_source, known_letters
 from foveate.text.codec import Codec
+from foveate.text.steering import Steering
 from foveate.text.vocabulary import UNK
 from foveate.text.word_list import WordList
 
@@ -43,50 +43,96 @@ WINDOW = 2000  # texts that are sorted by length together
 BATCH_TOKENS = 2000  # larger batches fall out of the processor's caches
 DEFAULT_BEAM_SIZE = 5
 DEFAULT_LENGTH_PENALTY = 1.0  # with smoothed labels every token costs, also a right one
+SPARE_TOKENS = 10  # that an output may have beyond what its source's length allows
+TIMES_LONGER = 4  # than the longest source in training: a longer one is cut
+LEAST_LIMIT = 100  # tokens that every source may have
+USUAL_LIMIT = 500  # where nobody counted the tokens of the longest source in training
+MOST_SEARCHES = 50  # of one source, until no way to write what it must not is left
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """How to draw outputs instead of searching for the best."""
+class Wishes(TypedDict, total=False):
+    """What may be wanted of every text: the fields of `Request` but its source."""
 
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    seed: int = 1
+    beam_size: int | None
+    n_best: int
+    length_penalty: float | None
+    max_length: int | None
+    attention: bool
+    prefix: str
+    must: Sequence[str]
+    must_not: Sequence[str]
+    no_repeat: int
+    mbr: Likeness | None
+    sampling: Sampling | None
+
+
+@dataclass(slots=True)
+class _Job:
+    """A request on its way: its source as ids, and what the search has to do."""
+
+    source: str
+    ids: list[int]
+    num_cut: int
+    attention: bool
+    query: Query
+    must_not: tuple[str, ...] = ()
 
 
 class Translator:
-    """A trained model, ready to use.
+    """A trained model, ready to use. Any number of threads may use it at the same time.
 
     Args:
         bundle: the model as values.
         stepper: what steps it.
-
-    Attributes:
-        num_unknown: source tokens so far that were not in the vocabulary, and were read as unknown.
+        threads: processor threads that one call may use; 0 means as many as there are cores.
+        max_source: most tokens of a source; a longer one is cut, and its translation says by how
+            much (`num_cut`). None means four times the longest source of the training pairs.
     """
 
-    def __init__(self, bundle: Bundle, stepper: Stepper) -> None:
+    def __init__(
+        self, bundle: Bundle, stepper: Stepper, *, threads: int = 0, max_source: int | None = None
+    ) -> None:
+        if threads < 0 or (max_source is not None and max_source < 1):
+            raise ConfigError(
+                f"threads must be 0 or more and max_source 1 or more, not {threads}, {max_source}"
+            )
         self.bundle = bundle
         self.stepper = stepper
-        self.num_unknown = 0
+        self.threads = threads or granted_threads()
+        self.max_source = max_source or _limit_source(bundle)
+        self._known = known_letters(bundle.source_codec)
+        self._steering = Steering(bundle.target_codec)
 
     @classmethod
-    def load(cls, path: str | Path, *, backend: Backend = "auto", threads: int = 0) -> Translator:
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        backend: Backend = "auto",
+        threads: int = 0,
+        max_source: int | None = None,
+    ) -> Translator:
         """Load a bundle.
 
         Args:
             path: the model's folder.
             backend: what computes; `auto` is ONNX Runtime for an exported model, else PyTorch.
             threads: processor threads; 0 means as many as there are cores.
+            max_source: most tokens of a source, see `Translator`.
 
         Raises:
             BundleError: the bundle is missing or damaged.
+            ConfigError: an argument is not one of the values above.
             ModelMismatchError: the bundle does not hold what the backend needs.
             MissingExtraError: what computes is not installed.
         """
+        _check_backend(backend)
         return cls.from_bundle(
-            load_bundle(path), backend=backend, threads=threads, origin=str(path)
+            load_bundle(path),
+            backend=backend,
+            threads=threads,
+            max_source=max_source,
+            origin=str(path),
         )
 
     @classmethod
@@ -96,9 +142,11 @@ class Translator:
         *,
         backend: Backend = "auto",
         threads: int = 0,
+        max_source: int | None = None,
         origin: str = "model",
     ) -> Translator:
         """Make a translator from a bundle in memory; arguments and errors are those of `load`."""
+        _check_backend(backend)
         if backend == "onnx" and not bundle.graphs:
             raise ModelMismatchError(
                 f"{origin}: holds no ONNX model: make one with foveate export, "
@@ -110,9 +158,10 @@ class Translator:
                 "use --backend onnx, or the model that it was exported from"
             )
         if bundle.graphs and backend != "torch":
-            return cls(bundle, build_onnx_stepper(bundle.graphs, threads=threads, origin=origin))
-        members = build_torch_members(bundle, threads=threads, origin=origin)
-        return cls(bundle, join_steppers(members))
+            stepper = build_onnx_stepper(bundle.graphs, origin=origin)
+        else:
+            stepper = join_steppers(build_torch_members(bundle, origin=origin))
+        return cls(bundle, stepper, threads=threads, max_source=max_source)
 
     def save(self, path: str | Path) -> None:
         """Write the model as a bundle.
@@ -140,92 +189,120 @@ class Translator:
     @property
     def has_attention(self) -> bool:
         """Say whether there is something to look at."""
-        return self.bundle.model.architecture != "traditional"
+        return self.stepper.capabilities.has_attention
 
     def translate(
         self,
-        texts: Iterable[str],
+        requests: Iterable[str | Request],
         *,
-        beam_size: int | None = None,
-        n_best: int = 1,
-        length_penalty: float | None = None,
-        attention: bool = True,
-        max_length: int | None = None,
         batch_tokens: int = BATCH_TOKENS,
-        sampling: Sampling | None = None,
+        **wishes: Unpack[Wishes],
     ) -> Iterator[Translation]:
-        """Translate texts one by one, in their order, holding only a window of them.
+        """Translate texts or requests one by one, in their order, holding only a window of them.
 
         Args:
-            texts: sources; an empty one has an empty translation.
-            beam_size: hypotheses kept a source; 1 is greedy, None means 5.
-            n_best: how many hypotheses to return; all but the best are `alternatives`.
-            length_penalty: scores are divided by length to this power when ranked; None means 1.
-            attention: whether to return attention weights.
-            max_length: most tokens of an output; None asks the training data.
-            batch_tokens: source tokens times beam, padding included, of one batch.
-            sampling: draw `n_best` outputs instead of searching.
+            requests: texts, of which `wishes` are wanted, and requests, which say it themselves.
+            batch_tokens: source tokens times hypotheses, padding included, of one batch.
+            wishes: the fields of `foveate.Request`. A `beam_size` of None means 5, or `n_best` if
+                that is more; a `length_penalty` of None means 1.
 
         Raises:
-            SearchError: numbers that make no sense, such as n_best above beam_size.
+            SearchError: what is wanted makes no sense, or the model cannot write it. What can be
+                known of it is said at the call, the rest when the request comes.
         """
-        beam_size = beam_size or max(DEFAULT_BEAM_SIZE, n_best)
-        if n_best > beam_size:
-            raise SearchError(f"n_best {n_best} needs a beam_size of at least {n_best}")
-        if length_penalty is None:
-            length_penalty = DEFAULT_LENGTH_PENALTY
-        num_rows = n_best if sampling else beam_size
-        words = None if sampling else self.bundle.decoding.words
-        num_found = beam_size if words else n_best
-
-        def search(
-            source: NDArray[np.int64], mask: NDArray[np.bool_], numbers: Sequence[int]
-        ) -> list[list[Hypothesis]]:
-            lengths = mask.sum(axis=1)
-            limits = (
-                self._limit(lengths) if max_length is None else np.full_like(lengths, max_length)
+        if isinstance(requests, (str, Request)):
+            raise SearchError(
+                "translate takes a list of texts, or anything that gives them one by one: "
+                "put the text into a list, or use translate_one"
             )
-            if sampling:
-                return sample_search(
-                    self.stepper,
-                    source,
-                    mask,
-                    num_samples=n_best,
-                    temperature=sampling.temperature,
-                    top_k=sampling.top_k,
-                    top_p=sampling.top_p,
-                    seed=sampling.seed,
-                    max_lengths=limits,
-                    row_numbers=numbers,
-                )
-            if beam_size == 1:
-                return [
-                    [best] for best in greedy_search(self.stepper, source, mask, max_lengths=limits)
-                ]
-            return beam_search(
-                self.stepper,
-                source,
-                mask,
-                beam_size=beam_size,
-                n_best=num_found,
-                length_penalty=length_penalty,
-                max_lengths=limits,
-            )
+        fixed = _complete(wishes)
+        self._aim(Request("", **fixed), [0], 0)  # raises what is wrong with the wishes
+        return self._translate_all(requests, fixed, batch_tokens)
 
-        self._show_attention(attention)
+    def translate_batch(self, requests: Sequence[Request]) -> list[Translation]:
+        """Translate requests at once; each may want something else.
+
+        Raises:
+            SearchError: the model cannot write what a request demands.
+        """
+        return list(self.translate(requests))
+
+    def translate_one(self, request: str | Request, **wishes: Unpack[Wishes]) -> Translation:
+        """Translate one text or request; the options are those of `translate`."""
+        return next(self.translate([request], **wishes))
+
+    def _translate_all(
+        self, requests: Iterable[str | Request], wishes: Mapping[str, Any], batch_tokens: int
+    ) -> Iterator[Translation]:
         start = 0
-        for window in _windows(texts):
-            results = self._run_window(window, start, batch_tokens // num_rows, search)
-            if words:
-                results = [_rank(found, words, length_penalty, n_best) for found in results]
-            if not sampling:
-                self._recall(window, results, n_best)
-            yield from results
+        for window in _windows(requests):
+            asked = [one if isinstance(one, Request) else Request(one, **wishes) for one in window]
+            yield from self._answer(asked, start, batch_tokens)
             start += len(window)
 
-    def translate_one(self, text: str, **options: Any) -> Translation:
-        """Translate one text; the options are those of `translate`."""
-        return next(iter(self.translate([text], **options)))
+    def _answer(
+        self, requests: Sequence[Request], start: int, batch_tokens: int
+    ) -> list[Translation]:
+        """Translate a window of requests, the first of which has the number `start`."""
+        sources = [clean_source(request.source, self._known) for request in requests]
+        jobs = [
+            _Job(
+                source,
+                ids[: self.max_source],
+                max(0, len(ids) - self.max_source),
+                request.attention,
+                self._aim(request, ids[: self.max_source], start + row),
+                request.must_not,
+            )
+            for row, (request, source, ids) in enumerate(
+                zip(requests, sources, self.source_codec.encode_many(sources), strict=True)
+            )
+        ]
+        results = []
+        for request, job, found in zip(requests, jobs, self._run(jobs, batch_tokens), strict=True):
+            if not job.ids:
+                results.append(self._leave_empty(request))
+                continue
+            described = self._describe(job, found)
+            results.append(order_outputs(described, request, self._words(request)))
+        self._recall(requests, sources, results)
+        return results
+
+    def _aim(self, request: Request, ids: Sequence[int], number: int) -> Query:
+        """Return what a request wants of the ids of the output.
+
+        Raises:
+            SearchError: the model cannot write it.
+        """
+        prefix, begins = self._steering.begin(request.prefix)
+        must = tuple(self._steering.demand(text) for text in request.must)
+        must_not = tuple(way for text in request.must_not for way in self._steering.forbid(text))
+        demanded = len(prefix) + len(begins) + sum(min(map(len, ways)) for ways in must)
+        num_rows, chosen_from = _count_rows(request, self._words(request) is not None)
+        may_be_one_text = self.target_codec.kind not in ("characters", "whitespace")
+        return Query(
+            max_length=request.max_length or self._limit(len(ids)) + demanded,
+            beam_size=request.beam_size,
+            n_best=chosen_from,
+            num_found=num_rows if may_be_one_text and request.sampling is None else 0,
+            length_penalty=request.length_penalty,
+            prefix=prefix,
+            begins=begins,
+            must=must,
+            must_not=must_not,
+            no_repeat=request.no_repeat,
+            sampling=request.sampling,
+            number=number,
+        )
+
+    def _limit(self, source_length: int) -> int:
+        ratio = self.bundle.decoding.length_ratio
+        return int(np.ceil(source_length * ratio)) + SPARE_TOKENS
+
+    def _words(self, request: Request) -> WordList | None:
+        """Return the list of words that ranks the outputs of a request, if one does."""
+        is_ranked = request.beam_size > 1 and request.sampling is None and request.mbr is None
+        return self.bundle.decoding.words if is_ranked else None
 
     def score_pairs(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Translation]:
         """Score given targets: `score` is their log-probability, `attention` where they look.
@@ -233,108 +310,189 @@ class Translator:
         Raises:
             ModelMismatchError: a source or target has no tokens.
         """
-        self._show_attention(True)
         for window in _windows(pairs):
             yield from self._score_window(window)
 
+    def counts_as_unknown(self, letter: str) -> bool:
+        """Say whether no source of the training pairs had a character, as far as tokens tell."""
+        return self._known is not None and letter not in self._known
+
+    def has_tokens(self, source: str) -> bool:
+        """Say whether anything of a source is left to read."""
+        return bool(self.source_codec.split(clean_source(source, self._known)))
+
     def _score_window(self, pairs: Sequence[tuple[str, str]]) -> list[Translation]:
+        sources = [clean_source(source, self._known) for source, _ in pairs]
+        all_ids = self.source_codec.encode_many(sources)
         targets = self.target_codec.encode_many(target for _, target in pairs)
-        if not all(targets):
-            raise ModelMismatchError("a target is empty: there is nothing to score")
+        for side, rows in (("source", all_ids), ("target", targets)):
+            if not all(rows):
+                pair = pairs[[bool(ids) for ids in rows].index(False)]
+                raise ModelMismatchError(
+                    f"a {side} is empty: there is nothing to score in the pair {pair!r:.200}"
+                )
+        jobs = [
+            _Job(
+                source,
+                ids[: self.max_source],
+                max(0, len(ids) - self.max_source),
+                True,
+                Query(max_length=len(target), target=tuple(target)),
+            )
+            for source, ids, target in zip(sources, all_ids, targets, strict=True)
+        ]
+        return [
+            replace(
+                self._describe(job, found)[0], tokens=self.target_codec.split(target), text=target
+            )
+            for job, found, (_, target) in zip(
+                jobs, self._run(jobs, BATCH_TOKENS), pairs, strict=True
+            )
+        ]
 
-        def search(
-            source: NDArray[np.int64], mask: NDArray[np.bool_], numbers: Sequence[int]
-        ) -> list[list[Hypothesis]]:
-            given = [targets[number] for number in numbers]
-            return [[one] for one in forced_search(self.stepper, source, mask, given)]
+    def _run(self, jobs: Sequence[_Job], batch_tokens: int) -> list[list[Hypothesis]]:
+        """Search for every job that has a source, several batches at a time."""
+        results: list[list[Hypothesis]] = [[] for _ in jobs]
 
-        results = self._run_window([source for source, _ in pairs], 0, BATCH_TOKENS, search)
-        for (_, target), result in zip(pairs, results, strict=True):
-            result.tokens = self.target_codec.split(target)
-            result.text = target
+        def run(rows: Sequence[int]) -> None:
+            found = self._search([jobs[row] for row in rows])
+            for row, hypotheses in zip(rows, found, strict=True):
+                results[row] = hypotheses
+
+        lengths = [len(job.ids) for job in jobs]
+        widths = [job.query.n_best if job.query.sampling else job.query.beam_size for job in jobs]
+        run_all(self.threads, run, cut_batches(lengths, widths, batch_tokens, self.threads))
         return results
 
-    def _recall(self, texts: Sequence[str], results: list[Translation], n_best: int) -> None:
+    def _search(self, jobs: Sequence[_Job]) -> list[list[Hypothesis]]:
+        """Search one batch, again and again while an output has what it must not have.
+
+        There may be very many ways to cut a text into tokens. The usual ones are forbidden from
+        the start, and others when they turn up.
+        """
+        source, mask = collate_sources([job.ids for job in jobs])
+        attention = any(job.attention for job in jobs)
+        queries = [job.query for job in jobs]
+        results = search(self.stepper, source, mask, queries, attention=attention)
+        for _ in range(MOST_SEARCHES):
+            found = {
+                row: ways
+                for row, job in enumerate(jobs)
+                if job.must_not and (ways := self._find_forbidden(results[row], job.must_not))
+            }
+            if not found:
+                break
+            for row, ways in found.items():
+                query = queries[row]
+                queries[row] = replace(query, must_not=(*query.must_not, *ways))
+            rows = list(found)
+            again = [queries[row] for row in rows]
+            searched = search(self.stepper, source[rows], mask[rows], again, attention=attention)
+            for row, hypotheses in zip(rows, searched, strict=True):
+                results[row] = hypotheses
+        return results
+
+    def _find_forbidden(
+        self, found: Sequence[Hypothesis], must_not: Sequence[str]
+    ) -> tuple[tuple[int, ...], ...]:
+        parts = (self._steering.find(one.ids, text) for one in found for text in must_not)
+        return tuple(dict.fromkeys(part for part in parts if part is not None))
+
+    def _describe(self, job: _Job, found: Sequence[Hypothesis]) -> list[Translation]:
+        source_tokens = self.source_codec.split(job.source)[: len(job.ids)]
+        unknown = tuple(place for place, index in enumerate(job.ids) if index == UNK)
+        penalty = job.query.length_penalty
+        return [
+            Translation(
+                source_tokens,
+                self.target_codec.tokens(one.ids),
+                self.target_codec.decode(one.ids),
+                one.score,
+                one.is_finished,
+                one.attention if job.attention else None,
+                [],
+                unknown,
+                tuple(one.token_log_probs),
+                job.num_cut,
+                float(rank_score(one.score, len(one.ids) + one.is_finished, penalty)),
+            )
+            for one in found
+        ]
+
+    def _leave_empty(self, request: Request) -> Translation:
+        """Return the translation of a blank: nothing, and certainly so if nothing is demanded."""
+        looks = np.zeros((0, 0), np.float32) if request.attention and self.has_attention else None
+        is_finished = not (request.prefix or request.must)
+        return Translation([], [], "", 0.0, is_finished, attention=looks)
+
+    def _recall(
+        self, requests: Sequence[Request], sources: Sequence[str], results: list[Translation]
+    ) -> None:
         """Put what a source became in training before what the model would write.
 
-        The recalled target has the model's score and the model's attention for it.
+        The recalled target has the model's score and the model's attention for it. It has to be
+        what the request asks for.
         """
         memory, normalize = self.bundle.decoding.memory, self.source_codec.normalize
         if not memory:
             return
         recalled = {
             row: target
-            for row, text in enumerate(texts)
-            if (target := memory.get(normalize(text))) not in (None, results[row].text)
+            for row, (request, source) in enumerate(zip(requests, sources, strict=True))
+            if (target := memory.get(normalize(source))) not in (None, results[row].text)
+            and self._may_recall(request, target)
         }
-        num_unknown = self.num_unknown
-        scored = self._score_window([(texts[row], target) for row, target in recalled.items()])
-        self.num_unknown = num_unknown  # they were counted when they were translated
+        scored = self._score_window([(sources[row], target) for row, target in recalled.items()])
         for row, best in zip(recalled, scored, strict=True):
-            others = [results[row], *results[row].alternatives]
-            results[row].alternatives = []
-            best.alternatives = [other for other in others if other.text != best.text]
-            del best.alternatives[n_best - 1 :]
-            results[row] = best
-
-    def _show_attention(self, wanted: bool) -> None:
-        if hasattr(self.stepper, "with_attention"):
-            self.stepper.with_attention = wanted
-
-    def _limit(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-        ratio = self.bundle.decoding.length_ratio
-        limits: NDArray[np.int64] = np.ceil(lengths * ratio).astype(np.int64) + 10
-        return limits
-
-    def _run_window(
-        self,
-        texts: Sequence[str],
-        start: int,
-        batch_tokens: int,
-        search: Callable[..., list[list[Hypothesis]]],
-    ) -> list[Translation]:
-        codec = self.source_codec
-        encoded = codec.encode_many(texts)
-        self.num_unknown += sum(ids.count(UNK) for ids in encoded)
-        results = [
-            Translation(
-                [], [], "", 0.0, np.zeros((0, 0), np.float32) if self.has_attention else None
+            request = requests[row]
+            length = len(best.tokens) + 1
+            best = replace(
+                best,
+                attention=best.attention if request.attention else None,
+                rank_score=float(rank_score(best.score, length, request.length_penalty)),
             )
-            for _ in texts
-        ]
+            results[row] = put_first(best, results[row], request.n_best)
 
-        def run(rows: Sequence[int]) -> None:
-            source, mask = collate_sources([encoded[row] for row in rows])
-            found = search(source, mask, [start + row for row in rows])
-            for row, hypotheses in zip(rows, found, strict=True):
-                results[row] = self._describe(codec.split(texts[row]), hypotheses)
-
-        workers = getattr(self.stepper, "workers", 1)
-        run_all(self.stepper, run, _batches([len(ids) for ids in encoded], batch_tokens, workers))
-        return results
-
-    def _describe(self, source_tokens: list[str], hypotheses: list[Hypothesis]) -> Translation:
-        translations = [
-            Translation(
-                source_tokens,
-                self.target_codec.tokens(hypothesis.ids),
-                self.target_codec.decode(hypothesis.ids),
-                hypothesis.score,
-                hypothesis.attention,
-            )
-            for hypothesis in hypotheses
-        ]
-        translations[0].alternatives = translations[1:]
-        return translations[0]
+    def _may_recall(self, request: Request, target: str) -> bool:
+        if request.sampling or request.no_repeat or request.mbr:
+            return False
+        return self._steering.is_met(target, request.prefix, request.must, request.must_not)
 
 
-def _rank(found: Translation, words: WordList, length_penalty: float, n_best: int) -> Translation:
-    """Return the outputs for one source in the order of a list of words, at most `n_best`."""
-    hypotheses = [found, *found.alternatives]
-    found.alternatives = []
-    best, *others = words.rank(hypotheses, length_penalty)
-    best.alternatives = others[: n_best - 1]
-    return best
+def _check_backend(backend: str) -> None:
+    if backend not in get_args(Backend):
+        hint = did_you_mean(str(backend), get_args(Backend))
+        raise ConfigError(f"backend must be auto, torch or onnx, not {backend!r}{hint}")
+
+
+def _complete(wishes: Wishes) -> dict[str, Any]:
+    """Return the fields of a request, with a value where None stands for one."""
+    unknown = [name for name in wishes if name not in Wishes.__annotations__]
+    if unknown:
+        hint = did_you_mean(unknown[0], Wishes.__annotations__)
+        raise TypeError(f"translate has no argument {unknown[0]!r}{hint}")
+    fields: dict[str, Any] = dict(wishes)
+    if fields.get("beam_size") is None:
+        fields["beam_size"] = max(DEFAULT_BEAM_SIZE, fields.get("n_best", 1))
+    if fields.get("length_penalty") is None:
+        fields["length_penalty"] = DEFAULT_LENGTH_PENALTY
+    for name in {"must", "must_not"} & fields.keys():
+        if not isinstance(fields[name], str):
+            fields[name] = tuple(fields[name])
+    return fields
+
+
+def _count_rows(request: Request, has_words: bool) -> tuple[int, int]:
+    """Return how many outputs may be found for a request, and how many it has to choose from."""
+    if has_words or request.mbr is not None:
+        return max(request.beam_size, request.n_best), max(request.beam_size, request.n_best)
+    return max(request.beam_size, request.n_best), request.n_best
+
+
+def _limit_source(bundle: Bundle) -> int:
+    """Return how many tokens a source may have."""
+    longest = bundle.decoding.longest_source
+    return max(LEAST_LIMIT, TIMES_LONGER * longest) if longest else USUAL_LIMIT
 
 
 def _windows(items: Iterable[Item]) -> Iterator[list[Item]]:
@@ -343,21 +501,7 @@ def _windows(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield window
 
 
-def _batches(lengths: Sequence[int], batch_tokens: int, least: int) -> Iterator[list[int]]:
-    """Cut the rows that are not empty into batches of similar length, longest first.
-
-    There are at least `least` batches, if there are so many rows.
-    """
-    order = sorted((row for row, length in enumerate(lengths) if length), key=lambda r: -lengths[r])
-    most = math.ceil(len(order) / least)
-    start = 0
-    while start < len(order):
-        size = max(1, min(most, batch_tokens // lengths[order[start]]))
-        yield order[start : start + size]
-        start += size
-
-
-def build_torch_members(bundle: Bundle, *, threads: int = 0, origin: str) -> list[TorchStepper]:
+def build_torch_members(bundle: Bundle, *, origin: str) -> list[TorchStepper]:
     """Build the PyTorch steppers of a bundle: one, or each of an ensemble.
 
     Raises:
@@ -376,7 +520,6 @@ def build_torch_members(bundle: Bundle, *, threads: int = 0, origin: str) -> lis
             bundle.is_shared,
             weights,
             target_ids=bundle.target_ids,
-            threads=threads,
             origin=origin,
         )
         for weights in bundle.members

@@ -14,6 +14,7 @@ from foveate.commands.arguments import (
     read_table,
     require_attention,
 )
+from foveate.commands.remarks import Remarks
 from foveate.flags import ESSENTIAL
 from foveate.options import SUBWORD_KINDS
 
@@ -66,9 +67,11 @@ def align(
     table = read_table(pairs, skip_bad=skip_bad)
     scored = translator.score_pairs(zip(table.sources(), table.targets(), strict=True))
     kinds = _word_kinds(translator, level)
+    remarks = Remarks(translator, "pair")
     with open_output(out) as stream:
-        for translation in watch(scored, len(table), "pairs"):
+        for translation in watch(remarks.watch(scored), len(table), "pairs"):
             stream.write(format_alignment(translation, method, kinds) + "\n")
+    remarks.tell()
     return 0
 
 

@@ -23,7 +23,8 @@ def _restore_dash(kind: Any, tokens: Sequence[Token]) -> str:
 
 
 SEARCH = Group("Search", sort_key=2)
-SAMPLING = Group("Sampling", sort_key=3)
+STEERING = Group("Steering", sort_key=3)
+SAMPLING = Group("Sampling", sort_key=4)
 MACHINE = Group("Machine", sort_key=9)
 
 Place = Annotated[str, Parameter(converter=_restore_dash, metavar="FILE")]
@@ -51,18 +52,15 @@ def read_table(
     )
 
 
-def load_translator(model: str, backend: BackendName, threads: int) -> Translator:
+def load_translator(
+    model: str, backend: BackendName, threads: int, max_source: int | None = None
+) -> Translator:
     """Load a model for one of the commands that use it."""
     check_least(0, threads=threads)
+    check_least(1, max_source=max_source)
     from foveate.translator import Translator
 
-    return Translator.load(model, backend=backend, threads=threads)
-
-
-def tell_unknown(translator: Translator) -> None:
-    """Say how many source tokens the model had never seen."""
-    if translator.num_unknown:
-        say(f"{translator.num_unknown:,} source tokens were not seen in training (read as unknown)")
+    return Translator.load(model, backend=backend, threads=threads, max_source=max_source)
 
 
 def missing_torch(error: ModuleNotFoundError) -> Exception:

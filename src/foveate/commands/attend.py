@@ -15,6 +15,7 @@ from foveate.commands.arguments import (
     load_translator,
     require_attention,
 )
+from foveate.commands.remarks import Remarks
 from foveate.console import say
 from foveate.errors import ConfigError
 from foveate.flags import ESSENTIAL
@@ -68,6 +69,9 @@ def attend(
     source = _first_line() if text == "-" else text
     translator = load_translator(model, backend, threads)
     translation = _attend_one(translator, source, target, beam_size)
+    remarks = Remarks(translator)
+    list(remarks.watch([translation]))
+    remarks.tell()
     if out is None:
         print(format_attention(translation))
     else:
@@ -83,8 +87,8 @@ def _attend_one(
         raise ConfigError("TEXT is empty: give a source to translate")
     require_attention(translator)
     if target is not None:
-        return next(iter(translator.score_pairs([(source, target)])))
-    return next(iter(translator.translate([source], beam_size=beam_size)))
+        return next(translator.score_pairs([(source, target)]))
+    return translator.translate_one(source, beam_size=beam_size)
 
 
 def _first_line() -> str:

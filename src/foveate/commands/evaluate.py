@@ -15,8 +15,8 @@ from foveate.commands.arguments import (
     check_least,
     load_translator,
     read_table,
-    tell_unknown,
 )
+from foveate.commands.remarks import Remarks
 from foveate.flags import ESSENTIAL
 
 app = App(
@@ -64,10 +64,15 @@ def evaluate(
     check_least(1, beam_size=beam_size)
     translator = load_translator(model, backend, threads)
     table = read_table(pairs, skip_bad=skip_bad)
+    remarks = Remarks(translator, "source")
     evaluation = run_evaluation(
-        translator, table, beam_size=beam_size, bleu_tokenize=bleu_tokenize, watch=watch
+        translator,
+        table,
+        beam_size=beam_size,
+        bleu_tokenize=bleu_tokenize,
+        watch=lambda found, total: watch(remarks.watch(found), total),
     )
-    tell_unknown(translator)
+    remarks.tell()
     if json != "-":
         print(format_evaluation(evaluation))
     if json is not None:

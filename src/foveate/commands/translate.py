@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import chain, tee
+from itertools import chain, islice, tee
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
@@ -13,21 +14,27 @@ from cyclopts import App, Parameter
 from foveate.commands.arguments import (
     SAMPLING,
     SEARCH,
+    STEERING,
     Backend,
     BeamSize,
     Place,
     Threads,
     check_least,
     load_translator,
-    tell_unknown,
 )
+from foveate.commands.remarks import Remarks
 from foveate.console import say
 from foveate.errors import ConfigError
 from foveate.flags import ESSENTIAL
 
 if TYPE_CHECKING:
-    from foveate.records import Translation
-    from foveate.translator import Sampling
+    from foveate.records import Sampling, Translation
+    from foveate.translator import Translator
+
+LOOKED_AT = 2000  # lines in which a file of pairs shows
+Demands = Annotated[
+    tuple[str, ...], Parameter(group=STEERING, metavar="TEXT", negative="", show_default=False)
+]
 
 
 app = App(
@@ -37,6 +44,7 @@ Examples:
   foveate translate model new.txt > new.out
   echo foveate | foveate translate model --beam-size 8 --n-best 3 --format tsv
   foveate translate model big.txt.gz --out big.jsonl --format jsonl
+  foveate translate model new.txt --prefix "Dear " --must-not "Sir" --mbr chrf
 """,
 )
 
@@ -49,11 +57,17 @@ def translate(
     *,
     out: Annotated[Place, Parameter(group=ESSENTIAL, alias="-o")] = "-",
     format: Annotated[Literal["text", "tsv", "jsonl"], Parameter(group=ESSENTIAL)] = "text",
+    attention: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     n_best: Annotated[int, Parameter(group=SEARCH, metavar="N")] = 1,
     beam_size: BeamSize = None,
     length_penalty: Annotated[float | None, Parameter(group=SEARCH, metavar="X")] = None,
     max_length: Annotated[int | None, Parameter(group=SEARCH, metavar="N")] = None,
-    attention: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
+    max_source: Annotated[int | None, Parameter(group=SEARCH, metavar="N")] = None,
+    mbr: Annotated[Literal["chrf", "edits"] | None, Parameter(group=SEARCH)] = None,
+    prefix: Annotated[Place, Parameter(group=STEERING, metavar="TEXT", show_default=False)] = "",
+    must: Demands = (),
+    must_not: Demands = (),
+    no_repeat: Annotated[int, Parameter(group=STEERING, metavar="N", show_default=False)] = 0,
     sample: Annotated[bool, Parameter(group=SAMPLING, negative="", show_default=False)] = False,
     temperature: Annotated[float | None, Parameter(group=SAMPLING, metavar="X")] = None,
     top_k: Annotated[int | None, Parameter(group=SAMPLING, metavar="K")] = None,
@@ -69,11 +83,19 @@ def translate(
         file: Text, one source a line; - is standard input.
         out: Where to write; a file appears only when it is complete. - is standard output.
         format: text: the outputs, one a line; tsv: source TAB output TAB score; jsonl: all of it.
-        n_best: Outputs for each line, best first.
+        attention: Put the attention weights into jsonl.
+        n_best: Outputs for each line, best first, no two alike.
         beam_size: Hypotheses that the search keeps; 1 is greedy, the fastest.
         length_penalty: How much longer outputs are favoured; 0 not at all.
         max_length: Longest output, in tokens.
-        attention: Put the attention weights into jsonl.
+        max_source: Longest source, in tokens; what is longer is cut, and told. Without it: four
+            times the longest source of the training.
+        mbr: Of the outputs that were found (or drawn), take the one that is most like the others,
+            by character n-grams (chrf) or by edits.
+        prefix: What every output has to begin with; it may end inside a token.
+        must: A text that every output has to contain; repeat the flag for several.
+        must_not: A text that no output may contain; repeat the flag for several.
+        no_repeat: No sequence of N tokens twice in an output.
         sample: Draw outputs at random instead of searching for the best.
         temperature: Above 1 more varied, below 1 less; implies --sample.
         top_k: Draw from the K likeliest tokens only; implies --sample.
@@ -91,9 +113,9 @@ def translate(
     if attention and format != "jsonl":
         raise ConfigError("--attention: only with --format jsonl")
     check_least(1, n_best=n_best, beam_size=beam_size, max_length=max_length, top_k=top_k)
-    check_least(0, seed=seed, threads=threads)
+    check_least(0, seed=seed, threads=threads, no_repeat=no_repeat)
     sampling = _sampling(sample, temperature, top_k, top_p, seed)
-    translator = load_translator(model, backend, threads)
+    translator = load_translator(model, backend, threads, max_source)
     run = partial(
         translator.translate,
         beam_size=beam_size,
@@ -101,18 +123,47 @@ def translate(
         length_penalty=length_penalty,
         max_length=max_length,
         attention=attention,
+        prefix=prefix,
+        must=must,
+        must_not=must_not,
+        no_repeat=no_repeat,
+        mbr=mbr,
         sampling=sampling,
     )
-    lines, sources = tee(read_lines(file))
+    run([])  # raises what is wrong with the call before a line is read
+    is_dialogue = file == "-" and sys.stdin.isatty()
+    lines, sources = tee(read_lines(file) if is_dialogue else _refuse_pairs(file, translator))
     found: Iterable[Translation] = run(lines)
-    if file == "-" and sys.stdin.isatty():
+    if is_dialogue:
         say("type a line to translate, Ctrl-D to end")
         found = chain.from_iterable(run([line]) for line in lines)  # answer at once
+    remarks = Remarks(translator)
     with open_output(out) as stream:
-        for source, translation in watch(zip(sources, found, strict=True)):
+        for source, translation in watch(zip(sources, remarks.watch(found), strict=True)):
             stream.writelines(format_translation(source, translation, format))
-    tell_unknown(translator)
+    remarks.tell()
     return 0
+
+
+def _refuse_pairs(file: str, translator: Translator) -> Iterator[str]:
+    """Return the lines of a file that does not look like pairs.
+
+    Raises:
+        ConfigError: every line that is looked at has a TAB, which is no character of sources.
+    """
+    from foveate.data.readers import read_lines
+
+    lines = read_lines(file)
+    head = list(islice(lines, LOOKED_AT))
+    written = [line for line in head if line.strip()]
+    if written and all("\t" in line for line in written) and translator.counts_as_unknown("\t"):
+        name = "standard input" if file == "-" else file
+        first = "" if file == "-" else f" {shlex.quote(file)}"
+        raise ConfigError(
+            f"{name}: every line has a TAB, as in a file of pairs; sources have none. "
+            f"Take the column of the sources: cut -f1{first} | foveate translate MODEL"
+        )
+    return chain(head, lines)
 
 
 def _sampling(
@@ -122,7 +173,7 @@ def _sampling(
     top_p: float | None,
     seed: int,
 ) -> Sampling | None:
-    from foveate.translator import Sampling
+    from foveate.records import Sampling
 
     given = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}

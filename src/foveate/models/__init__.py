@@ -10,6 +10,7 @@ Example:
     ((2, 3, 6), (2, 1, 3, 5))
 """
 
+import foveate.torch_loading  # noqa: F401  # before torch: its threads wait asleep
 from foveate.models.attention import (
     AdditiveAttention,
     Attention,

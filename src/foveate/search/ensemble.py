@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foveate.errors import SearchError
-from foveate.search.stepper import State, Step, Stepper, best_candidates
+from foveate.search.stepper import Capabilities, State, Step, Stepper, best_candidates
 
 
 def join_steppers(members: Sequence[Stepper]) -> Stepper:
@@ -41,31 +40,16 @@ class EnsembleStepper:
         self.members = list(members)
 
     @property
-    def with_attention(self) -> bool:
-        """Whether attention weights are returned."""
-        return any(getattr(member, "with_attention", True) for member in self.members)
+    def capabilities(self) -> Capabilities:
+        """What the members can do together: choose, since that is done here, but not write."""
+        has_attention = any(member.capabilities.has_attention for member in self.members)
+        return Capabilities(has_attention=has_attention, can_choose=True, can_write=False)
 
-    @with_attention.setter
-    def with_attention(self, wanted: bool) -> None:
-        for member in self.members:
-            if hasattr(member, "with_attention"):
-                member.with_attention = wanted
-
-    @property
-    def workers(self) -> int:
-        """How many batches may be searched at a time."""
-        return min(getattr(member, "workers", 1) for member in self.members)
-
-    def on_one_core(self) -> AbstractContextManager[None]:
-        """Let no member share out its own work."""
-        context: AbstractContextManager[None] = getattr(
-            self.members[0], "on_one_core", nullcontext
-        )()
-        return context
-
-    def start(self, source: NDArray[np.int64], source_mask: NDArray[np.bool_]) -> State:
+    def start(
+        self, source: NDArray[np.int64], source_mask: NDArray[np.bool_], *, attention: bool
+    ) -> State:
         """Encode the sources with every model."""
-        return [member.start(source, source_mask) for member in self.members]
+        return [member.start(source, source_mask, attention=attention) for member in self.members]
 
     def step(self, state: State, tokens: NDArray[np.int64], k: int | None) -> Step:
         """Return the k best next tokens of every row, or all of them in the order of their ids."""

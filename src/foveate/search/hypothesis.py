@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from foveate.errors import SearchError
-from foveate.search.stepper import Step
 
 Integers = NDArray[np.int64]
 
@@ -28,6 +27,9 @@ class Hypothesis:
         token_log_probs: log-probability of each of the T tokens, in nats.
         attention: [T, S] weights over the S real tokens of the source; None without attention.
         is_finished: whether it ended with EOS rather than at the greatest length.
+        end_log_prob: log-probability of EOS; None when it is not finished.
+        num_unmet: what it lacks of all that the query demands: the items of `must`, and one more
+            if it does not begin as it should. 0 when it is finished.
     """
 
     ids: list[int]
@@ -35,49 +37,83 @@ class Hypothesis:
     token_log_probs: list[float]
     attention: NDArray[np.float32] | None
     is_finished: bool
+    end_log_prob: float | None = None
+    num_unmet: int = 0
 
 
 @dataclass(slots=True)
 class Endings:
     """Where hypotheses ended: one entry for each, all arrays of one length."""
 
-    owners: Integers  # number of the source (or of the sample) that the hypothesis belongs to
+    owners: Integers  # number of the beam that the hypothesis belongs to
     steps: Integers  # number of its tokens
-    rows: Integers  # its row in that step
+    chunks: Integers  # number of chunks before it ended
+    rows: Integers  # its row in the last of them
     log_probs: NDArray[np.float64]  # of EOS; 0 when unfinished
     is_finished: NDArray[np.bool_]
     ranks: NDArray[np.float64]  # what a beam orders by; greater is better
+    num_unmet: Integers
+
+    def take(self, order: Integers) -> Endings:
+        """Return some of them, in this order."""
+        return Endings(
+            self.owners[order],
+            self.steps[order],
+            self.chunks[order],
+            self.rows[order],
+            self.log_probs[order],
+            self.is_finished[order],
+            self.ranks[order],
+            self.num_unmet[order],
+        )
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """What one step of a search wrote, or several at a time."""
+
+    begin: int  # number of tokens before
+    parents: Integers  # [R'] the row before from which each row comes
+    tokens: Integers  # [n, R']
+    log_probs: NDArray[np.float32]  # [n, R']
+    attention: NDArray[np.float32] | None  # [n, R, S] of the rows before
 
 
 class Trace:
     """The steps of a search as tokens, log-probabilities, back-pointers and attention.
 
     Args:
-        source_lengths: number of real source tokens of every owner.
+        source_lengths: number of real source tokens of every beam.
     """
 
     def __init__(self, source_lengths: Integers) -> None:
         self._source_lengths = source_lengths
-        self._attention: list[NDArray[np.float32] | None] = []
-        self._parents: list[Integers] = []
-        self._tokens: list[Integers] = []
-        self._log_probs: list[NDArray[np.float32]] = []
+        self._chunks: list[_Chunk] = []
         self._endings: list[Endings] = []
+        self._length = 0
 
-    def see(self, step: Step) -> None:
-        """Keep the attention of a step, before its hypotheses end or go on.
+    def extend(
+        self,
+        parents: Integers,
+        tokens: Integers,
+        log_probs: NDArray[np.float32],
+        attention: NDArray[np.float32] | None,
+    ) -> None:
+        """Make new rows: row i is row `parents[i]` of the present ones, and n tokens more.
 
-        Raises:
-            SearchError: the model gives no numbers.
+        Args:
+            parents: [R'].
+            tokens: [n, R'].
+            log_probs: [n, R'].
+            attention: [n, R, S] of the present rows.
         """
-        check_numbers(step.log_probs[:, 0])
-        self._attention.append(step.attention)
+        self._chunks.append(_Chunk(self._length, parents, tokens, log_probs, attention))
+        self._length += len(tokens)
 
-    def extend(self, parents: Integers, tokens: Integers, log_probs: NDArray[np.float32]) -> None:
-        """Make the rows of the next step: row i is row `parents[i]` of this one, and a token."""
-        self._parents.append(parents)
-        self._tokens.append(tokens)
-        self._log_probs.append(log_probs)
+    def keep(self, rows: Integers) -> None:
+        """Drop all present rows but these."""
+        nothing = np.zeros((0, len(rows)), np.int64)
+        self.extend(rows, nothing, nothing.astype(np.float32), None)
 
     def end(
         self,
@@ -86,27 +122,37 @@ class Trace:
         log_probs: ArrayLike = 0.0,
         *,
         is_finished: bool,
+        steps: ArrayLike | None = None,
         ranks: ArrayLike = 0.0,
+        num_unmet: ArrayLike = 0,
     ) -> None:
-        """Let rows of the present step end, with EOS (`is_finished`) or for want of room."""
+        """Let present rows end, with EOS (`is_finished`) or for want of room.
+
+        `steps` says how many tokens they have, if not all up to here.
+        """
         if rows.size:
             shape = rows.shape
             self._endings.append(
                 Endings(
                     owners,
-                    np.full(shape, len(self._parents)),
+                    np.broadcast_to(np.asarray(self._length if steps is None else steps), shape),
+                    np.full(shape, len(self._chunks)),
                     rows,
                     np.broadcast_to(np.asarray(log_probs, np.float64), shape),
                     np.full(shape, is_finished),
                     np.broadcast_to(np.asarray(ranks, np.float64), shape),
+                    np.broadcast_to(np.asarray(num_unmet), shape),
                 )
             )
 
-    def hypotheses(self, n_best: int) -> list[list[Hypothesis]]:
-        """Return up to `n_best` hypotheses of every owner: finished ones first, then by rank."""
+    def hypotheses(self, num_found: Integers) -> list[list[Hypothesis]]:
+        """Return up to `num_found` [G] hypotheses of every beam.
+
+        Finished ones come first, then those with fewer unmet demands, then it goes by rank.
+        """
         results: list[list[Hypothesis]] = [[] for _ in self._source_lengths]
         if self._endings:
-            chosen = _choose(_concatenate(self._endings), n_best)
+            chosen = _choose(_concatenate(self._endings), num_found)
             for owner, hypothesis in zip(chosen.owners.tolist(), self._read(chosen), strict=True):
                 results[owner].append(hypothesis)
         return results
@@ -114,42 +160,46 @@ class Trace:
     def _read(self, endings: Endings) -> list[Hypothesis]:
         tokens, log_probs, attention = self._walk_back(endings)
         results = []
-        for index, (ids, numbers, length, end, is_finished, width) in enumerate(
+        for index, (ids, numbers, length, end, is_finished, unmet, width) in enumerate(
             zip(
                 tokens.tolist(),
                 log_probs.tolist(),
                 endings.steps.tolist(),
                 endings.log_probs.tolist(),
                 endings.is_finished.tolist(),
+                endings.num_unmet.tolist(),
                 self._source_lengths[endings.owners].tolist(),
                 strict=True,
             )
         ):
             own = numbers[:length]
             looks = None if attention is None else attention[index, :length, :width].copy()
+            last = end if is_finished else None
             score = math.fsum([*own, end])  # exact, so the order of the terms cannot matter
-            results.append(Hypothesis(ids[:length], score, own, looks, is_finished))
+            results.append(Hypothesis(ids[:length], score, own, looks, is_finished, last, unmet))
         return results
 
     def _walk_back(
         self, endings: Endings
     ) -> tuple[Integers, NDArray[np.float64], NDArray[np.float32] | None]:
-        count, longest = len(endings.rows), int(endings.steps.max())
+        count, longest = len(endings.rows), self._length
         tokens = np.zeros((count, longest), np.int64)
         log_probs = np.zeros((count, longest), np.float64)
         attention = None
-        if self._attention[0] is not None:
+        if any(chunk.attention is not None for chunk in self._chunks):
             attention = np.zeros((count, longest, int(self._source_lengths.max())), np.float32)
         rows = endings.rows.copy()
-        for t in range(longest - 1, -1, -1):
-            active = np.flatnonzero(endings.steps > t)
+        for index in range(len(self._chunks) - 1, -1, -1):
+            chunk = self._chunks[index]
+            active = np.flatnonzero(endings.chunks > index)
             here = rows[active]
-            tokens[active, t] = self._tokens[t][here]
-            log_probs[active, t] = self._log_probs[t][here]
-            rows[active] = parents = self._parents[t][here]
-            seen = self._attention[t]
-            if attention is not None and seen is not None:
-                attention[active, t] = seen[parents, : attention.shape[2]]
+            rows[active] = parents = chunk.parents[here]
+            span = slice(chunk.begin, chunk.begin + len(chunk.tokens))
+            tokens[active, span] = chunk.tokens[:, here].T
+            log_probs[active, span] = chunk.log_probs[:, here].T
+            if attention is not None and chunk.attention is not None:
+                seen = chunk.attention[:, parents, : attention.shape[2]]
+                attention[active, span] = seen.transpose(1, 0, 2)
         return tokens, log_probs, attention
 
 
@@ -163,26 +213,22 @@ def check_numbers(log_probs: NDArray[np.float32]) -> None:
 
 
 def _concatenate(parts: list[Endings]) -> Endings:
+    if len(parts) == 1:
+        return parts[0]
     return Endings(
         np.concatenate([part.owners for part in parts]),
         np.concatenate([part.steps for part in parts]),
+        np.concatenate([part.chunks for part in parts]),
         np.concatenate([part.rows for part in parts]),
         np.concatenate([part.log_probs for part in parts]),
         np.concatenate([part.is_finished for part in parts]),
         np.concatenate([part.ranks for part in parts]),
+        np.concatenate([part.num_unmet for part in parts]),
     )
 
 
-def _choose(endings: Endings, n_best: int) -> Endings:
-    order = np.lexsort((-endings.ranks, ~endings.is_finished, endings.owners))
+def _choose(endings: Endings, num_found: Integers) -> Endings:
+    order = np.lexsort((-endings.ranks, endings.num_unmet, ~endings.is_finished, endings.owners))
     owners = endings.owners[order]
     place = np.arange(len(owners)) - np.searchsorted(owners, owners)  # within its owner
-    order = order[place < n_best]
-    return Endings(
-        endings.owners[order],
-        endings.steps[order],
-        endings.rows[order],
-        endings.log_probs[order],
-        endings.is_finished[order],
-        endings.ranks[order],
-    )
+    return endings.take(order[place < num_found[owners]])

@@ -7,7 +7,7 @@ a `Stepper`. Arrays are NumPy's; what is inside a `State` is the stepper's own b
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,8 @@ class Step:
         state: the state after the step, to be given to the next one.
         ids: [R, k] candidates, best first; [R, V] = 0, 1, 2, ... when k was None.
         log_probs: [R, k] log-probabilities of `ids`, in nats.
-        attention: [R, S] weights over the source, 0 on padding; None without attention.
+        attention: [R, S] weights over the source, 0 on padding; None when the model has none or the
+            state does not want any.
     """
 
     state: State
@@ -44,7 +45,8 @@ class Written:
         state: the state after the last step.
         ids: [n, R] the most probable tokens; PAD, UNK and BOS are not among them.
         log_probs: [n, R] their log-probabilities, in nats.
-        attention: [n, R, S] weights over the source, 0 on padding; None without attention.
+        attention: [n, R, S] weights over the source, 0 on padding; None when the model has none
+            or the state does not want any.
     """
 
     state: State
@@ -53,20 +55,50 @@ class Written:
     attention: NDArray[np.float32] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a stepper can do beyond the minimum; a search asks here and nowhere else.
+
+    Attributes:
+        has_attention: the model has attention weights to return.
+        can_choose: `step` may be asked for the k best of every row. Without it a search always
+            asks for the whole vocabulary and chooses itself.
+        can_write: the stepper is a `Writer`.
+    """
+
+    has_attention: bool = True
+    can_choose: bool = True
+    can_write: bool = False
+
+
 class Stepper(Protocol):
     """A model that decodes one token at a time, for R rows at once.
 
-    PAD, UNK and BOS are never generated, and this is the stepper's part of it: with a number k
-    it chooses among the ids from EOS (3) on, which is a slice, `log_probs[:, EOS:]`. The
+    PAD, UNK and BOS are never generated. With a number k this is the stepper's part of it: it
+    chooses among the ids from EOS (3) on, which is a slice, `log_probs[:, EOS:]`. The
     log-probabilities are those of the whole vocabulary and are **not** normalised again, so the
     score of a hypothesis is the one that forced decoding of it gives.
     `best_candidates` does this for a stepper that has its log-probabilities in NumPy.
 
-    A stepper that can write several tokens in one call has a method more, a `Writer`'s.
+    One stepper may serve several searches at a time: what belongs to one of them is in its state.
     """
 
-    def start(self, source: NDArray[np.int64], source_mask: NDArray[np.bool_]) -> State:
-        """Encode `source` [B, S] and return the state of B rows, in this order."""
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do beyond the minimum."""
+        ...
+
+    def start(
+        self, source: NDArray[np.int64], source_mask: NDArray[np.bool_], *, attention: bool
+    ) -> State:
+        """Encode `source` [B, S] and return the state of B rows, in this order.
+
+        Args:
+            source: ids, padded on the right.
+            source_mask: True where a real token stands.
+            attention: whether the steps from this state on return attention weights; the state
+                remembers it. A model without attention never returns any.
+        """
         ...
 
     def step(self, state: State, tokens: NDArray[np.int64], k: int | None) -> Step:
@@ -86,9 +118,8 @@ class Stepper(Protocol):
         ...
 
 
-@runtime_checkable
 class Writer(Stepper, Protocol):
-    """A stepper that needs not come back after every token of a greedy search."""
+    """A stepper with `can_write`: it need not come back after every token of a greedy search."""
 
     def write(self, state: State, tokens: NDArray[np.int64], steps: int) -> Written:
         """Feed each row its last token [R] and write up to `steps` tokens greedily.
@@ -109,12 +140,58 @@ def best_candidates(
         >>> best_candidates(np.log([[0.1, 0.3, 0.1, 0.2, 0.05, 0.25]]), 2)[0].tolist()
         [[5, 3]]
     """
-    allowed = log_probs[:, EOS:]
-    k = min(k, allowed.shape[1])
-    rows = np.arange(len(allowed))[:, None]
-    if k == 1:
-        columns = allowed.argmax(axis=1)[:, None]
+    ids, values = _take_head(log_probs[:, EOS:], k)
+    return ids + EOS, values
+
+
+def best(
+    log_probs: NDArray[np.float32],
+    k: int,
+    allowed: NDArray[np.bool_] | None = None,
+    demanded: NDArray[np.bool_] | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return ids and log-probabilities [R, k] of the best candidates, and of what is demanded.
+
+    Args:
+        log_probs: [R, V].
+        k: number of candidates a row.
+        allowed: [R, V] which tokens may be candidates; None: all but PAD, UNK and BOS. What is not
+            allowed comes back, if at all, with -inf.
+        demanded: [R, V] which tokens are candidates however bad they are. Those that are not among
+            the k best come in further columns, filled up with -inf.
+
+    Example:
+        >>> scores = np.log(np.float32([[0.1, 0.3, 0.1, 0.2, 0.05, 0.25]]))
+        >>> is_demanded = np.arange(6)[None] == 4
+        >>> best(scores, 2, demanded=is_demanded)[0].tolist()
+        [[5, 3, 4]]
+    """
+    if allowed is None:
+        ids, values = best_candidates(log_probs, k)
     else:
-        columns = np.argpartition(-allowed, k - 1, axis=1)[:, :k]
-        columns = columns[rows, np.argsort(-allowed[rows, columns], axis=1, kind="stable")]
-    return columns + EOS, allowed[rows, columns]
+        log_probs = np.where(allowed, log_probs, np.float32(-np.inf))
+        ids, values = _take_head(log_probs, k)
+    if demanded is None or not demanded.any():
+        return ids, values
+    wanted = demanded.copy()
+    np.put_along_axis(wanted, ids, False, axis=1)
+    rows, tokens = np.nonzero(wanted)
+    places = (wanted.cumsum(axis=1) - 1)[rows, tokens]
+    more_ids = np.zeros((len(ids), int(places.max(initial=-1)) + 1), np.int64)
+    more_values = np.full(more_ids.shape, -np.inf, np.float32)
+    more_ids[rows, places], more_values[rows, places] = tokens, log_probs[rows, tokens]
+    return np.concatenate([ids, more_ids], axis=1), np.concatenate([values, more_values], axis=1)
+
+
+def _take_head(
+    scores: NDArray[np.float32], k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return columns and scores [R, k] of the k greatest, greatest first."""
+    k = min(k, scores.shape[1])
+    rows = np.arange(len(scores))[:, None]
+    if k == 1:
+        columns = scores.argmax(axis=1)[:, None]
+    else:
+        columns = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+        columns = columns[rows, np.argsort(-scores[rows, columns], axis=1, kind="stable")]
+    return columns, scores[rows, columns]

@@ -7,37 +7,75 @@ lock while they compute, so threads are enough.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+import os
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from typing import TypeVar
 
-from foveate.search.stepper import Stepper
-
 Batch = TypeVar("Batch")
+LEAST_WORK = 100  # source tokens times hypotheses that are worth a batch of their own
 
 
-def run_all(stepper: Stepper, run: Callable[[Batch], None], batches: Iterable[Batch]) -> None:
-    """Call `run` for every batch, as many at a time as the stepper has `workers` (default 1).
+def run_all(workers: int, run: Callable[[Batch], None], batches: Iterable[Batch]) -> None:
+    """Call `run` for every batch, as many at a time as there are workers.
 
     Args:
-        stepper: may have `workers`, and `on_one_core`, which gives a context in which its steps
-            do not share out their own work.
+        workers: threads; with one, the calling thread does it all.
         run: searches one batch; must not mind which comes first.
         batches: each is run once.
     """
     batches = list(batches)
-    workers = min(getattr(stepper, "workers", 1), len(batches))
+    workers = min(workers, len(batches))
     if workers < 2:
         for batch in batches:
             run(batch)
         return
-    on_one_core = getattr(stepper, "on_one_core", nullcontext)
-
-    def run_alone(batch: Batch) -> None:
-        with on_one_core():
-            run(batch)
-
-    with on_one_core(), ThreadPoolExecutor(workers) as pool:
-        for _ in pool.map(run_alone, batches):  # raises what a batch raised
+    with ThreadPoolExecutor(workers) as pool:
+        for _ in pool.map(run, batches):  # raises what a batch raised
             pass
+
+
+def cut_batches(
+    lengths: Sequence[int], widths: Sequence[int], batch_tokens: int, workers: int
+) -> list[list[int]]:
+    """Cut the rows that are not empty into batches of similar length, longest first.
+
+    There is a batch for each worker where there is enough work for all of them: a step costs much
+    the same for one row as for a few, so that a small batch in parts takes longer than as a whole.
+
+    Args:
+        lengths: source tokens of each row.
+        widths: hypotheses of each row.
+        batch_tokens: most tokens times hypotheses of a batch, padding included.
+        workers: batches that are searched at a time.
+
+    Example:
+        >>> cut_batches([3, 0, 5, 4], [1, 1, 1, 1], 8, 1)
+        [[2], [3, 0]]
+    """
+    order = sorted((row for row, length in enumerate(lengths) if length), key=lambda r: -lengths[r])
+    work = sum(lengths[row] * widths[row] for row in order)
+    parts = max(1, min(workers, work // LEAST_WORK))
+    batches: list[list[int]] = []
+    room = share = 0
+    for row in order:
+        if not batches or room < widths[row] or share <= 0:
+            batches.append([])
+            room = batch_tokens // lengths[row]
+            share = math.ceil(work / parts)
+        batches[-1].append(row)
+        room -= widths[row]
+        share -= lengths[row] * widths[row]
+    return batches
+
+
+def granted_threads() -> int:
+    """Return what OMP_NUM_THREADS says, as PyTorch would take it, or the number of cores."""
+    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # more are for nested regions
+    if said.isdigit() and int(said):
+        return int(said)
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this system
+        return os.cpu_count() or 1

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from foveate.ranking import place_key, rank_score
 from foveate.records import Translation
 
 
@@ -50,18 +51,16 @@ class WordList:
         return isinstance(text, str) and self._find_ranks(text) is not None
 
     def rank(self, found: Sequence[Translation], length_penalty: float) -> list[Translation]:
-        """Put the outputs for one source in order, the best first.
+        """Put the outputs for one source in order, the best first; equals stay in order."""
+        return sorted(
+            found, key=lambda one: place_key(self.weigh(one, length_penalty), one.is_finished)
+        )
 
-        They are ranked as in beam search, by log-probability divided by length (with the end
-        mark) to the power of the penalty, but for what they gain; equals stay in order.
-        """
-
-        def rank(one: Translation) -> float:
-            length = len(one.tokens) + 1
-            divisor: float = length**length_penalty
-            return (one.score + self._gain(one.text, length)) / divisor
-
-        return sorted(found, key=rank, reverse=True)
+    def weigh(self, one: Translation, length_penalty: float) -> float:
+        """Return what an output is ranked by: as in beam search, but for what it gains."""
+        length = len(one.tokens) + one.is_finished
+        gained = one.score + self._gain(one.text, length)
+        return float(rank_score(gained, length, length_penalty))
 
     def _gain(self, text: str, length: int) -> float:
         ranks = self._find_ranks(text)
@@ -75,3 +74,6 @@ class WordList:
             return [self.ranks[text]]
         found = [self.ranks.get(part) for part in text.split()]
         return [rank for rank in found if rank is not None] if found and all(found) else None
+
+
+NO_WORDS = WordList({}, 0.0)

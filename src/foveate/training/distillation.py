@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+import foveate.torch_loading  # noqa: F401  # isort: skip  # before torch
 import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
@@ -48,7 +50,7 @@ def write_soft_targets(
         report: is told how far it is, in pairs.
         threads: of the processor; 0 means as many as are granted.
     """
-    members = build_torch_members(teachers, threads=threads, origin="the teachers")
+    members = build_torch_members(teachers, origin="the teachers")
     size = len(teachers.target_codec.vocabulary)
     num_likely = min(NUM_LIKELY, size)
     ids = np.zeros((pairs.num_steps, num_likely), np.min_scalar_type(size))

@@ -19,6 +19,8 @@ from foveate.errors import ModelMismatchError
 from foveate.evaluation import evaluate
 from foveate.options import Config, Options
 from foveate.records import SoftTargets
+from foveate.search.workers import granted_threads
+from foveate.torch_loading import threads_here
 from foveate.training.appraisal import appraise
 from foveate.training.distillation import (
     load_soft_targets,
@@ -35,7 +37,6 @@ from foveate.training.run import (
     build_validation,
     open_run,
     own_folder,
-    own_threads,
     reload_model,
     run_prepared,
     train,
@@ -76,7 +77,7 @@ def train_models(
             machine=machine,
         )
     recorder = Recorder(out, report or be_silent)
-    with own_folder(out, resume), own_threads(config.threads):
+    with own_folder(out, resume), threads_here(config.threads or granted_threads()):
         member = _configure_member(config)
         shared = open_run(table, dev, member, recorder, resume, machine, requested=config)
         if recorder.has_bundle_of():

@@ -20,9 +20,9 @@ from foveate.data.batching import EncodedPairs, encode_table
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError, DataError
 from foveate.options import AttendingOptions, Config, Options, restore_options
+from foveate.search.workers import granted_threads
 from foveate.text.codec import Codec
 from foveate.text.detection import build_codecs
-from foveate.torch_backend import GRANTED_THREADS
 from foveate.training.defaults import DataFacts, resolve
 from foveate.training.lexicon import Lexicon
 
@@ -128,7 +128,7 @@ def prepare(
     resolved = resolve(
         config,
         facts,
-        config.threads or GRANTED_THREADS,
+        config.threads or granted_threads(),
         measure_speed() if config.max_updates is None else 1.0,
     )
     notes += _check_round_trip("source", codecs[0], training.sources())

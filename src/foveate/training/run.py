@@ -24,7 +24,9 @@ from foveate.errors import BundleError, ConfigError, SearchError, TrainingError
 from foveate.models.seq2seq import Seq2SeqModel
 from foveate.options import Config, Options, restore_options
 from foveate.records import SoftTargets
-from foveate.torch_backend import TorchStepper, use_threads
+from foveate.search.workers import granted_threads
+from foveate.torch_backend import TorchStepper
+from foveate.torch_loading import threads_here
 from foveate.training.appraisal import appraise
 from foveate.training.build import build_trainer, choose_device
 from foveate.training.defaults import choose_learning_rate, describe_plan
@@ -204,7 +206,8 @@ def run_prepared(
     ):
         return reload_model(prepared, recorder)
     recorder.go_on(saved.counters.update if saved is not None else 0)
-    with own_threads(prepared.options.training.threads), tell_out_of_memory():
+    threads = prepared.options.training.threads or granted_threads()
+    with threads_here(threads), tell_out_of_memory():
         run = _Run(prepared, build_trainer(prepared, soft_targets), recorder, machine.clock)
         if saved is not None and schedule is not None:
             run.trainer.restore(saved.counters, saved.tensors)
@@ -257,17 +260,6 @@ def build_validation(prepared: Prepared, most_sources: int | None = None) -> Val
     """Take so many sources of dev, evenly spread, and the metric to select by."""
     most = MOST_SOURCES if most_sources is None else most_sources
     return Validation.build(prepared.dev, prepared.target_codec, most)
-
-
-@contextmanager
-def own_threads(threads: int) -> Iterator[None]:
-    """Use so many threads in the context, and as many as before after it."""
-    before = torch.get_num_threads()
-    use_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager
@@ -431,8 +423,8 @@ class _Run:
     def _translator(self, model: Seq2SeqModel | None = None) -> Translator:
         """Return a translator by the average, or by another model."""
         bundle = self._bundle({}, Summary())
-        stepper = TorchStepper(model or self.trainer.average, with_attention=False)
-        return Translator(bundle, stepper)
+        stepper = TorchStepper(model or self.trainer.average)
+        return Translator(bundle, stepper, threads=self.prepared.options.training.threads)
 
     def _validate(self) -> None:
         counters = self.trainer.counters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from foveate.torch_loading import threads_here  # isort: skip  # before torch
 import torch
 
 ROWS, INPUTS, OUTPUTS = 96, 512, 2048  # of a product: a batch of a hundred, the gates of an LSTM
@@ -17,14 +18,10 @@ def measure_speed(device: torch.device) -> float:
     It is the best of many short tries, which other programs hardly disturb: what the machine can
     do, not what it has left.
     """
-    rows = torch.randn(ROWS, INPUTS, device=device)
-    weights = torch.randn(OUTPUTS, INPUTS, device=device)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    rows = torch.ones(ROWS, INPUTS, device=device)
+    weights = torch.ones(OUTPUTS, INPUTS, device=device)
+    with threads_here(1):
         least = min(_time_product(rows, weights) for _ in range(TRIES))
-    finally:
-        torch.set_num_threads(threads)
     return 2 * ROWS * INPUTS * OUTPUTS / least / SLOW_CORE
 
 

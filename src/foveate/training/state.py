@@ -18,6 +18,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import foveate.torch_loading  # noqa: F401  # isort: skip  # before torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor

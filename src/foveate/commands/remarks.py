@@ -1,0 +1,119 @@
+"""What a command says at its end of its translations: what was unknown, cut, or unfinished."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from foveate.console import say
+
+if TYPE_CHECKING:
+    from foveate.records import Translation
+    from foveate.translator import Translator
+
+MOST_SHOWN = 10  # characters or groups of lines that are named
+BRIEF = 2  # characters of a token that is shown as it is
+
+
+class Places:
+    """Numbers that are named as groups, and all counted."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._groups: list[list[int]] = []  # first and last of each; not of all, there may be many
+
+    def add(self, number: int) -> None:
+        """Take in a number greater than those before."""
+        self.count += 1
+        if self._groups and self._groups[-1][1] == number - 1:
+            self._groups[-1][1] = number
+        elif len(self._groups) <= MOST_SHOWN:
+            self._groups.append([number, number])
+
+    def show(self, noun: str) -> str:
+        """Return the numbers after a noun.
+
+        Example:
+            >>> places = Places()
+            >>> for number in (1, 3, 4, 5):
+            ...     places.add(number)
+            >>> places.show("line")
+            'lines 1, 3 to 5'
+        """
+        shown = [
+            f"{first}" if first == last else f"{first} to {last}"
+            for first, last in self._groups[:MOST_SHOWN]
+        ]
+        more = ", ..." if len(self._groups) > MOST_SHOWN else ""
+        return f"{noun}{'s' * (self.count > 1)} {', '.join(shown)}{more}"
+
+
+class Remarks:
+    """Counts, while translations pass by, what their reader should know.
+
+    Args:
+        translator: whose translations they are.
+        noun: what each of them belongs to.
+    """
+
+    def __init__(self, translator: Translator, noun: str = "line") -> None:
+        self._translator = translator
+        self._noun = noun
+        self._count = self._num_with_unknown = 0
+        self._unknown: Counter[str] = Counter()
+        self._is_lower_known = True
+        self._cut, self._unfinished = Places(), Places()
+
+    def watch(self, translations: Iterable[Translation]) -> Iterator[Translation]:
+        """Look at translations as they pass by."""
+        for translation in translations:
+            self._count += 1
+            if translation.unknown:
+                self._see_unknown(translation)
+            if translation.num_cut:
+                self._cut.add(self._count)
+            if not translation.is_finished:
+                self._unfinished.add(self._count)
+            yield translation
+
+    def _see_unknown(self, translation: Translation) -> None:
+        tokens = translation.source_tokens
+        self._num_with_unknown += 1
+        self._unknown.update({tokens[place] for place in translation.unknown})
+        if self._is_lower_known:
+            codec = self._translator.source_codec
+            self._is_lower_known = not codec.count_unknown(codec.join(tokens).lower())
+
+    def tell(self) -> None:
+        """Say on standard error what there is to say."""
+        if self._num_with_unknown:
+            say(self._say_unknown())
+        if self._cut.count:
+            say(
+                f"{self._cut.show(self._noun)}: cut to {self._translator.max_source:,} tokens, far "
+                "more than the sources of the training had (--max-source N lifts it)"
+            )
+        if self._unfinished.count:
+            say(
+                f"{self._unfinished.count:,} of {self._count:,} outputs did not come to their end, "
+                "or lack what was demanded (--max-length N allows longer ones): "
+                f"{self._unfinished.show(self._noun)}"
+            )
+
+    def _say_unknown(self) -> str:
+        common = self._unknown.most_common(MOST_SHOWN)
+        named = ", ".join(f"{_show(token)} in {count:,}" for token, count in common)
+        more = ", ..." if len(self._unknown) > MOST_SHOWN else ""
+        lower = "; in lower case all are known" if self._is_lower_known else ""
+        return (
+            f"{self._num_with_unknown:,} of {self._count:,} {self._noun}s have source tokens that "
+            f"were not seen in training (read as unknown): {named}{more}{lower}"
+        )
+
+
+def _show(token: str) -> str:
+    """Return a token in quotes; what does not show by itself with its number."""
+    if token.isprintable():
+        return f"'{token}'"
+    return " ".join(f"U+{ord(letter):04X}" for letter in token[:BRIEF])

@@ -1,0 +1,103 @@
+"""From the hypotheses of a search to the outputs of a request: one for each text, in order.
+
+Every output has the score by which it stands where it stands (`rank_score`), and one that was cut
+off stands below all that the model ended. Knows no models.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from foveate.ranking import place_key
+from foveate.records import Request, Translation
+from foveate.text.likeness import expect_likeness
+from foveate.text.word_list import NO_WORDS, WordList
+
+
+def order_outputs(
+    found: Sequence[Translation], request: Request, words: WordList | None = None
+) -> Translation:
+    """Return the best output for a request, with the others as its alternatives.
+
+    Samples stay in the order in which they were drawn. All others are merged by text and ranked:
+    by their probability, by what a list of words gives to them, or by their likeness to all.
+    """
+    if request.mbr is not None:
+        ranked = _rank_by_likeness(found, request)
+    elif request.sampling is not None:
+        ranked = _weigh(found, request.length_penalty, NO_WORDS)
+        ranked.sort(key=lambda one: not one.is_finished)
+    else:
+        merged = merge_texts(found)
+        ranked = _weigh(merged, request.length_penalty, words or NO_WORDS)
+        ranked.sort(key=lambda one: place_key(one.rank_score, one.is_finished))
+    return join_outputs(ranked, request.n_best)
+
+
+def _weigh(found: Sequence[Translation], penalty: float, words: WordList) -> list[Translation]:
+    return [replace(one, rank_score=words.weigh(one, penalty)) for one in found]
+
+
+def merge_texts(found: Sequence[Translation]) -> list[Translation]:
+    """Make one output of all that have the same text, with their probability together.
+
+    It has the tokens of the likeliest. What was cut off and has the text of one that was not is
+    left out.
+    """
+    merged: dict[str, list[Translation]] = {}
+    for one in sorted(found, key=lambda one: place_key(one.score, one.is_finished)):
+        merged.setdefault(one.text, []).append(one)
+    return [_merge(group) for group in merged.values()]
+
+
+def _merge(group: Sequence[Translation]) -> Translation:
+    best = group[0]
+    scores = [one.score for one in group if one.is_finished == best.is_finished]
+    if len(scores) == 1:
+        return best
+    return replace(best, score=float(np.logaddexp.reduce(scores)))
+
+
+def _rank_by_likeness(found: Sequence[Translation], request: Request) -> list[Translation]:
+    """Put first what is most like all others, each by its probability (samples: by their number).
+
+    What was cut off has no say while there are others.
+    """
+    assert request.mbr is not None
+    voters = [one for one in found if one.is_finished] or list(found)
+    highest = max(one.score for one in voters)
+    weights = [1.0 if request.sampling else math.exp(one.score - highest) for one in voters]
+    merged = merge_texts(found)
+    shares = dict.fromkeys((one.text for one in merged), 0.0)
+    for one, weight in zip(voters, weights, strict=True):
+        shares[one.text] += weight / sum(weights)
+    values = expect_likeness(list(shares), list(shares.values()), request.mbr)
+    by_text = dict(zip(shares, values, strict=True))
+    ranked = [replace(one, rank_score=by_text[one.text]) for one in merged]
+    return sorted(ranked, key=lambda one: place_key(one.rank_score, one.is_finished))
+
+
+def join_outputs(ranked: Sequence[Translation], n_best: int) -> Translation:
+    """Return the first output with those after it as its alternatives.
+
+    What stands below for another reason than its score, having been cut off, has no higher score
+    than those above it.
+    """
+    kept = list(ranked[:n_best])
+    for place in range(1, len(kept)):
+        if not kept[place].is_finished:
+            least = min(kept[place].rank_score, kept[place - 1].rank_score)
+            kept[place] = replace(kept[place], rank_score=least)
+    return replace(kept[0], alternatives=kept[1:]) if len(kept) > 1 else kept[0]
+
+
+def put_first(best: Translation, others: Translation, n_best: int) -> Translation:
+    """Put an output before others for a reason of its own; its rank score is no lower then."""
+    rest = [one for one in (others, *others.alternatives) if one.text != best.text]
+    rest = [replace(one, alternatives=[]) for one in rest]
+    highest = max([best.rank_score, *(one.rank_score for one in rest)])
+    return join_outputs([replace(best, rank_score=highest), *rest], n_best)

@@ -1,0 +1,250 @@
+"""The search: one loop over a `Stepper` and a `Chooser`, for every way of decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foveate.errors import SearchError
+from foveate.search.beam import Beams
+from foveate.search.chooser import Chooser
+from foveate.search.hypothesis import Hypothesis, Integers, Trace, check_numbers
+from foveate.search.query import Query
+from foveate.search.stepper import Stepper, Writer
+from foveate.text.vocabulary import BOS, EOS
+
+STRIDE = 4  # tokens that a `Writer` writes before rows that have ended are dropped
+
+
+def search(
+    stepper: Stepper,
+    source: Integers,
+    source_mask: NDArray[np.bool_],
+    queries: Sequence[Query],
+    *,
+    attention: bool = True,
+) -> list[list[Hypothesis]]:
+    """Return what each query asks for of its source, best first.
+
+    Finished hypotheses come first, by `rank_score`; what was cut off at its greatest length comes
+    after them. There is always at least one. Samples come in the order in which they are drawn.
+
+    Args:
+        stepper: the model.
+        source: [B, S] ids, padded on the right; every row has a token.
+        source_mask: [B, S], True where a real token stands.
+        queries: one for each source; they may differ in everything, and each gives exactly what
+            it gives alone.
+        attention: whether the hypotheses get attention weights.
+
+    Raises:
+        SearchError: shapes or numbers do not go together, an id is not in the model's
+            vocabulary, or the model gives no numbers.
+    """
+    lengths = _check_source(source, source_mask, queries)
+    if not queries:
+        return []
+    plan = _plan(queries)
+    state = stepper.start(source, source_mask, attention=attention)
+    if not _is_identity(plan.sources, len(queries)):
+        state = stepper.reorder(state, plan.sources)
+    run = _Search(stepper, state, plan, Trace(lengths[plan.sources]))
+    run.run()
+    results: list[list[Hypothesis]] = [[] for _ in queries]
+    for place, found in zip(
+        plan.sources.tolist(), run.trace.hypotheses(plan.num_found), strict=True
+    ):
+        results[place] += found
+    return results
+
+
+@dataclass(slots=True)
+class _Plan:
+    """The G beams of a search: those of one row (greedy, forced, each sample) before the others."""
+
+    queries: list[Query]  # [G]
+    sources: Integers  # [G] the source of each beam
+    copies: Integers  # [G] which sample of its source it is
+    widths: Integers  # [G] rows that it may have
+    limits: Integers  # [G] greatest number of tokens
+    num_found: Integers  # [G] hypotheses to return
+    num_singles: int
+
+
+def _plan(queries: Sequence[Query]) -> _Plan:
+    beams = [
+        (_width(query), place, copy)
+        for place, query in enumerate(queries)
+        for copy in range(query.n_best if query.sampling and query.target is None else 1)
+    ]
+    beams.sort(key=lambda beam: beam[0] > 1)
+    widths, sources, copies = np.array(beams, np.int64).T
+    own = [_strip(queries[place]) for _, place, _ in beams]
+    limits = [query.max_length if query.target != () else 0 for query in own]
+    return _Plan(
+        own,
+        sources,
+        copies,
+        widths,
+        np.array(limits, np.int64),
+        np.array([query.num_found or query.n_best for query in own], np.int64),
+        int((widths == 1).sum()),
+    )
+
+
+def _strip(query: Query) -> Query:
+    """Leave out of a query what does not matter for it."""
+    if query.target is None:
+        return query
+    return Query(max(1, len(query.target)), target=query.target)
+
+
+def _width(query: Query) -> int:
+    if query.target is not None or query.sampling:
+        return 1
+    return query.beam_size + sum(min(map(len, item)) for item in query.must)
+
+
+class _Search:
+    """The rows of a search: first those of beams of one row, then those of wider beams."""
+
+    def __init__(self, stepper: Stepper, state: object, plan: _Plan, trace: Trace) -> None:
+        self.trace = trace
+        self._stepper, self._state = stepper, state
+        self._limits = plan.limits
+        self._chooser = Chooser(plan.queries, plan.widths, plan.copies)
+        self._singles = np.arange(plan.num_singles)  # the beams of the first rows
+        wide = np.arange(plan.num_singles, len(plan.queries))
+        self._beams = Beams(wide, plan.widths, plan.queries, self._chooser, trace)
+        self._tokens = np.full(len(plan.queries), BOS, np.int64)
+        self._length = 0
+
+    def run(self) -> None:
+        """Step until no row is left."""
+        can = self._stepper.capabilities
+        while self._tokens.size:
+            if can.can_write and self._chooser.is_greedy:
+                self._write()
+            else:
+                self._step(can_choose=can.can_choose)
+
+    def _step(self, *, can_choose: bool) -> None:
+        """Write one token: ask the model, let the chooser choose, and let rows end or go on."""
+        k = self._chooser.count() if can_choose else None
+        step = self._stepper.step(self._state, self._tokens, k)
+        check_numbers(step.log_probs[:, 0])
+        ids, log_probs = self._chooser.choose(step, self._length, is_whole=k is None)
+        rows, tokens, chosen = self._advance(ids, log_probs)
+        looks = None if step.attention is None else step.attention[None]
+        self.trace.extend(rows, tokens[None], chosen[None], looks)
+        self._chooser.follow(rows, tokens)
+        self._state, self._tokens = step.state, tokens
+        if rows.size and not _is_identity(rows, len(ids)):
+            self._state = self._stepper.reorder(self._state, rows)
+        self._length += 1
+
+    def _advance(
+        self, ids: Integers, log_probs: NDArray[np.float32]
+    ) -> tuple[Integers, Integers, NDArray[np.float32]]:
+        """Return row, token and log-probability of the prefixes that go on."""
+        count = self._singles.size
+        if not self._beams.size:
+            return self._advance_singles(ids[:, 0], log_probs[:, 0])
+        banks = self._chooser.rank_banks(ids)
+        banks = None if banks is None else banks[count:]
+        wide = self._beams.advance(ids[count:], log_probs[count:], banks, self._length, count)
+        if not count:
+            return wide
+        singles = self._advance_singles(ids[:count, 0], log_probs[:count, 0])
+        return (
+            np.concatenate([singles[0], wide[0]]),
+            np.concatenate([singles[1], wide[1]]),
+            np.concatenate([singles[2], wide[2]]),
+        )
+
+    def _advance_singles(
+        self, tokens: Integers, log_probs: NDArray[np.float32]
+    ) -> tuple[Integers, Integers, NDArray[np.float32]]:
+        """Let those end that wrote EOS, have no room, or have no way on."""
+        is_dead = self._chooser.find_dead(log_probs)
+        is_end = (tokens == EOS) & ~is_dead
+        is_over = is_end | is_dead | (self._limits[self._singles] <= self._length)
+        if not is_over.any():
+            return np.arange(tokens.size), tokens, log_probs
+        ends, cuts = np.flatnonzero(is_end), np.flatnonzero(is_over & ~is_end)
+        unmet = self._chooser.count_unmet(cuts)
+        self.trace.end(self._singles[ends], ends, log_probs[ends], is_finished=True)
+        self.trace.end(self._singles[cuts], cuts, is_finished=False, num_unmet=unmet)
+        rows = np.flatnonzero(~is_over)
+        self._singles = self._singles[rows]
+        return rows, tokens[rows], log_probs[rows]
+
+    def _write(self) -> None:
+        """Let the model write several tokens of rows that want no more than the most probable."""
+        most = int(self._limits[self._singles].max()) + 1 - self._length
+        steps = most if self._singles.size == 1 else min(most, STRIDE)
+        written = cast(Writer, self._stepper).write(self._state, self._tokens, steps)
+        check_numbers(written.log_probs)
+        num_written, num_rows = written.ids.shape
+        self.trace.extend(np.arange(num_rows), written.ids, written.log_probs, written.attention)
+        is_over = (written.ids == EOS) | (written.log_probs == -np.inf)
+        ends = np.where(is_over.any(axis=0), is_over.argmax(axis=0), num_written)
+        room = self._limits[self._singles] - self._length
+        rows = np.flatnonzero(np.minimum(ends, room) < num_written)
+        if rows.size:
+            self._end_written(rows, ends[rows], room[rows], written.ids, written.log_probs)
+        self._length += num_written
+        kept = np.flatnonzero(np.minimum(ends, room) >= num_written)
+        self._state, self._tokens = written.state, written.ids[-1, kept]
+        if kept.size < num_rows:
+            self._singles = self._singles[kept]
+            self.trace.keep(kept)
+            self._chooser.keep(kept)
+            if kept.size:
+                self._state = self._stepper.reorder(self._state, kept)
+
+    def _end_written(
+        self,
+        rows: Integers,
+        ends: Integers,
+        room: Integers,
+        tokens: Integers,
+        log_probs: NDArray[np.float32],
+    ) -> None:
+        """Let `rows` end at EOS, where they have no room, or where they have no way on."""
+        at = np.minimum(ends, room)
+        is_end = (tokens[at, rows] == EOS) & (log_probs[at, rows] > -np.inf)
+        for chosen, is_finished in ((is_end, True), (~is_end, False)):
+            own, places = rows[chosen], at[chosen]
+            self.trace.end(
+                self._singles[own],
+                own,
+                log_probs[places, own] if is_finished else 0.0,
+                is_finished=is_finished,
+                steps=self._length + places,
+            )
+
+
+def _check_source(
+    source: Integers, source_mask: NDArray[np.bool_], queries: Sequence[Query]
+) -> Integers:
+    """Return the number of real tokens of every source row."""
+    if source.ndim != 2 or source.shape != source_mask.shape:
+        raise SearchError(
+            f"source {source.shape} and source_mask {source_mask.shape}: both must be [B, S]"
+        )
+    if len(queries) != len(source):
+        raise SearchError(f"{len(queries)} queries for {len(source)} sources: give one for each")
+    lengths: Integers = source_mask.sum(axis=1, dtype=np.int64)
+    empty = np.flatnonzero(lengths == 0)
+    if empty.size:
+        raise SearchError(f"source row {empty[0]} has no tokens: leave empty sources out")
+    return lengths
+
+
+def _is_identity(rows: Integers, num_rows: int) -> bool:
+    return rows.size == num_rows and bool((rows == np.arange(num_rows)).all())
