@@ -109,6 +109,11 @@ def _leave_no_trace(out: Path) -> None:
             out.rmdir()  # unless there is something else
 
 
+def list_members(out: Path) -> list[Path]:
+    """Return the folders of the members of an ensemble, or the student of one."""
+    return sorted(out.glob(f"{STATE}/{MEMBER}*"))
+
+
 def remove_leftovers(out: Path) -> None:
     """Remove what a kill left half written: `.part` in the folder, beside it, and in its state."""
     beside = out.parent.glob(f".{out.name}.*.part")
