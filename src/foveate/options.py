@@ -530,13 +530,25 @@ def read_tables(path: str | Path) -> dict[str, Any]:
         ConfigError: the file cannot be read or is not TOML.
     """
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return parse_toml(Path(path).read_bytes(), str(path))
     except OSError as error:
         raise ConfigError(f"{path}: cannot read it: {error.strerror}") from None
+
+
+def parse_toml(data: bytes, origin: str) -> dict[str, Any]:
+    """Return the values of a TOML text.
+
+    Raises:
+        ConfigError: it is not TOML.
+    """
+    try:
+        return tomllib.loads(data.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: not a TOML file of options: {error}") from None
+        raise ConfigError(f"{origin}: not a TOML file of options: {error}") from None
     except RecursionError:
-        raise ConfigError(f"{path}: not a TOML file of options: nested too deeply") from None
+        raise ConfigError(f"{origin}: not a TOML file of options: nested too deeply") from None
+    except ValueError:  # a number of thousands of digits
+        raise ConfigError(f"{origin}: not a TOML file of options: a number is too long") from None
 
 
 def format_toml(values: Mapping[str, Any]) -> str:

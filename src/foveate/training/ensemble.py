@@ -157,7 +157,7 @@ def _open_folder(out: Path, resume: bool) -> Translator | None:
     if resume:
         if not is_begun:
             raise BundleError(f"{out}: there is no training run of several models to resume")
-        if is_model and not read_manifest(out)["summary"].get("was_interrupted"):
+        if is_model and not read_manifest(out).summary.was_interrupted:
             return Translator.load(out, backend="torch")
     elif is_begun:
         raise BundleError(

@@ -72,7 +72,7 @@ class StateFolder:
         """Say whether the run here came to its end, and left nothing but its bundle."""
         if not self.exists or self._numbered() or not (self.path.parent / MANIFEST).is_file():
             return False
-        return not read_manifest(self.path.parent)["summary"].get("was_interrupted")
+        return not read_manifest(self.path.parent).summary.was_interrupted
 
     def finish(self) -> None:
         """Remove what nobody needs once the bundle is written: most of the folder's size."""
