@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 
 from foveate.commands.arguments import Place, missing_torch, read_table
 from foveate.console import say
-from foveate.flags import ESSENTIAL, build_flags, given_flags, merge_config
+from foveate.flags import ESSENTIAL, build_flags, given_flags, merge_config, offer_whole_help
 
 if TYPE_CHECKING:
     from foveate.data.table import PairTable
@@ -39,6 +39,8 @@ Examples:
 PAIRS is a TSV (source TAB target), a CSV with a header, a parquet file, JSON
 lines, two parallel text files as SOURCE,TARGET, or - for a TSV on standard
 input; .gz works.
+
+All options, with their ranges: foveate train --help-all
 """,
 )
 
@@ -103,6 +105,9 @@ def train(
         say("stopped; the model is complete, the traditional one is not")
         return 130
     return 0
+
+
+offer_whole_help(app, train)
 
 
 def read_words(where: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from foveate.bundle import MANIFEST, refuse_foreign
+from foveate.bundle_files import tidy_up
 from foveate.errors import BundleError
 
 if sys.platform != "win32":  # there nothing keeps two runs apart
@@ -116,8 +117,8 @@ def list_members(out: Path) -> list[Path]:
 
 def remove_leftovers(out: Path) -> None:
     """Remove what a kill left half written: `.part` in the folder, beside it, and in its state."""
-    beside = out.parent.glob(f".{out.name}.*.part")
-    for left in (*beside, *out.glob(".*.part"), *out.glob(f"{STATE}/.*.part")):
+    tidy_up(out)
+    for left in (*out.glob(".*.part"), *out.glob(f"{STATE}/.*.part")):
         remove(left)
 
 

@@ -103,9 +103,9 @@ class Recorder:
         """Say whether the bundle of a whole run is there, and is that of a state, if told."""
         if self.out is None or not (self.out / MANIFEST).is_file():
             return False
-        summary = read_manifest(self.out)["summary"]
-        is_of_state = saved is None or summary.get("updates") == saved.counters.update
-        return is_of_state and not summary.get("was_interrupted")
+        summary = read_manifest(self.out).summary
+        is_of_state = saved is None or summary.updates == saved.counters.update
+        return is_of_state and not summary.was_interrupted
 
     def save_bundle(self, bundle: Bundle) -> None:
         """Write the bundle, and tidy the state once that is done.
