@@ -50,6 +50,11 @@ def is_new_run_possible(out: Path) -> bool:
     return names <= {STATE, LOG} and not holds_progress(out)
 
 
+def was_killed_early(out: Path) -> bool:
+    """Say whether `out` holds a run that was killed before its first save, and nothing else."""
+    return (out / STATE).is_dir() and is_new_run_possible(out)
+
+
 def check_new_run(out: Path) -> None:
     """Raise a BundleError where a new run would destroy something."""
     refuse_foreign(out)
