@@ -40,6 +40,7 @@ Architecture = Literal["attention", "traditional", "transformer"]
 SubwordKind = Literal["unigram", "bpe"]
 TokenKind = Literal["auto", "characters", "tagged", "whitespace", "bytes", "unigram", "bpe"]
 Normalization = Literal["NFC", "NFD", "NFKC", "NFKD", "none"]
+NGRAM_SIZE = 32  # numbers in a row of the table of n-grams
 SUBWORD_KINDS: tuple[SubwordKind, ...] = get_args(SubwordKind)
 
 Share = Annotated[float, Ge(0), Lt(1)]
@@ -54,8 +55,8 @@ class TextOptions:
     """How a model reads and writes text."""
 
     source_tokens: TokenKind = "auto"
-    """Tokens of the source side: characters (tagged: and <tags>), whitespace symbols, bytes, or
-    learnt subwords."""
+    """Tokens of the source side: characters (tagged: and tags in angle brackets), whitespace
+    symbols, bytes, or learnt subwords."""
     target_tokens: TokenKind = "auto"
     """Tokens of the target side."""
     vocabulary_size: Annotated[int, Ge(16), Le(100_000)] | None = None
@@ -414,14 +415,24 @@ def _find_useless(given: Mapping[str, Any]) -> list[str]:
     lacking = names_without(architecture)
     return [
         f"{name}: the {architecture} {'model ' * (architecture != 'transformer')}has no such "
-        f"option ({_owners(name)}): leave it out, or choose another architecture"
+        f"option ({_describe_owners(name)}): leave it out, or choose another architecture"
         for name in given
         if name in lacking
     ]
 
 
-def _owners(name: str) -> str:
-    having = [kind for kind in ARCHITECTURES if name not in names_without(kind)]
+def owners(name: str) -> list[str]:
+    """Return the architectures that an option is of use for.
+
+    Example:
+        >>> owners("cell")
+        ['attention', 'traditional']
+    """
+    return [kind for kind in ARCHITECTURES if name not in names_without(kind)]
+
+
+def _describe_owners(name: str) -> str:
+    having = owners(name)
     return f"{' and '.join(having)} {'have' if len(having) > 1 else 'has'}"
 
 
@@ -533,13 +544,25 @@ def read_tables(path: str | Path) -> dict[str, Any]:
         ConfigError: the file cannot be read or is not TOML.
     """
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return parse_toml(Path(path).read_bytes(), str(path))
     except OSError as error:
         raise ConfigError(f"{path}: cannot read it: {error.strerror}") from None
+
+
+def parse_toml(data: bytes, origin: str) -> dict[str, Any]:
+    """Return the values of a TOML text.
+
+    Raises:
+        ConfigError: it is not TOML.
+    """
+    try:
+        return tomllib.loads(data.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: not a TOML file of options: {error}") from None
+        raise ConfigError(f"{origin}: not a TOML file of options: {error}") from None
     except RecursionError:
-        raise ConfigError(f"{path}: not a TOML file of options: nested too deeply") from None
+        raise ConfigError(f"{origin}: not a TOML file of options: nested too deeply") from None
+    except ValueError:  # a number of thousands of digits
+        raise ConfigError(f"{origin}: not a TOML file of options: a number is too long") from None
 
 
 def format_toml(values: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from foveate.torch_loading import keep_kernels, threads_here  # isort: skip  # b
 import torch
 from torch import Tensor
 
-from foveate.errors import BundleError
+from foveate.errors import BundleError, ConfigError
 from foveate.models.attention import mean_head
 from foveate.models.build import build_model
 from foveate.models.decoders import State as Tensors
@@ -128,7 +128,10 @@ def build_torch_stepper(
         BundleError: the weights are not those of the configuration and vocabularies.
     """
     keep_kernels()
-    model = build_model(options, *vocabulary_sizes, is_shared, target_ids)
+    try:
+        model = build_model(options, *vocabulary_sizes, is_shared, target_ids)
+    except ConfigError as error:
+        raise BundleError(f"{origin}: {error}") from None
     parameters = dict(model.named_parameters())
     if parameters.keys() != weights.keys():
         names = ", ".join(sorted(parameters.keys() ^ weights.keys())[:3])

@@ -80,6 +80,7 @@ def train_models(
     with own_folder(out, resume), threads_here(config.threads or granted_threads()):
         member = _configure_member(config)
         shared = open_run(table, dev, member, recorder, resume, machine, requested=config)
+        recorder.tidy()
         if recorder.has_bundle_of():
             return reload_model(shared, recorder)
         return _Ensemble(shared, config, recorder, machine).train(words)

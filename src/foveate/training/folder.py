@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from foveate.bundle import MANIFEST, refuse_foreign
+from foveate.bundle_files import tidy_up
 from foveate.errors import BundleError
 
 if sys.platform != "win32":  # there nothing keeps two runs apart
@@ -47,6 +48,11 @@ def is_new_run_possible(out: Path) -> bool:
     """
     names = {entry.name for entry in out.iterdir()} if out.is_dir() else set()
     return names <= {STATE, LOG} and not holds_progress(out)
+
+
+def was_killed_early(out: Path) -> bool:
+    """Say whether `out` holds a run that was killed before its first save, and nothing else."""
+    return (out / STATE).is_dir() and is_new_run_possible(out)
 
 
 def check_new_run(out: Path) -> None:
@@ -109,10 +115,15 @@ def _leave_no_trace(out: Path) -> None:
             out.rmdir()  # unless there is something else
 
 
+def list_members(out: Path) -> list[Path]:
+    """Return the folders of the members of an ensemble, or the student of one."""
+    return sorted(out.glob(f"{STATE}/{MEMBER}*"))
+
+
 def remove_leftovers(out: Path) -> None:
     """Remove what a kill left half written: `.part` in the folder, beside it, and in its state."""
-    beside = out.parent.glob(f".{out.name}.*.part")
-    for left in (*beside, *out.glob(".*.part"), *out.glob(f"{STATE}/.*.part")):
+    tidy_up(out)
+    for left in (*out.glob(".*.part"), *out.glob(f"{STATE}/.*.part")):
         remove(left)
 
 

@@ -7,6 +7,7 @@ row of the log, that finds no room is told and left out.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor
 from foveate.bundle import MANIFEST, Bundle, read_manifest, save_bundle
 from foveate.errors import BundleError
 from foveate.files import replace_file, sync_folder
-from foveate.training.folder import LOG, remove_leftovers
+from foveate.training.folder import LOG, list_members
 from foveate.training.prepare import Prepared, describe
 from foveate.training.report import Listener, Report, be_silent
 from foveate.training.schedule import Counters, Schedule
@@ -57,8 +58,15 @@ class Recorder:
         """Return the last state, where there is one."""
         if self.out is None or self.state is None:
             return None
-        remove_leftovers(self.out)
+        self.tidy()
         return self.state.load()
+
+    def tidy(self) -> None:
+        """Remove what nobody needs of this run and of the runs of its members, as far as we may."""
+        if self.state is not None:
+            for state in (self.state, *map(StateFolder, list_members(self.state.out))):
+                with suppress(OSError):
+                    state.tidy()
 
     def go_on(self, update: int) -> None:
         """Forget what was told after an update, from which the run goes on."""
@@ -95,9 +103,9 @@ class Recorder:
         """Say whether the bundle of a whole run is there, and is that of a state, if told."""
         if self.out is None or not (self.out / MANIFEST).is_file():
             return False
-        summary = read_manifest(self.out)["summary"]
-        is_of_state = saved is None or summary.get("updates") == saved.counters.update
-        return is_of_state and not summary.get("was_interrupted")
+        summary = read_manifest(self.out).summary
+        is_of_state = saved is None or summary.updates == saved.counters.update
+        return is_of_state and not summary.was_interrupted
 
     def save_bundle(self, bundle: Bundle) -> None:
         """Write the bundle, and tidy the state once that is done.

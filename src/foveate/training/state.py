@@ -136,9 +136,8 @@ class StateFolder:
             sync_folder(self.path)
         finally:
             remove(aside)
-        for old in self._numbered():
-            if old != final:
-                self._remove_state(old)
+        for old in self._numbered()[:-1]:
+            self._remove_state(old)
 
     def load(self) -> SavedState | None:
         """Return the newest state, or None when the run was killed before its first.
@@ -162,9 +161,14 @@ class StateFolder:
 
     def finish(self) -> None:
         """Keep the last state of a run that has ended, unless it is large."""
-        numbered = self._numbered()
-        is_large = bool(numbered) and _measure(numbered[-1]) > MOST_KEPT_BYTES
-        for state in numbered if is_large else numbered[:-1]:
+        for state in self._numbered():
+            if _measure(state) > MOST_KEPT_BYTES:
+                self._remove_state(state)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Remove all but the last state, and what a kill left half written or half removed."""
+        for state in self._numbered()[:-1]:
             self._remove_state(state)
         remove_leftovers(self.out)
 
