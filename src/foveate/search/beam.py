@@ -62,7 +62,8 @@ class Beams:
         self._num_best = np.array([query.n_best for query in queries], np.int64)
         self._limits = np.array([query.max_length for query in queries], np.int64)
         self._penalties = np.array([query.length_penalty for query in queries], np.float64)
-        self._best_ranks = np.full((len(queries), int(self._num_best.max(initial=1))), -np.inf)
+        most = int(self._num_best[numbers].max(initial=1))
+        self._best_ranks = np.full((len(queries), most), -np.inf)
         self._num_finished = np.zeros(len(queries), np.int64)
         self._beam = _Rows(
             numbers,
