@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from foveate.errors import SearchError
 
@@ -90,6 +90,7 @@ class Trace:
 
     def __init__(self, source_lengths: Integers) -> None:
         self._source_lengths = source_lengths
+        self._width = int(source_lengths.max())  # of attention; padding may be wider
         self._chunks = [_Chunk(0, None)]
         self._endings: list[Endings] = []
         self._length = 0
@@ -110,11 +111,13 @@ class Trace:
             log_probs: [n, R'].
             attention: [n, R, S] of the present rows.
         """
+        if attention is not None:
+            self._has_attention = True
+            attention = attention[:, :, : self._width]
         if parents is not None:
             self._chunks.append(_Chunk(self._length, parents, attention))
         elif attention is not None:
             self._chunks[-1].attention.append(attention)
-        self._has_attention |= attention is not None
         self._chunks[-1].tokens.append(tokens)
         self._chunks[-1].log_probs.append(log_probs)
         self._length += len(tokens)
@@ -127,12 +130,12 @@ class Trace:
         self,
         owners: Integers,
         rows: Integers,
-        log_probs: ArrayLike = 0.0,
+        log_probs: NDArray[np.float32] | float = 0.0,
         *,
-        is_finished: ArrayLike,
-        steps: ArrayLike | None = None,
-        ranks: ArrayLike = 0.0,
-        num_unmet: ArrayLike = 0,
+        is_finished: NDArray[np.bool_] | bool,
+        steps: Integers | None = None,
+        ranks: NDArray[np.float64] | float = 0.0,
+        num_unmet: Integers | int = 0,
     ) -> None:
         """Let present rows end, with EOS (`is_finished`) or for want of room.
 
@@ -143,13 +146,13 @@ class Trace:
             self._endings.append(
                 Endings(
                     owners,
-                    np.full(count, self._length if steps is None else steps, np.int64),
-                    np.full(count, len(self._chunks), np.int64),
+                    _fill(count, self._length if steps is None else steps, np.int64),
+                    np.full(count, len(self._chunks)),
                     rows,
-                    np.full(count, log_probs, np.float64),
-                    np.full(count, is_finished, np.bool_),
-                    np.full(count, ranks, np.float64),
-                    np.full(count, num_unmet, np.int64),
+                    _fill(count, log_probs, np.float64),
+                    _fill(count, is_finished, np.bool_),
+                    _fill(count, ranks, np.float64),
+                    _fill(count, num_unmet, np.int64),
                 )
             )
 
@@ -195,34 +198,46 @@ class Trace:
         log_probs = np.zeros((count, longest), np.float64)
         attention = None
         if self._has_attention:
-            attention = np.zeros((count, longest, int(self._source_lengths.max())), np.float32)
-        rows = endings.rows.copy()
+            attention = np.zeros((count, longest, self._width), np.float32)
+        rows = endings.rows
         for index in range(len(self._chunks) - 1, -1, -1):
             chunk = self._chunks[index]
             active = np.flatnonzero(endings.chunks > index)
             here = rows[active]
             before = here if chunk.parents is None else chunk.parents[here]
-            rows[active] = before
             begin = chunk.begin
-            if chunk.tokens:
-                written = _join(chunk.tokens)[:, here].T
-                span = slice(begin, begin + written.shape[1])
-                tokens[active, span] = written
-                log_probs[active, span] = _join(chunk.log_probs)[:, here].T
-            if attention is None:
-                continue
-            width = attention.shape[2]  # padding may be wider
-            if chunk.first_attention is not None:
-                attention[active, begin] = chunk.first_attention[0, before, :width]
+            _copy(chunk.tokens, here, tokens, active, begin)
+            _copy(chunk.log_probs, here, log_probs, active, begin)
+            if attention is not None and chunk.first_attention is not None:
+                attention[active, begin] = chunk.first_attention[0, before]
                 begin += 1
-            if chunk.attention:
-                seen = _join(chunk.attention)[:, here, :width]
-                attention[active, begin : begin + len(seen)] = seen.transpose(1, 0, 2)
+            if attention is not None:
+                _copy(chunk.attention, here, attention, active, begin)
+            if chunk.parents is not None:
+                rows = rows.copy()
+                rows[active] = before
         return tokens, log_probs, attention
 
 
-def _join(parts: list[NDArray[Any]]) -> NDArray[Any]:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+def _copy(
+    parts: list[NDArray[Any]],
+    here: Integers,
+    table: NDArray[Any],
+    active: Integers,
+    begin: int,
+) -> None:
+    """Copy the rows `here` of parts [n, R, ...] into rows of a table, from a column on."""
+    if not parts:
+        return
+    if len(parts) == 1 and len(parts[0]) == 1:
+        table[active, begin] = parts[0][0][here]
+        return
+    whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    table[active, begin : begin + len(whole)] = whole[:, here].swapaxes(0, 1)
+
+
+def _fill(count: int, value: NDArray[Any] | float, kind: type[Any]) -> NDArray[Any]:
+    return value if isinstance(value, np.ndarray) else np.full(count, value, kind)
 
 
 def find_lowest(log_probs: NDArray[np.float32]) -> float:

@@ -49,7 +49,6 @@ class Rules(Chooser):
         self._has_phrases = bool((self._nodes != FREE).any())
         self._has_places = bool((self._places != FREE).any())
         self._has_spans = bool(self._spans.any())
-        self._has_forced = bool(self._is_forced.any())
         is_whole = self._is_forced | (self._nodes != FREE) | (self._spans > 0)
         self._is_whole = is_whole | (self._counts == 0)
         self._is_greedy = ~self._is_whole & (self._counts == 1) & (self._setting_of < 0)
@@ -207,6 +206,8 @@ class Rules(Chooser):
         setting_of = self._setting_of[self._beams]
         for number, sampling in enumerate(self._settings):
             rows = np.flatnonzero(setting_of == number)
+            if not rows.size:
+                continue
             if sampling.top_k or whole is None:
                 own_ids, own = ids[rows, : sampling.top_k], log_probs[rows, : sampling.top_k]
             else:
@@ -226,8 +227,8 @@ class Rules(Chooser):
         length: int,
     ) -> None:
         """Put what rows have to write into their first column."""
-        if self._has_forced:
-            rows = np.flatnonzero(self._is_forced[self._beams])
+        rows = np.flatnonzero(self._is_forced[self._beams])
+        if rows.size:
             tokens = self._targets[self._beams[rows], length]
             ids[rows, 0], log_probs[rows, 0] = tokens, whole[rows, tokens]
 
