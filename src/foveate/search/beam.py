@@ -52,7 +52,7 @@ class Beams:
     def __init__(
         self,
         numbers: Integers,
-        widths: Integers,
+        widths: Sequence[int],
         queries: Sequence[Query],
         chooser: Chooser,
         trace: Trace,
@@ -64,7 +64,7 @@ class Beams:
         self._beam = _Rows(
             _Options(
                 numbers,
-                widths[numbers],
+                np.array([widths[number] for number in numbers.tolist()]),
                 np.array([queries[number].n_best - 1 for number in numbers.tolist()]),
                 np.array([queries[number].max_length for number in numbers.tolist()]),
                 np.array([queries[number].length_penalty for number in numbers.tolist()]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,8 +22,8 @@ class Chooser:
         widths: [G] how many rows each beam may have.
     """
 
-    def __init__(self, widths: Integers) -> None:
-        widest = int(widths.max())
+    def __init__(self, widths: Sequence[int]) -> None:
+        widest = max(widths)
         self._count = widest + 1 if widest > 1 else 1  # EOS may be one of them
 
     @property

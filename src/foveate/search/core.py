@@ -58,7 +58,7 @@ def search(
         lengths = lengths[plan.sources]
     run = _Search(stepper, state, plan, Trace(lengths))
     run.run()
-    found = run.trace.hypotheses(plan.num_found)
+    found = run.trace.hypotheses(np.array(plan.num_found))
     if plan.sources is None:
         return found
     results: list[list[Hypothesis]] = [[] for _ in queries]
@@ -74,39 +74,39 @@ class _Plan:
     queries: Sequence[Query]  # [G]
     sources: Integers | None  # [G] the source of each beam; None: each has one, in their order
     chooser: Chooser
-    widths: Integers  # [G] rows that it may have
-    limits: Integers  # [G] greatest number of tokens
-    num_found: Integers  # [G] hypotheses to return
+    widths: list[int]  # [G] rows that it may have
+    limits: list[int]  # [G] greatest number of tokens
+    num_found: list[int]  # [G] hypotheses to return
     num_singles: int
 
 
 def _plan(queries: Sequence[Query]) -> _Plan:
-    sources = None
-    if any(query.has_rules for query in queries):
-        beams = [
-            (_width(query), place, copy)
-            for place, query in enumerate(queries)
-            for copy in range(query.n_best if query.sampling and query.target is None else 1)
-        ]
+    beams = [
+        (_width(query), place, copy)
+        for place, query in enumerate(queries)
+        for copy in range(_count_beams(query))
+    ]
+    widths = [width for width, _, _ in beams]
+    num_singles, sources = widths.count(1), None
+    if 0 < num_singles < len(beams) or len(beams) > len(queries):
         beams.sort(key=lambda beam: beam[0] > 1)
-        widths, sources, copies = np.array(beams, np.int64).T
-        queries = [_strip(queries[place]) for _, place, _ in beams]
-        chooser: Chooser = Rules(queries, widths, copies)
-    else:
-        widths = np.array([query.beam_size for query in queries], np.int64)
-        if widths.min() == 1 < widths.max():
-            sources = np.argsort(widths > 1, kind="stable")
-            queries, widths = [queries[place] for place in sources.tolist()], widths[sources]
-        chooser = Chooser(widths)
+        widths = [width for width, _, _ in beams]
+        sources = np.array([place for _, place, _ in beams])
+    own = [_strip(queries[place]) for _, place, _ in beams]
+    is_ruled = any(query.has_rules for query in own)
     return _Plan(
-        queries,
+        own,
         sources,
-        chooser,
+        Rules(own, widths, [copy for _, _, copy in beams]) if is_ruled else Chooser(widths),
         widths,
-        np.array([0 if query.target == () else query.max_length for query in queries], np.int64),
-        np.array([query.num_found or query.n_best for query in queries], np.int64),
-        int((widths == 1).sum()),
+        [0 if query.target == () else query.max_length for query in own],
+        [query.num_found or query.n_best for query in own],
+        num_singles,
     )
+
+
+def _count_beams(query: Query) -> int:
+    return query.n_best if query.sampling is not None and query.target is None else 1
 
 
 def _strip(query: Query) -> Query:
@@ -117,7 +117,7 @@ def _strip(query: Query) -> Query:
 
 
 def _width(query: Query) -> int:
-    if query.target is not None or query.sampling:
+    if query.target is not None or query.sampling is not None:
         return 1
     return query.beam_size + sum(min(map(len, item)) for item in query.must)
 
@@ -128,10 +128,10 @@ class _Search:
     def __init__(self, stepper: Stepper, state: State, plan: _Plan, trace: Trace) -> None:
         self.trace = trace
         self._stepper, self._state, self._chooser = stepper, state, plan.chooser
-        self._limits = plan.limits
+        self._limits = np.array(plan.limits)
         self._singles = np.arange(plan.num_singles)  # the beams of the first rows
-        self._least_limit = int(plan.limits[: plan.num_singles].min(initial=0))
-        self._beams = None
+        self._least_limit = min(plan.limits)
+        self._beams: Beams | None = None
         if plan.num_singles < len(plan.queries):
             wide = np.arange(plan.num_singles, len(plan.queries))
             self._beams = Beams(wide, plan.widths, plan.queries, plan.chooser, trace)

@@ -30,10 +30,13 @@ class Rules(Chooser):
         copies: [G] which sample of its source a beam is; 0 for all that do not draw.
     """
 
-    def __init__(self, queries: Sequence[Query], widths: Integers, copies: Integers) -> None:
+    def __init__(
+        self, queries: Sequence[Query], widths: Sequence[int], copies: Sequence[int]
+    ) -> None:
         super().__init__(widths)
         self._beams = np.arange(len(queries))  # [R] the beam of each row
-        self._counts = np.where(widths > 1, widths + 1, 1)  # candidates that a row needs
+        # candidates that a row needs: EOS may be one of them
+        self._counts = np.array([width + 1 if width > 1 else 1 for width in widths])
         self._lattices, self._places = build_lattices(queries)
         self._phrases = build_phrases(queries)
         self._nodes = self._phrases.starts
@@ -256,12 +259,12 @@ def _pad_targets(queries: Sequence[Query]) -> Integers:
     return padded
 
 
-def _draw_all(queries: Sequence[Query], copies: Integers) -> NDArray[np.float64]:
+def _draw_all(queries: Sequence[Query], copies: Sequence[int]) -> NDArray[np.float64]:
     """Draw the numbers of all beams, [G, T + 1]; 0 for those that do not draw."""
     longest = max((query.max_length for query in queries if query.sampling), default=-1)
     uniforms = np.zeros((len(queries), longest + 1))
     drawn = np.zeros((0, 0))
-    for row, query, copy in zip(uniforms, queries, copies.tolist(), strict=True):
+    for row, query, copy in zip(uniforms, queries, copies, strict=True):
         if query.sampling:
             if copy == 0:  # the samples of one source stand side by side
                 seed, length = query.sampling.seed, query.max_length
