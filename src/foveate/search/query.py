@@ -90,13 +90,24 @@ class Query:
 
     def __post_init__(self) -> None:
         """Check all values."""
-        problems = [
-            *_find_bad_numbers(self),
-            *_find_bad_sampling(self.sampling),
-            *_find_bad_tokens(self),
-        ]
+        problems = _find_bad_numbers(self)
+        if self.has_rules:
+            problems += _find_bad_sampling(self.sampling) + _find_bad_tokens(self)
         if problems:
             raise SearchError("search: " + "; ".join(problems))
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether anything else is wanted than what the model finds best."""
+        return bool(
+            self.prefix
+            or self.begins
+            or self.must
+            or self.must_not
+            or self.no_repeat
+            or self.sampling is not None
+            or self.target is not None
+        )
 
 
 def _find_bad_numbers(query: Query) -> list[str]:
