@@ -22,6 +22,7 @@ import torch
 
 import foveate
 from foveate.bundle import Bundle
+from foveate.cli import main
 from foveate.config import Config
 from foveate.errors import ConfigError, ModelMismatchError, SearchError
 from foveate.models import build_model
@@ -63,6 +64,18 @@ def show(found: Translation) -> tuple[object, ...]:
     looks = None if found.attention is None else np.round(found.attention, 4).tolist()
     others = [show(other) for other in found.alternatives]
     return found.text, round(found.score, 4), found.is_finished, looks, found.unknown, others
+
+
+def assert_alike(ours: Translation, theirs: Translation) -> None:
+    """Compare what was computed in different batches: sums are added in another order there."""
+    assert (ours.tokens, ours.is_finished) == (theirs.tokens, theirs.is_finished)
+    assert (ours.text, ours.unknown) == (theirs.text, theirs.unknown)
+    assert ours.score == pytest.approx(theirs.score, abs=1e-4)
+    assert (ours.attention is None) == (theirs.attention is None)
+    if ours.attention is not None and theirs.attention is not None:
+        np.testing.assert_allclose(ours.attention, theirs.attention, atol=1e-5)
+    for one, other in zip(ours.alternatives, theirs.alternatives, strict=True):
+        assert_alike(one, other)
 
 
 # --- values -----------------------------------------------------------------------------------
@@ -119,7 +132,7 @@ def test_every_request_of_a_batch_gets_what_it_gets_alone() -> None:
     together = translator.translate_batch(requests)
     fixed = [replace(one, sampling=None) if one.sampling else one for one in requests]
     for request, found in zip(fixed, translator.translate_batch(fixed), strict=True):
-        assert show(found) == show(translator.translate_one(request))
+        assert_alike(found, translator.translate_one(request))
     assert len(together) == len(requests)
 
 
@@ -159,10 +172,11 @@ def mix_requests(count: int) -> list[Request]:
     return requests
 
 
+@pytest.mark.timeout(300)
 @each_backend
 def test_many_threads_get_what_one_gets(backend: str) -> None:
     translator = golden(backend)
-    requests = mix_requests(2_000)
+    requests = mix_requests(1_000)
     expected = [show(translator.translate_one(request)) for request in requests]
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda one: show(translator.translate_one(one)), requests))
@@ -170,9 +184,9 @@ def test_many_threads_get_what_one_gets(backend: str) -> None:
     parts = [requests[start::8] for start in range(8)]
     with ThreadPoolExecutor(8) as pool:
         batches = list(pool.map(translator.translate_batch, parts))
-    for start, batch in enumerate(batches):
-        for request, one, alone in zip(parts[start], batch, expected[start::8], strict=True):
-            assert request.sampling or show(one) == alone
+    for part, batch in zip(parts, batches, strict=True):
+        for one, other in zip(batch, translator.translate_batch(part), strict=True):
+            assert show(one) == show(other)
 
 
 def test_two_models_keep_their_threads_and_the_process_its_own() -> None:
@@ -363,7 +377,7 @@ def test_prefix_is_brute_force(kind: str, prefix: str, source: str) -> None:
     ]
     expected = best_texts(kind, source, allowed)
     found = small_model(kind).translate_one(
-        source, prefix=prefix, beam_size=800, length_penalty=0.0, max_length=LONGEST, n_best=2
+        source, prefix=prefix, beam_size=300, length_penalty=0.0, max_length=LONGEST, n_best=300
     )
     assert found.is_finished
     assert [found.text, found.alternatives[0].text] == expected[:2]
@@ -396,7 +410,13 @@ def test_must_and_must_not_are_brute_force(
     if not must:
         allowed.append(Translation([], [], "", score_of_nothing(kind)))
     found = small_model(kind).translate_one(
-        "xyz", must=must, must_not=must_not, beam_size=800, length_penalty=0.0, max_length=LONGEST
+        "xyz",
+        must=must,
+        must_not=must_not,
+        beam_size=300,
+        n_best=300,
+        length_penalty=0.0,
+        max_length=LONGEST,
     )
     assert found.is_finished
     assert found.text == best_texts(kind, "xyz", allowed)[0]
@@ -416,11 +436,12 @@ def score_of_nothing(kind: str) -> float:
 def test_segmentations_of_one_text_are_merged_and_add_up() -> None:
     everything = all_outputs("bpe", "xyz")
     found = small_model("bpe").translate_one(
-        "xyz", beam_size=800, n_best=7, length_penalty=0.0, max_length=LONGEST
+        "xyz", beam_size=2_000, n_best=300, length_penalty=0.0, max_length=LONGEST
     )
-    outputs = [found, *found.alternatives]
+    outputs = [one for one in (found, *found.alternatives) if one.is_finished]
     texts = [one.text for one in outputs]
-    assert len(set(texts)) == len(texts) == 7
+    assert set(texts) == {one.text for one in everything} | {""}
+    assert len(set(texts)) == len(texts)
     counts = [sum(one.text == text for one in everything) for text in texts]
     assert max(counts) > 1
     for one in outputs:
@@ -573,8 +594,9 @@ def test_a_source_far_longer_than_any_in_training_is_cut() -> None:
         found = told.translate_one(text, beam_size=1, max_length=3)
         assert found.num_cut == max(0, 200 - limit)
         assert len(found.source_tokens) == min(200, limit)
-        assert show(found) == show(
-            golden("torch").translate_one(text[:limit], beam_size=1, max_length=3)
+        assert_alike(
+            replace(found, num_cut=0),
+            golden("torch").translate_one(text[:limit], beam_size=1, max_length=3),
         )
         assert next(told.score_pairs([(text, "a")])).num_cut == found.num_cut
     lifted = Translator.load(GOLDEN["torch"], max_source=7)
@@ -671,7 +693,7 @@ def test_the_command_steers(backend: str, tmp_path: Path) -> None:
 def test_the_command_says_what_was_unknown_cut_or_unfinished(tmp_path: Path) -> None:
     words = tmp_path / "words.txt"
     words.write_text("\ufeffABC\nabc\nabcdeabcde\nbad\nAé\n", encoding="utf-8")
-    done = call("translate", GOLDEN["torch"], words, "--max-source", "7", "--max-length", "2")
+    done = call("translate", GOLDEN["onnx"], words, "--max-source", "7", "--max-length", "2")
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 5
     assert "2 of 5 lines have source tokens that were not seen" in done.stderr
@@ -680,22 +702,22 @@ def test_the_command_says_what_was_unknown_cut_or_unfinished(tmp_path: Path) -> 
     assert "line 3: cut to 7 tokens" in done.stderr
     assert "outputs did not come to their end" in done.stderr
     words.write_text("ABC\nDe\n", encoding="utf-8")
-    done = call("translate", GOLDEN["torch"], words)
+    done = call("translate", GOLDEN["onnx"], words)
     assert "in lower case all are known" in done.stderr
 
 
 def test_the_command_asks_about_a_file_of_pairs(tmp_path: Path) -> None:
     pairs = tmp_path / "pairs.tsv"
     pairs.write_text("abc\tcba\nbad\tdab\n", encoding="utf-8")
-    done = call("translate", GOLDEN["torch"], pairs)
+    done = call("translate", GOLDEN["onnx"], pairs)
     assert done.returncode == 2 and done.stdout == ""
     assert "every line has a TAB" in done.stderr and "cut -f1" in done.stderr
-    done = call("translate", GOLDEN["torch"], given="abc\tcba\nbad\n")
+    done = call("translate", GOLDEN["onnx"], given="abc\tcba\nbad\n")
     assert done.returncode == 0
 
 
 def test_scores_of_a_table_are_in_order() -> None:
-    done = call("translate", GOLDEN["torch"], "--n-best", "5", "--format", "tsv", given="decade\n")
+    done = call("translate", GOLDEN["onnx"], "--n-best", "5", "--format", "tsv", given="decade\n")
     scores = [float(line.split("\t")[2]) for line in done.stdout.splitlines()]
     assert len(scores) > 2 and scores == sorted(scores, reverse=True)
 
@@ -709,7 +731,9 @@ def test_scores_of_a_table_are_in_order() -> None:
         (["--max-source", "0"], "--max-source: must be at least 1"),
     ],
 )
-def test_mistakes_of_steering_are_one_line(arguments: list[str], message: str) -> None:
-    done = call("translate", GOLDEN["torch"], *arguments, given="abc\n")
-    assert done.returncode == 2
-    assert message in done.stderr and len(done.stderr.splitlines()) == 1
+def test_mistakes_of_steering_are_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["translate", str(GOLDEN["onnx"]), os.devnull, *arguments]) == 2
+    said = capsys.readouterr()
+    assert message in said.err and len(said.err.splitlines()) == 1 and said.out == ""
