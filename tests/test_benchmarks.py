@@ -7,6 +7,7 @@ import json
 import random
 import sqlite3
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
