@@ -223,13 +223,16 @@ class _Search:
         num_written = len(written.ids)
         ends = np.where(is_over.any(axis=0), is_over.argmax(axis=0), num_written)
         ends = np.minimum(ends, room)
-        is_kept = ends >= num_written
-        over, kept = np.flatnonzero(~is_kept), np.flatnonzero(is_kept)
+        over = np.flatnonzero(ends < num_written)
         if over.size:
             self._end_written(over, ends[over], written)
         self._length += num_written
-        self._state, self._tokens = written.state, written.ids[-1, kept]
-        if 0 < kept.size < num_rows:
+        self._state, self._tokens = written.state, written.ids[-1]
+        if over.size == num_rows:
+            self._tokens = self._tokens[:0]
+        elif over.size:
+            kept = np.flatnonzero(ends == num_written)
+            self._tokens = self._tokens[kept]
             self._keep_singles(kept)
             self.trace.keep(kept)
             self._chooser.keep(kept)

@@ -154,20 +154,29 @@ def _find_bad_sampling(sampling: Sampling | None) -> list[str]:
 
 def _find_bad_tokens(query: Query) -> list[str]:
     problems = []
-    for name, tokens in (("target", query.target or ()), ("prefix", query.prefix)):
-        if not all(_is_given(token) for token in tokens):
+    for name, tokens in (("target", query.target), ("prefix", query.prefix)):
+        if tokens and min(tokens) <= EOS and not all(map(_is_given, tokens)):
             problems.append(
                 f"{name}: PAD, BOS, EOS and negative ids cannot be forced: "
                 "give the tokens only, EOS is added"
             )
     if len(query.prefix) > query.max_length:
         problems.append(f"prefix: {len(query.prefix)} tokens, but max_length {query.max_length}")
-    problems += _find_bad_lattice(query.begins)
+    if query.begins:
+        problems += _find_bad_lattice(query.begins)
+    if query.must_not:
+        problems += _find_bad_bans(query)
+    if query.must:
+        problems += _find_bad_demands(query)
+    return problems
+
+
+def _find_bad_bans(query: Query) -> list[str]:
     if not all(query.must_not) or not all(map(_is_written, query.must_not)):
-        problems.append("must_not: every sequence needs tokens, and EOS (3) or less is none")
-    elif query.must_not and any(_contains(query.prefix, bad) for bad in query.must_not):
-        problems.append("prefix contains a sequence of must_not")
-    return problems + _find_bad_demands(query)
+        return ["must_not: every sequence needs tokens, and EOS (3) or less is none"]
+    if any(_contains(query.prefix, sequence) for sequence in query.must_not):
+        return ["prefix contains a sequence of must_not"]
+    return []
 
 
 def _is_given(token: int) -> bool:
@@ -196,7 +205,7 @@ def _find_bad_lattice(begins: tuple[Mapping[int, int], ...]) -> list[str]:
 
 def _find_bad_demands(query: Query) -> list[str]:
     problems = []
-    if query.must and query.sampling:
+    if query.sampling is not None:
         problems.append("must: samples cannot be made to meet demands; use a beam")
     for number, item in enumerate(query.must):
         if not item or not all(item) or not all(map(_is_written, item)):
