@@ -243,7 +243,7 @@ def test_samples_keep_the_rules() -> None:
     rules = {"begins": build_lattice("aba"), "must_not": ((4,), (7, 7)), "no_repeat": 2}
     query = Query(7, n_best=200, sampling=Sampling(temperature=2.0), **rules)
     (found,) = search(stepper, source, mask, [query])
-    assert len({tuple(one.ids) for one in found}) > 50
+    assert len({tuple(one.ids) for one in found}) > 20
     for one in found:
         assert obeys(tuple(one.ids), query, "aba") or one.num_unmet
 

@@ -262,9 +262,8 @@ def _check_source(
     if len(queries) != len(source):
         raise SearchError(f"{len(queries)} queries for {len(source)} sources: give one for each")
     lengths: Integers = source_mask.sum(axis=1, dtype=np.int64)
-    empty = np.flatnonzero(lengths == 0)
-    if empty.size:
-        raise SearchError(f"source row {empty[0]} has no tokens: leave empty sources out")
+    if not lengths.all():
+        raise SearchError(f"source row {lengths.argmin()} has no tokens: leave empty sources out")
     return lengths
 
 
