@@ -82,9 +82,9 @@ class _Plan:
 
 def _plan(queries: Sequence[Query]) -> _Plan:
     beams = [
-        (_width(query), place, copy)
+        (query.width, place, copy)
         for place, query in enumerate(queries)
-        for copy in range(_count_beams(query))
+        for copy in range(query.num_beams)
     ]
     widths = [width for width, _, _ in beams]
     num_singles, sources = widths.count(1), None
@@ -105,21 +105,11 @@ def _plan(queries: Sequence[Query]) -> _Plan:
     )
 
 
-def _count_beams(query: Query) -> int:
-    return query.n_best if query.sampling is not None and query.target is None else 1
-
-
 def _strip(query: Query) -> Query:
     """Leave out of a query what does not matter for it."""
     if query.target is None:
         return query
     return Query(max(1, len(query.target)), target=query.target)
-
-
-def _width(query: Query) -> int:
-    if query.target is not None or query.sampling is not None:
-        return 1
-    return query.beam_size + sum(min(map(len, item)) for item in query.must)
 
 
 class _Search:

@@ -109,6 +109,28 @@ class Query:
             or self.target is not None
         )
 
+    @property
+    def num_beams(self) -> int:
+        """How many searches it takes: one, or one for each sample."""
+        return self.n_best if self.sampling is not None and self.target is None else 1
+
+    @property
+    def width(self) -> int:
+        """How many live prefixes each of them may have."""
+        if self.target is not None or self.sampling is not None:
+            return 1
+        return self.beam_size + sum(min(map(len, item)) for item in self.must)
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows of a batch it takes at most.
+
+        Example:
+            >>> Query(9, beam_size=5, must=(((4, 5, 6), (7, 8)),)).num_rows
+            7
+        """
+        return self.num_beams * self.width
+
 
 def _find_bad_numbers(query: Query) -> list[str]:
     problems = []
