@@ -17,9 +17,9 @@ from foveate.text.vocabulary import BOS, EOS, UNK
 from test_search import FakeStepper, assert_same, make_sources, walk_slowly
 
 LONGEST = 4
-TEXTS = {4: "a", 5: "ab", 6: "b", 7: "bc", 8: "c"}
-SIZE = 9
-tokens = st.integers(4, 8)
+TEXTS = {4: "a", 5: "ab", 6: "b", 7: "ba"}
+SIZE = 8
+tokens = st.integers(4, 7)
 sequences = st.lists(tokens, min_size=1, max_size=3).map(tuple)
 alternatives = st.lists(sequences, min_size=1, max_size=2, unique=True).map(tuple)
 
@@ -77,7 +77,7 @@ def obeys(ids: tuple[int, ...], query: Query, text: str) -> bool:
 
 @st.composite
 def ruled_queries(draw: Any, **fixed: Any) -> tuple[Query, str]:
-    text = draw(st.sampled_from(["", "", "a", "ab", "abc", "b", "bcb"]))
+    text = draw(st.sampled_from(["", "", "a", "ab", "aba", "b", "bab"]))
     options = {
         "prefix": draw(st.lists(tokens, max_size=1).map(tuple)),
         "begins": build_lattice(text),
@@ -95,10 +95,10 @@ def ruled_queries(draw: Any, **fixed: Any) -> tuple[Query, str]:
     return Query(**{**options, "must": tuple(must), "must_not": tuple(must_not)}), text
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
-    ruled=ruled_queries(max_length=LONGEST, beam_size=900, n_best=3),
+    ruled=ruled_queries(max_length=LONGEST, beam_size=350, n_best=3),
     end_bias=st.sampled_from([-1.0, 1.0]),
 )
 def test_a_wide_beam_is_brute_force(seed: int, ruled: tuple[Query, str], end_bias: float) -> None:
@@ -220,7 +220,7 @@ def test_samples_are_drawn_from_what_is_allowed(top_k: int, top_p: float) -> Non
     source, mask = make_sources(13, 1)
     state = stepper.start(source, mask, attention=False)
     log_probs = stepper.step(state, np.array([BOS]), None).log_probs[0]
-    ranked = sorted([4, 5, 8], key=lambda i: -log_probs[i])[: top_k or None]
+    ranked = sorted([4, 5, 7], key=lambda i: -log_probs[i])[: top_k or None]
     weights = {i: float(np.exp(log_probs[i])) for i in ranked}
     total, before = sum(weights.values()), 0.0
     kept = {}
@@ -229,7 +229,7 @@ def test_samples_are_drawn_from_what_is_allowed(top_k: int, top_p: float) -> Non
             kept[i] = weight
         before += weight
     sampling = Sampling(top_k=top_k, top_p=top_p)
-    query = Query(1, begins=({4: 1, 5: 1, 8: 1},), n_best=5000, sampling=sampling)
+    query = Query(1, begins=({4: 1, 5: 1, 7: 1},), n_best=5000, sampling=sampling)
     (found,) = search(stepper, source, mask, [query], attention=False)
     counts = Counter(one.ids[0] for one in found)
     assert set(counts) == set(kept)
@@ -240,12 +240,12 @@ def test_samples_are_drawn_from_what_is_allowed(top_k: int, top_p: float) -> Non
 def test_samples_keep_the_rules() -> None:
     stepper = FakeStepper(17, vocabulary_size=SIZE)
     source, mask = make_sources(17, 1)
-    rules = {"begins": build_lattice("abc"), "must_not": ((4,), (8, 8)), "no_repeat": 2}
+    rules = {"begins": build_lattice("aba"), "must_not": ((4,), (7, 7)), "no_repeat": 2}
     query = Query(7, n_best=200, sampling=Sampling(temperature=2.0), **rules)
     (found,) = search(stepper, source, mask, [query])
-    assert len({tuple(one.ids) for one in found}) > 50
+    assert len({tuple(one.ids) for one in found}) > 20
     for one in found:
-        assert obeys(tuple(one.ids), query, "abc") or one.num_unmet
+        assert obeys(tuple(one.ids), query, "aba") or one.num_unmet
 
 
 KINDS = st.one_of(
@@ -278,7 +278,7 @@ def assert_all_same(found: list[list[Hypothesis]], expected: list[list[Hypothesi
         assert_same(one, other)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     queries=st.lists(KINDS, min_size=1, max_size=5),

@@ -82,9 +82,9 @@ class _Plan:
 
 def _plan(queries: Sequence[Query]) -> _Plan:
     beams = [
-        (_width(query), place, copy)
+        (query.width, place, copy)
         for place, query in enumerate(queries)
-        for copy in range(_count_beams(query))
+        for copy in range(query.num_beams)
     ]
     widths = [width for width, _, _ in beams]
     num_singles, sources = widths.count(1), None
@@ -105,21 +105,11 @@ def _plan(queries: Sequence[Query]) -> _Plan:
     )
 
 
-def _count_beams(query: Query) -> int:
-    return query.n_best if query.sampling is not None and query.target is None else 1
-
-
 def _strip(query: Query) -> Query:
     """Leave out of a query what does not matter for it."""
     if query.target is None:
         return query
     return Query(max(1, len(query.target)), target=query.target)
-
-
-def _width(query: Query) -> int:
-    if query.target is not None or query.sampling is not None:
-        return 1
-    return query.beam_size + sum(min(map(len, item)) for item in query.must)
 
 
 class _Search:
@@ -223,13 +213,16 @@ class _Search:
         num_written = len(written.ids)
         ends = np.where(is_over.any(axis=0), is_over.argmax(axis=0), num_written)
         ends = np.minimum(ends, room)
-        is_kept = ends >= num_written
-        over, kept = np.flatnonzero(~is_kept), np.flatnonzero(is_kept)
+        over = np.flatnonzero(ends < num_written)
         if over.size:
             self._end_written(over, ends[over], written)
         self._length += num_written
-        self._state, self._tokens = written.state, written.ids[-1, kept]
-        if 0 < kept.size < num_rows:
+        self._state, self._tokens = written.state, written.ids[-1]
+        if over.size == num_rows:
+            self._tokens = self._tokens[:0]
+        elif over.size:
+            kept = np.flatnonzero(ends == num_written)
+            self._tokens = self._tokens[kept]
             self._keep_singles(kept)
             self.trace.keep(kept)
             self._chooser.keep(kept)
@@ -259,9 +252,8 @@ def _check_source(
     if len(queries) != len(source):
         raise SearchError(f"{len(queries)} queries for {len(source)} sources: give one for each")
     lengths: Integers = source_mask.sum(axis=1, dtype=np.int64)
-    empty = np.flatnonzero(lengths == 0)
-    if empty.size:
-        raise SearchError(f"source row {empty[0]} has no tokens: leave empty sources out")
+    if not lengths.all():
+        raise SearchError(f"source row {lengths.argmin()} has no tokens: leave empty sources out")
     return lengths
 
 

@@ -192,7 +192,11 @@ class Trace:
 
     def _walk_back(
         self, endings: Endings
-    ) -> tuple[Integers, NDArray[np.float64], NDArray[np.float32] | None]:
+    ) -> tuple[Integers, NDArray[np.floating[Any]], NDArray[np.float32] | None]:
+        if len(self._chunks) == 1:
+            (chunk,), rows = self._chunks, endings.rows
+            looks = _join(chunk.attention)[:, rows].swapaxes(0, 1) if chunk.attention else None
+            return _join(chunk.tokens)[:, rows].T, _join(chunk.log_probs)[:, rows].T, looks
         count, longest = len(endings.rows), self._length
         tokens = np.zeros((count, longest), np.int64)
         log_probs = np.zeros((count, longest), np.float64)
@@ -232,8 +236,12 @@ def _copy(
     if len(parts) == 1 and len(parts[0]) == 1:
         table[active, begin] = parts[0][0][here]
         return
-    whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    whole = _join(parts)
     table[active, begin : begin + len(whole)] = whole[:, here].swapaxes(0, 1)
+
+
+def _join(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _fill(count: int, value: NDArray[Any] | float, kind: type[Any]) -> NDArray[Any]:

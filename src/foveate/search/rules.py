@@ -93,7 +93,7 @@ class Rules(Chooser):
         self._check_ids(step.log_probs.shape[1])
         allowed = self._allow(step.log_probs.shape)
         ids, log_probs = self._choose_best(step.log_probs, allowed)
-        self._draw(ids, log_probs, step.log_probs, allowed, length)
+        self._draw(ids, log_probs, (step.ids, step.log_probs), allowed, length)
         self._force(ids, log_probs, step.log_probs, length)
         return ids, log_probs
 
@@ -201,7 +201,7 @@ class Rules(Chooser):
         self,
         ids: Integers,
         log_probs: NDArray[np.float32],
-        whole: NDArray[np.float32] | None,
+        whole: Candidates | None,
         allowed: Booleans | None,
         length: int,
     ) -> None:
@@ -214,10 +214,7 @@ class Rules(Chooser):
             if sampling.top_k or whole is None:
                 own_ids, own = ids[rows, : sampling.top_k], log_probs[rows, : sampling.top_k]
             else:
-                is_open = None if allowed is None else allowed[rows]
-                own_ids, own = _list_all(whole[rows], is_open, is_sorted=sampling.top_p < 1)
-            is_alive = (own > -np.inf).any(axis=1)
-            rows, own_ids, own = rows[is_alive], own_ids[is_alive], own[is_alive]
+                own_ids, own = _list_all(whole, allowed, rows, is_sorted=sampling.top_p < 1)
             columns = draw_columns(own, self._uniforms[self._beams[rows], length], sampling)
             here = np.arange(len(rows))
             ids[rows, 0], log_probs[rows, 0] = own_ids[here, columns], own[here, columns]
@@ -237,14 +234,16 @@ class Rules(Chooser):
 
 
 def _list_all(
-    log_probs: NDArray[np.float32], allowed: Booleans | None, *, is_sorted: bool
+    whole: Candidates, allowed: Booleans | None, rows: Integers, *, is_sorted: bool
 ) -> Candidates:
-    """Return all tokens and their log-probabilities, -inf for what may not be written."""
-    ids = np.broadcast_to(np.arange(log_probs.shape[1]), log_probs.shape)
+    """Return all tokens and log-probabilities of `rows`, -inf for what may not be written."""
+    ids, log_probs = whole
     if allowed is None:
         ids, log_probs = ids[:, EOS:], log_probs[:, EOS:]
     else:
         log_probs = np.where(allowed, log_probs, np.float32(-np.inf))
+    if len(rows) < len(log_probs):
+        ids, log_probs = ids[rows], log_probs[rows]
     if not is_sorted:
         return ids, log_probs
     order = np.argsort(-log_probs, axis=1, kind="stable")
