@@ -7,6 +7,7 @@ import json
 import random
 import sqlite3
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -200,9 +201,7 @@ def test_running_words_are_counted_each_time(
         def translate(self, texts: list[str], **options: Any) -> list[Translation]:
             assert texts == ["vid", "hus", "uar"]
             found = [[Translation([], [], one, 0.0) for one in answers[text]] for text in texts]
-            for best, other in found:
-                best.alternatives = [other]
-            return [best for best, _ in found]
+            return [replace(best, alternatives=[other]) for best, other in found]
 
     monkeypatch.setattr(scoring.Translator, "load", lambda *told, **named: Fake())
     argv = ["score_tokens.py", "model", str(train), str(test), "--n-best", "2"]

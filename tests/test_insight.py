@@ -515,8 +515,7 @@ def test_page_escapes_everything_that_users_give(
     source: list[str], target: list[str], text: str
 ) -> None:
     usual = Page(draw_html([make(["a"] * len(source), ["b"] * len(target))], "T"))
-    translation = make(source, target)
-    translation.text = text
+    translation = replace(make(source, target), text=text)
     page = Page(draw_html([translation], text))
     assert page.open == []
     assert len(page.texts["script"]) == 2
@@ -538,7 +537,8 @@ def test_page_has_a_readout_and_a_map_for_the_keyboard() -> None:
 
 def test_page_lists_alternatives_with_their_scores() -> None:
     translation = numbered(S=2, T=3)
-    translation.alternatives = [replace(translation, text="<i>", score=-9.0)]
+    other = replace(translation, text="<i>", score=-9.0)
+    translation = replace(translation, alternatives=[other])
     page = Page(draw_html([translation], "T"))
     assert [text for text in page.texts["td"] if text.strip()] == [
         *("1", translation.text, "-1.50", "22.3%"),

@@ -52,6 +52,7 @@ class FakeStepper:
         self.looks = generator.random((PRIME, 31)).astype(np.float32) ** 3
         self.capabilities = Capabilities(has_attention, can_choose, can_write)
         self.num_steps = self.num_rows = 0
+        self.is_writing = False
 
     def start(self, source, source_mask, *, attention):
         places = np.arange(1, source.shape[1] + 1)
@@ -68,7 +69,7 @@ class FakeStepper:
         log_probs = self.log_probs[hashes]
         ids = np.broadcast_to(np.arange(log_probs.shape[1]), log_probs.shape)
         if k is not None:
-            assert self.capabilities.can_choose
+            assert self.capabilities.can_choose or self.is_writing
             ids, log_probs = best_candidates(log_probs, k)
         return Step((hashes, mask, wants_attention), ids, log_probs, attention)
 
@@ -77,12 +78,14 @@ class FakeStepper:
 
     def write(self, state, tokens, steps):
         assert self.capabilities.can_write
+        self.is_writing = True
         written, has_ended = [], np.zeros(len(tokens), np.bool_)
         while len(written) < steps and not has_ended.all():
             step = self.step(state, tokens, 1)
             written.append(step)
             state, tokens = step.state, step.ids[:, 0]
             has_ended |= tokens == EOS
+        self.is_writing = False
         looks = None if step.attention is None else np.stack([one.attention for one in written])
         return Written(
             state,

@@ -6,7 +6,6 @@ off stands below all that the model ended. Knows no models.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,7 +13,8 @@ import numpy as np
 
 from foveate.ranking import place_key
 from foveate.records import Request, Translation
-from foveate.text.likeness import expect_likeness
+from foveate.search.risk import order_by_risk, temper
+from foveate.text.likeness import MEASURES
 from foveate.text.word_list import NO_WORDS, WordList
 
 
@@ -69,16 +69,19 @@ def _rank_by_likeness(found: Sequence[Translation], request: Request) -> list[Tr
     """
     assert request.mbr is not None
     voters = [one for one in found if one.is_finished] or list(found)
-    highest = max(one.score for one in voters)
-    weights = [1.0 if request.sampling else math.exp(one.score - highest) for one in voters]
+    weights = temper([0.0 if request.sampling else one.score for one in voters])
     merged = merge_texts(found)
-    shares = dict.fromkeys((one.text for one in merged), 0.0)
-    for one, weight in zip(voters, weights, strict=True):
-        shares[one.text] += weight / sum(weights)
-    values = expect_likeness(list(shares), list(shares.values()), request.mbr)
-    by_text = dict(zip(shares, values, strict=True))
-    ranked = [replace(one, rank_score=by_text[one.text]) for one in merged]
-    return sorted(ranked, key=lambda one: place_key(one.rank_score, one.is_finished))
+    texts = [one.text for one in merged]
+    shares = np.zeros(len(texts))
+    np.add.at(shares, [texts.index(one.text) for one in voters], weights)
+    measure = MEASURES[request.mbr]
+    likeness = np.array([[measure(text, other) for other in texts] for text in texts])
+    order, expected = order_by_risk(likeness, shares)
+    ranked = [
+        replace(merged[place], rank_score=value)
+        for place, value in zip(order.tolist(), expected.tolist(), strict=True)
+    ]
+    return sorted(ranked, key=lambda one: not one.is_finished)
 
 
 def join_outputs(ranked: Sequence[Translation], n_best: int) -> Translation:

@@ -186,11 +186,11 @@ class Translation:
         text: the tokens joined.
         score: log-probability of the text, end mark included, in nats (0 is certainty). Where a
             search found several ways to cut one text into tokens, it is that of all of them.
-        is_finished: whether the model ended the output, rather than it was cut off at the greatest
-            length, or lacks what was demanded of it.
         attention: [T, S] attention weights, rows are target and sum to 1, columns are source;
             None when they were not wanted or the model has none.
         alternatives: further outputs, best first.
+        is_finished: whether the model ended the output, rather than it was cut off at the greatest
+            length, or lacks what was demanded of it.
         unknown: places of source tokens that the model has never seen, and read as unknown.
         token_scores: log-probability of each of the T tokens, in nats.
         num_cut: source tokens beyond the limit for sources, which were not read.
@@ -202,9 +202,9 @@ class Translation:
     tokens: list[str]
     text: str
     score: float
-    is_finished: bool = True
     attention: NDArray[np.float32] | None = None
     alternatives: list[Translation] = field(default_factory=list)
+    is_finished: bool = True
     unknown: tuple[int, ...] = ()
     token_scores: tuple[float, ...] = ()
     num_cut: int = 0

@@ -408,13 +408,12 @@ class Translator:
                 self.target_codec.tokens(one.ids),
                 self.target_codec.decode(one.ids),
                 one.score,
-                one.is_finished,
                 one.attention if job.attention else None,
-                [],
-                unknown,
-                tuple(one.token_log_probs),
-                job.num_cut,
-                float(rank_score(one.score, len(one.ids) + one.is_finished, penalty)),
+                is_finished=one.is_finished,
+                unknown=unknown,
+                token_scores=tuple(one.token_log_probs),
+                num_cut=job.num_cut,
+                rank_score=float(rank_score(one.score, len(one.ids) + one.is_finished, penalty)),
             )
             for one in found
         ]
@@ -423,7 +422,7 @@ class Translator:
         """Return the translation of a blank: nothing, and certainly so if nothing is demanded."""
         looks = np.zeros((0, 0), np.float32) if request.attention and self.has_attention else None
         is_finished = not (request.prefix or request.must)
-        return Translation([], [], "", 0.0, is_finished, attention=looks)
+        return Translation([], [], "", 0.0, looks, is_finished=is_finished)
 
     def _recall(
         self, requests: Sequence[Request], sources: Sequence[str], results: list[Translation]

@@ -69,8 +69,11 @@ def build_lattices(queries: Sequence[Query]) -> tuple[Edges, Integers]:
     table: list[Mapping[int, int]] = [{}]
     starts = []
     for query in queries:
+        if not query.prefix and not query.begins:
+            starts.append(FREE)
+            continue
         first, last = len(table), len(query.prefix) + len(query.begins)
-        starts.append(first if last else FREE)
+        starts.append(first)
         own = [{token: place + 1} for place, token in enumerate(query.prefix)]
         own += [
             {token: len(query.prefix) + place for token, place in edges.items()}

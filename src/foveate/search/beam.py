@@ -52,20 +52,23 @@ class Beams:
     def __init__(
         self,
         numbers: Integers,
-        widths: Integers,
+        widths: Sequence[int],
         queries: Sequence[Query],
         chooser: Chooser,
         trace: Trace,
     ) -> None:
         self._chooser, self._trace = chooser, trace
-        self._widths = widths
-        self._num_best = np.array([query.n_best for query in queries], np.int64)
-        self._limits = np.array([query.max_length for query in queries], np.int64)
-        self._penalties = np.array([query.length_penalty for query in queries], np.float64)
-        self._best_ranks = np.full((len(queries), int(self._num_best.max(initial=1))), -np.inf)
+        most = max(queries[number].n_best for number in numbers.tolist())
+        self._best_ranks = np.full((len(queries), most), -np.inf)
         self._num_finished = np.zeros(len(queries), np.int64)
         self._beam = _Rows(
-            numbers,
+            _Options(
+                numbers,
+                np.array([widths[number] for number in numbers.tolist()]),
+                np.array([queries[number].n_best - 1 for number in numbers.tolist()]),
+                np.array([queries[number].max_length for number in numbers.tolist()]),
+                np.array([queries[number].length_penalty for number in numbers.tolist()]),
+            ),
             np.arange(len(numbers)),
             np.zeros(len(numbers), np.int64),
             np.zeros(len(numbers)),
@@ -93,11 +96,13 @@ class Beams:
             length: number of tokens so far.
             offset: the place of the first row among all rows of the search.
         """
-        table = _Candidates(ids, log_probs, banks, self._beam, self._widths)
-        is_last = self._limits[self._beam.numbers] <= length
+        table = _Candidates(ids, log_probs, banks, self._beam)
+        is_last = self._beam.options.limits <= length
         ended = self._end(table, length, offset)
         self._cut(table, ended, is_last, length, offset)
-        is_kept = table.is_live & ~is_last[:, None] & self._can_still_win(table, length + 1)
+        is_kept = table.is_live & ~is_last[:, None]
+        if self._num_finished.any():
+            is_kept &= self._can_still_win(table, length + 1)
         rows, columns, self._beam = _go_on(table, is_kept, self._beam)
         return rows + offset, ids[rows, columns], log_probs[rows, columns]
 
@@ -107,9 +112,9 @@ class Beams:
         rows = table.rows[places, candidates]
         if not rows.size:
             return rows
-        numbers = self._beam.numbers
+        numbers, penalties = self._beam.options.numbers, self._beam.options.penalties
         owners = numbers[places]
-        ranks = rank_score(table.totals[places, candidates], length + 1, self._penalties[owners])
+        ranks = rank_score(table.totals[places, candidates], length + 1, penalties[places])
         log_probs = table.log_probs[rows, table.columns[places, candidates]]
         self._trace.end(owners, rows + offset, log_probs, is_finished=True, ranks=ranks)
         self._num_finished[numbers] += table.is_ending.sum(axis=1)
@@ -130,27 +135,51 @@ class Beams:
         is_row_cut = is_cut[self._beam.places]
         is_row_cut[ended] = False
         rows = np.flatnonzero(is_row_cut)
-        owners = self._beam.numbers[self._beam.places[rows]]
-        ranks = rank_score(self._beam.scores[rows], length, self._penalties[owners])
+        places = self._beam.places[rows]
+        owners, penalties = self._beam.options.numbers[places], self._beam.options.penalties
+        ranks = rank_score(self._beam.scores[rows], length, penalties[places])
         unmet = self._chooser.count_unmet(rows + offset)
         self._trace.end(owners, rows + offset, is_finished=False, ranks=ranks, num_unmet=unmet)
 
     def _can_still_win(self, table: _Candidates, length: int) -> Booleans:
         """Tell which continuations [A, C], now of `length` tokens, the search should follow."""
-        numbers = self._beam.numbers
-        is_full = self._num_finished[numbers] >= self._widths[numbers]
-        horizons = np.where(is_full, length, self._limits[numbers] + 1)
-        bounds = rank_score(table.totals, horizons[:, None], self._penalties[numbers][:, None])
-        worst = self._best_ranks[numbers, self._num_best[numbers] - 1]
+        options = self._beam.options
+        is_full = self._num_finished[options.numbers] >= options.widths
+        horizons = np.where(is_full, length, options.limits + 1)[:, None]
+        bounds = rank_score(table.totals, horizons, options.penalties[:, None])
+        worst = self._best_ranks[options.numbers, options.last_places]
         can_win: Booleans = bounds > worst[:, None]
         return can_win
+
+
+@dataclass(slots=True)
+class _Options:
+    """What is wanted of A active beams."""
+
+    numbers: Integers  # [A] the number of the beam
+    widths: Integers  # [A] K
+    last_places: Integers  # [A] n_best - 1
+    limits: Integers  # [A] greatest number of tokens
+    penalties: Floats  # [A]
+
+    def take(self, is_active: Booleans) -> _Options:
+        """Return those of some beams."""
+        if is_active.all():
+            return self
+        return _Options(
+            self.numbers[is_active],
+            self.widths[is_active],
+            self.last_places[is_active],
+            self.limits[is_active],
+            self.penalties[is_active],
+        )
 
 
 @dataclass(slots=True)
 class _Rows:
     """The R live prefixes of A active beams."""
 
-    numbers: Integers  # [A] the number of the beam
+    options: _Options
     places: Integers  # [R] which of the A a prefix belongs to
     slots: Integers  # [R] its place among the prefixes of its beam, best first
     scores: Floats  # [R]
@@ -168,37 +197,40 @@ class _Candidates:
         log_probs: NDArray[np.float32],
         banks: Integers | None,
         beam: _Rows,
-        widths: Integers,
     ) -> None:
+        num_beams = len(beam.options.numbers)
         width = int(beam.slots.max()) + 1
         num_columns = ids.shape[1]
         cells = beam.places * width + beam.slots
-        totals = np.full((len(beam.numbers) * width, num_columns), -np.inf)
+        totals = np.full((num_beams * width, num_columns), -np.inf)
         totals[cells] = beam.scores[:, None] + log_probs
         is_end = np.zeros(totals.shape, np.bool_)
         is_end[cells] = ids == EOS
         rows = np.zeros(len(totals), np.int64)
         rows[cells] = np.arange(len(cells))
-        totals = totals.reshape(len(beam.numbers), -1)
+        totals = totals.reshape(num_beams, -1)
         order = np.argsort(-totals, axis=1, kind="stable")
-        here = np.arange(len(order))[:, None]
+        here = np.arange(num_beams)[:, None]
         if banks is not None:
             spread = np.zeros(is_end.shape, np.int64)
             spread[cells] = banks
             order = order[
                 here, _take_turns(totals[here, order], spread.reshape(totals.shape)[here, order])
             ]
-        own = widths[beam.numbers]
-        order = order[:, : 2 * int(own.max())]
+        own = beam.options.widths
+        widest, narrowest = int(own.max()), int(own.min())
+        order = order[:, : 2 * widest]
         self.totals: Floats = totals[here, order]
         self.rows: Integers = rows[here * width + order // num_columns]
         self.columns: Integers = order % num_columns
         is_end = is_end.reshape(totals.shape)[here, order]
         is_possible = self.totals > -np.inf
-        is_first = np.arange(order.shape[1]) < own[:, None]
-        self.is_ending: Booleans = is_end & is_possible & is_first
+        self.is_ending: Booleans = is_end & is_possible
+        self.is_ending[:, widest:] = False
         others = ~is_end & is_possible
         self.is_live: Booleans = others & (others.cumsum(axis=1) <= own[:, None])
+        if narrowest < widest:
+            self.is_ending &= np.arange(order.shape[1]) < own[:, None]
         self.log_probs = log_probs
 
 
@@ -217,9 +249,9 @@ def _take_turns(totals: Floats, banks: Integers) -> Integers:
 def _go_on(table: _Candidates, is_kept: Booleans, beam: _Rows) -> tuple[Integers, Integers, _Rows]:
     """Return the parent row and the candidate column of every new prefix, and the new rows."""
     places, candidates = np.nonzero(is_kept)
-    is_active = is_kept.any(axis=1)
+    is_active: Booleans = np.asarray(is_kept.any(axis=1))
     following = _Rows(
-        numbers=beam.numbers[is_active],
+        options=beam.options.take(is_active),
         places=(is_active.cumsum() - 1)[places],
         slots=(is_kept.cumsum(axis=1) - 1)[places, candidates],
         scores=table.totals[places, candidates],

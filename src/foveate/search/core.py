@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from foveate.errors import SearchError
 from foveate.search.beam import Beams
 from foveate.search.chooser import Chooser
-from foveate.search.hypothesis import Hypothesis, Integers, Trace, check_numbers
+from foveate.search.hypothesis import Hypothesis, Integers, Trace, find_lowest
 from foveate.search.query import Query
-from foveate.search.stepper import Stepper, Writer
+from foveate.search.rules import Rules
+from foveate.search.stepper import State, Stepper, Writer, Written
 from foveate.text.vocabulary import BOS, EOS
 
+# row, token and log-probability of what goes on; no rows: all of them
+Following = tuple[Integers | None, Integers, NDArray[np.float32]]
 STRIDE = 4  # tokens that a `Writer` writes before rows that have ended are dropped
 
 
@@ -50,15 +53,17 @@ def search(
         return []
     plan = _plan(queries)
     state = stepper.start(source, source_mask, attention=attention)
-    if not _is_identity(plan.sources, len(queries)):
+    if plan.sources is not None:
         state = stepper.reorder(state, plan.sources)
-    run = _Search(stepper, state, plan, Trace(lengths[plan.sources]))
+        lengths = lengths[plan.sources]
+    run = _Search(stepper, state, plan, Trace(lengths))
     run.run()
+    found = run.trace.hypotheses(np.array(plan.num_found))
+    if plan.sources is None:
+        return found
     results: list[list[Hypothesis]] = [[] for _ in queries]
-    for place, found in zip(
-        plan.sources.tolist(), run.trace.hypotheses(plan.num_found), strict=True
-    ):
-        results[place] += found
+    for source_number, own in zip(plan.sources.tolist(), found, strict=True):
+        results[source_number] += own
     return results
 
 
@@ -66,33 +71,37 @@ def search(
 class _Plan:
     """The G beams of a search: those of one row (greedy, forced, each sample) before the others."""
 
-    queries: list[Query]  # [G]
-    sources: Integers  # [G] the source of each beam
-    copies: Integers  # [G] which sample of its source it is
-    widths: Integers  # [G] rows that it may have
-    limits: Integers  # [G] greatest number of tokens
-    num_found: Integers  # [G] hypotheses to return
+    queries: Sequence[Query]  # [G]
+    sources: Integers | None  # [G] the source of each beam; None: each has one, in their order
+    chooser: Chooser
+    widths: list[int]  # [G] rows that it may have
+    limits: list[int]  # [G] greatest number of tokens
+    num_found: list[int]  # [G] hypotheses to return
     num_singles: int
 
 
 def _plan(queries: Sequence[Query]) -> _Plan:
     beams = [
-        (_width(query), place, copy)
+        (query.width, place, copy)
         for place, query in enumerate(queries)
-        for copy in range(query.n_best if query.sampling and query.target is None else 1)
+        for copy in range(query.num_beams)
     ]
-    beams.sort(key=lambda beam: beam[0] > 1)
-    widths, sources, copies = np.array(beams, np.int64).T
+    widths = [width for width, _, _ in beams]
+    num_singles, sources = widths.count(1), None
+    if 0 < num_singles < len(beams) or len(beams) > len(queries):
+        beams.sort(key=lambda beam: beam[0] > 1)
+        widths = [width for width, _, _ in beams]
+        sources = np.array([place for _, place, _ in beams])
     own = [_strip(queries[place]) for _, place, _ in beams]
-    limits = [query.max_length if query.target != () else 0 for query in own]
+    is_ruled = any(query.has_rules for query in own)
     return _Plan(
         own,
         sources,
-        copies,
+        Rules(own, widths, [copy for _, _, copy in beams]) if is_ruled else Chooser(widths),
         widths,
-        np.array(limits, np.int64),
-        np.array([query.num_found or query.n_best for query in own], np.int64),
-        int((widths == 1).sum()),
+        [0 if query.target == () else query.max_length for query in own],
+        [query.num_found or query.n_best for query in own],
+        num_singles,
     )
 
 
@@ -103,23 +112,19 @@ def _strip(query: Query) -> Query:
     return Query(max(1, len(query.target)), target=query.target)
 
 
-def _width(query: Query) -> int:
-    if query.target is not None or query.sampling:
-        return 1
-    return query.beam_size + sum(min(map(len, item)) for item in query.must)
-
-
 class _Search:
     """The rows of a search: first those of beams of one row, then those of wider beams."""
 
-    def __init__(self, stepper: Stepper, state: object, plan: _Plan, trace: Trace) -> None:
+    def __init__(self, stepper: Stepper, state: State, plan: _Plan, trace: Trace) -> None:
         self.trace = trace
-        self._stepper, self._state = stepper, state
-        self._limits = plan.limits
-        self._chooser = Chooser(plan.queries, plan.widths, plan.copies)
+        self._stepper, self._state, self._chooser = stepper, state, plan.chooser
+        self._limits = np.array(plan.limits)
         self._singles = np.arange(plan.num_singles)  # the beams of the first rows
-        wide = np.arange(plan.num_singles, len(plan.queries))
-        self._beams = Beams(wide, plan.widths, plan.queries, self._chooser, trace)
+        self._least_limit = min(plan.limits)
+        self._beams: Beams | None = None
+        if plan.num_singles < len(plan.queries):
+            wide = np.arange(plan.num_singles, len(plan.queries))
+            self._beams = Beams(wide, plan.widths, plan.queries, plan.chooser, trace)
         self._tokens = np.full(len(plan.queries), BOS, np.int64)
         self._length = 0
 
@@ -136,97 +141,104 @@ class _Search:
         """Write one token: ask the model, let the chooser choose, and let rows end or go on."""
         k = self._chooser.count() if can_choose else None
         step = self._stepper.step(self._state, self._tokens, k)
-        check_numbers(step.log_probs[:, 0])
+        find_lowest(step.log_probs[:, 0])
         ids, log_probs = self._chooser.choose(step, self._length, is_whole=k is None)
         rows, tokens, chosen = self._advance(ids, log_probs)
         looks = None if step.attention is None else step.attention[None]
         self.trace.extend(rows, tokens[None], chosen[None], looks)
         self._chooser.follow(rows, tokens)
         self._state, self._tokens = step.state, tokens
-        if rows.size and not _is_identity(rows, len(ids)):
+        if rows is not None and rows.size and not _is_identity(rows, len(ids)):
             self._state = self._stepper.reorder(self._state, rows)
         self._length += 1
 
-    def _advance(
-        self, ids: Integers, log_probs: NDArray[np.float32]
-    ) -> tuple[Integers, Integers, NDArray[np.float32]]:
+    def _advance(self, ids: Integers, log_probs: NDArray[np.float32]) -> Following:
         """Return row, token and log-probability of the prefixes that go on."""
         count = self._singles.size
-        if not self._beams.size:
+        if self._beams is None:
             return self._advance_singles(ids[:, 0], log_probs[:, 0])
         banks = self._chooser.rank_banks(ids)
         banks = None if banks is None else banks[count:]
         wide = self._beams.advance(ids[count:], log_probs[count:], banks, self._length, count)
+        if not self._beams.size:
+            self._beams = None
         if not count:
             return wide
-        singles = self._advance_singles(ids[:count, 0], log_probs[:count, 0])
+        rows, tokens, chosen = self._advance_singles(ids[:count, 0], log_probs[:count, 0])
         return (
-            np.concatenate([singles[0], wide[0]]),
-            np.concatenate([singles[1], wide[1]]),
-            np.concatenate([singles[2], wide[2]]),
+            np.concatenate([np.arange(count) if rows is None else rows, wide[0]]),
+            np.concatenate([tokens, wide[1]]),
+            np.concatenate([chosen, wide[2]]),
         )
 
-    def _advance_singles(
-        self, tokens: Integers, log_probs: NDArray[np.float32]
-    ) -> tuple[Integers, Integers, NDArray[np.float32]]:
+    def _advance_singles(self, tokens: Integers, log_probs: NDArray[np.float32]) -> Following:
         """Let those end that wrote EOS, have no room, or have no way on."""
-        is_dead = self._chooser.find_dead(log_probs)
-        is_end = (tokens == EOS) & ~is_dead
-        is_over = is_end | is_dead | (self._limits[self._singles] <= self._length)
+        is_over = is_end = tokens == EOS
+        if float(log_probs.min()) == -np.inf:  # no way on
+            is_dead = (log_probs == -np.inf) & ~self._chooser.find_forced(len(tokens))
+            is_over, is_end = is_end | is_dead, is_end & ~is_dead
+        if self._length >= self._least_limit:
+            is_over = is_over | (self._limits[self._singles] <= self._length)
         if not is_over.any():
-            return np.arange(tokens.size), tokens, log_probs
-        ends, cuts = np.flatnonzero(is_end), np.flatnonzero(is_over & ~is_end)
-        unmet = self._chooser.count_unmet(cuts)
-        self.trace.end(self._singles[ends], ends, log_probs[ends], is_finished=True)
-        self.trace.end(self._singles[cuts], cuts, is_finished=False, num_unmet=unmet)
+            return None, tokens, log_probs
+        over = np.flatnonzero(is_over)
+        has_ended = is_end[over]
+        self.trace.end(
+            self._singles[over],
+            over,
+            np.where(has_ended, log_probs[over], 0.0),
+            is_finished=has_ended,
+            num_unmet=np.where(has_ended, 0, self._chooser.count_unmet(over)),
+        )
         rows = np.flatnonzero(~is_over)
-        self._singles = self._singles[rows]
+        self._keep_singles(rows)
         return rows, tokens[rows], log_probs[rows]
+
+    def _keep_singles(self, rows: Integers) -> None:
+        self._singles = self._singles[rows]
+        if rows.size:
+            self._least_limit = int(self._limits[self._singles].min())
 
     def _write(self) -> None:
         """Let the model write several tokens of rows that want no more than the most probable."""
-        most = int(self._limits[self._singles].max()) + 1 - self._length
-        steps = most if self._singles.size == 1 else min(most, STRIDE)
-        written = cast(Writer, self._stepper).write(self._state, self._tokens, steps)
-        check_numbers(written.log_probs)
-        num_written, num_rows = written.ids.shape
-        self.trace.extend(np.arange(num_rows), written.ids, written.log_probs, written.attention)
-        is_over = (written.ids == EOS) | (written.log_probs == -np.inf)
-        ends = np.where(is_over.any(axis=0), is_over.argmax(axis=0), num_written)
         room = self._limits[self._singles] - self._length
-        rows = np.flatnonzero(np.minimum(ends, room) < num_written)
-        if rows.size:
-            self._end_written(rows, ends[rows], room[rows], written.ids, written.log_probs)
+        num_rows = room.size
+        steps = int(room.max()) + 1
+        steps = steps if num_rows == 1 else min(steps, STRIDE)
+        written = cast(Writer, self._stepper).write(self._state, self._tokens, steps)
+        is_over = written.ids == EOS
+        if find_lowest(written.log_probs) == -np.inf:  # no way on
+            is_over |= written.log_probs == -np.inf
+        self.trace.extend(None, written.ids, written.log_probs, written.attention)
+        num_written = len(written.ids)
+        ends = np.where(is_over.any(axis=0), is_over.argmax(axis=0), num_written)
+        ends = np.minimum(ends, room)
+        over = np.flatnonzero(ends < num_written)
+        if over.size:
+            self._end_written(over, ends[over], written)
         self._length += num_written
-        kept = np.flatnonzero(np.minimum(ends, room) >= num_written)
-        self._state, self._tokens = written.state, written.ids[-1, kept]
-        if kept.size < num_rows:
-            self._singles = self._singles[kept]
+        self._state, self._tokens = written.state, written.ids[-1]
+        if over.size == num_rows:
+            self._tokens = self._tokens[:0]
+        elif over.size:
+            kept = np.flatnonzero(ends == num_written)
+            self._tokens = self._tokens[kept]
+            self._keep_singles(kept)
             self.trace.keep(kept)
             self._chooser.keep(kept)
-            if kept.size:
-                self._state = self._stepper.reorder(self._state, kept)
+            self._state = self._stepper.reorder(self._state, kept)
 
-    def _end_written(
-        self,
-        rows: Integers,
-        ends: Integers,
-        room: Integers,
-        tokens: Integers,
-        log_probs: NDArray[np.float32],
-    ) -> None:
-        """Let `rows` end at EOS, where they have no room, or where they have no way on."""
-        at = np.minimum(ends, room)
-        is_end = (tokens[at, rows] == EOS) & (log_probs[at, rows] > -np.inf)
-        for chosen, is_finished in ((is_end, True), (~is_end, False)):
-            own, places = rows[chosen], at[chosen]
-            self.trace.end(
-                self._singles[own],
-                own,
-                log_probs[places, own] if is_finished else 0.0,
-                is_finished=is_finished,
-                steps=self._length + places,
-            )
+    def _end_written(self, rows: Integers, ends: Integers, written: Written) -> None:
+        """Let rows end at EOS, where they have no room, or where they have no way on."""
+        log_probs = written.log_probs[ends, rows]
+        has_ended = (written.ids[ends, rows] == EOS) & (log_probs > -np.inf)
+        self.trace.end(
+            self._singles[rows],
+            rows,
+            np.where(has_ended, log_probs, 0.0),
+            is_finished=has_ended,
+            steps=self._length + ends,
+        )
 
 
 def _check_source(
@@ -240,9 +252,8 @@ def _check_source(
     if len(queries) != len(source):
         raise SearchError(f"{len(queries)} queries for {len(source)} sources: give one for each")
     lengths: Integers = source_mask.sum(axis=1, dtype=np.int64)
-    empty = np.flatnonzero(lengths == 0)
-    if empty.size:
-        raise SearchError(f"source row {empty[0]} has no tokens: leave empty sources out")
+    if not lengths.all():
+        raise SearchError(f"source row {lengths.argmin()} has no tokens: leave empty sources out")
     return lengths
 
 

@@ -7,10 +7,11 @@ copied. `Trace.hypotheses` walks back once, for all hypotheses together.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from foveate.errors import SearchError
 
@@ -70,13 +71,14 @@ class Endings:
 
 @dataclass(slots=True)
 class _Chunk:
-    """What one step of a search wrote, or several at a time."""
+    """What was written one after the other by the same rows."""
 
     begin: int  # number of tokens before
-    parents: Integers  # [R'] the row before from which each row comes
-    tokens: Integers  # [n, R']
-    log_probs: NDArray[np.float32]  # [n, R']
-    attention: NDArray[np.float32] | None  # [n, R, S] of the rows before
+    parents: Integers | None  # [R'] the row before from which each row comes; None: the same
+    first_attention: NDArray[np.float32] | None = None  # [1, R, S] of the rows before
+    tokens: list[Integers] = field(default_factory=list)  # [n, R'] each
+    log_probs: list[NDArray[np.float32]] = field(default_factory=list)  # [n, R'] each
+    attention: list[NDArray[np.float32]] = field(default_factory=list)  # [n, R', S] each
 
 
 class Trace:
@@ -88,13 +90,15 @@ class Trace:
 
     def __init__(self, source_lengths: Integers) -> None:
         self._source_lengths = source_lengths
-        self._chunks: list[_Chunk] = []
+        self._width = int(source_lengths.max())  # of attention; padding may be wider
+        self._chunks = [_Chunk(0, None)]
         self._endings: list[Endings] = []
         self._length = 0
+        self._has_attention = False
 
     def extend(
         self,
-        parents: Integers,
+        parents: Integers | None,
         tokens: Integers,
         log_probs: NDArray[np.float32],
         attention: NDArray[np.float32] | None,
@@ -102,46 +106,53 @@ class Trace:
         """Make new rows: row i is row `parents[i]` of the present ones, and n tokens more.
 
         Args:
-            parents: [R'].
-            tokens: [n, R'].
+            parents: [R']; None: every row goes on.
+            tokens: [n, R'], where n is 1 unless every row goes on.
             log_probs: [n, R'].
             attention: [n, R, S] of the present rows.
         """
-        self._chunks.append(_Chunk(self._length, parents, tokens, log_probs, attention))
+        if attention is not None:
+            self._has_attention = True
+            attention = attention[:, :, : self._width]
+        if parents is not None:
+            self._chunks.append(_Chunk(self._length, parents, attention))
+        elif attention is not None:
+            self._chunks[-1].attention.append(attention)
+        self._chunks[-1].tokens.append(tokens)
+        self._chunks[-1].log_probs.append(log_probs)
         self._length += len(tokens)
 
     def keep(self, rows: Integers) -> None:
         """Drop all present rows but these."""
-        nothing = np.zeros((0, len(rows)), np.int64)
-        self.extend(rows, nothing, nothing.astype(np.float32), None)
+        self._chunks.append(_Chunk(self._length, rows))
 
     def end(
         self,
         owners: Integers,
         rows: Integers,
-        log_probs: ArrayLike = 0.0,
+        log_probs: NDArray[np.float32] | float = 0.0,
         *,
-        is_finished: bool,
-        steps: ArrayLike | None = None,
-        ranks: ArrayLike = 0.0,
-        num_unmet: ArrayLike = 0,
+        is_finished: NDArray[np.bool_] | bool,
+        steps: Integers | None = None,
+        ranks: NDArray[np.float64] | float = 0.0,
+        num_unmet: Integers | int = 0,
     ) -> None:
         """Let present rows end, with EOS (`is_finished`) or for want of room.
 
         `steps` says how many tokens they have, if not all up to here.
         """
-        if rows.size:
-            shape = rows.shape
+        count = rows.size
+        if count:
             self._endings.append(
                 Endings(
                     owners,
-                    np.broadcast_to(np.asarray(self._length if steps is None else steps), shape),
-                    np.full(shape, len(self._chunks)),
+                    _fill(count, self._length if steps is None else steps, np.int64),
+                    np.full(count, len(self._chunks)),
                     rows,
-                    np.broadcast_to(np.asarray(log_probs, np.float64), shape),
-                    np.full(shape, is_finished),
-                    np.broadcast_to(np.asarray(ranks, np.float64), shape),
-                    np.broadcast_to(np.asarray(num_unmet), shape),
+                    _fill(count, log_probs, np.float64),
+                    _fill(count, is_finished, np.bool_),
+                    _fill(count, ranks, np.float64),
+                    _fill(count, num_unmet, np.int64),
                 )
             )
 
@@ -181,35 +192,75 @@ class Trace:
 
     def _walk_back(
         self, endings: Endings
-    ) -> tuple[Integers, NDArray[np.float64], NDArray[np.float32] | None]:
+    ) -> tuple[Integers, NDArray[np.floating[Any]], NDArray[np.float32] | None]:
+        if len(self._chunks) == 1:
+            (chunk,), rows = self._chunks, endings.rows
+            looks = _join(chunk.attention)[:, rows].swapaxes(0, 1) if chunk.attention else None
+            return _join(chunk.tokens)[:, rows].T, _join(chunk.log_probs)[:, rows].T, looks
         count, longest = len(endings.rows), self._length
         tokens = np.zeros((count, longest), np.int64)
         log_probs = np.zeros((count, longest), np.float64)
         attention = None
-        if any(chunk.attention is not None for chunk in self._chunks):
-            attention = np.zeros((count, longest, int(self._source_lengths.max())), np.float32)
-        rows = endings.rows.copy()
+        if self._has_attention:
+            attention = np.zeros((count, longest, self._width), np.float32)
+        rows = endings.rows
         for index in range(len(self._chunks) - 1, -1, -1):
             chunk = self._chunks[index]
             active = np.flatnonzero(endings.chunks > index)
             here = rows[active]
-            rows[active] = parents = chunk.parents[here]
-            span = slice(chunk.begin, chunk.begin + len(chunk.tokens))
-            tokens[active, span] = chunk.tokens[:, here].T
-            log_probs[active, span] = chunk.log_probs[:, here].T
-            if attention is not None and chunk.attention is not None:
-                seen = chunk.attention[:, parents, : attention.shape[2]]
-                attention[active, span] = seen.transpose(1, 0, 2)
+            before = here if chunk.parents is None else chunk.parents[here]
+            begin = chunk.begin
+            _copy(chunk.tokens, here, tokens, active, begin)
+            _copy(chunk.log_probs, here, log_probs, active, begin)
+            if attention is not None and chunk.first_attention is not None:
+                attention[active, begin] = chunk.first_attention[0, before]
+                begin += 1
+            if attention is not None:
+                _copy(chunk.attention, here, attention, active, begin)
+            if chunk.parents is not None:
+                rows = rows.copy()
+                rows[active] = before
         return tokens, log_probs, attention
 
 
-def check_numbers(log_probs: NDArray[np.float32]) -> None:
-    """Raise a `SearchError` when log-probabilities are not numbers."""
-    if np.isnan(log_probs).any():
+def _copy(
+    parts: list[NDArray[Any]],
+    here: Integers,
+    table: NDArray[Any],
+    active: Integers,
+    begin: int,
+) -> None:
+    """Copy the rows `here` of parts [n, R, ...] into rows of a table, from a column on."""
+    if not parts:
+        return
+    if len(parts) == 1 and len(parts[0]) == 1:
+        table[active, begin] = parts[0][0][here]
+        return
+    whole = _join(parts)
+    table[active, begin : begin + len(whole)] = whole[:, here].swapaxes(0, 1)
+
+
+def _join(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _fill(count: int, value: NDArray[Any] | float, kind: type[Any]) -> NDArray[Any]:
+    return value if isinstance(value, np.ndarray) else np.full(count, value, kind)
+
+
+def find_lowest(log_probs: NDArray[np.float32]) -> float:
+    """Return the lowest of some log-probabilities.
+
+    Raises:
+        SearchError: they are not numbers.
+    """
+    lowest = float(log_probs.min())
+    if math.isnan(lowest):
         raise SearchError(
             "the model's log-probabilities are not numbers (NaN): its weights are damaged or "
             "its training diverged; train it again, with a smaller learning_rate"
         )
+    return lowest
 
 
 def _concatenate(parts: list[Endings]) -> Endings:
@@ -228,6 +279,8 @@ def _concatenate(parts: list[Endings]) -> Endings:
 
 
 def _choose(endings: Endings, num_found: Integers) -> Endings:
+    if len(endings.owners) == 1:
+        return endings
     order = np.lexsort((-endings.ranks, endings.num_unmet, ~endings.is_finished, endings.owners))
     owners = endings.owners[order]
     place = np.arange(len(owners)) - np.searchsorted(owners, owners)  # within its owner

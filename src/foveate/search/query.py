@@ -90,13 +90,46 @@ class Query:
 
     def __post_init__(self) -> None:
         """Check all values."""
-        problems = [
-            *_find_bad_numbers(self),
-            *_find_bad_sampling(self.sampling),
-            *_find_bad_tokens(self),
-        ]
+        problems = _find_bad_numbers(self)
+        if self.has_rules:
+            problems += _find_bad_sampling(self.sampling) + _find_bad_tokens(self)
         if problems:
             raise SearchError("search: " + "; ".join(problems))
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether anything else is wanted than what the model finds best."""
+        return bool(
+            self.prefix
+            or self.begins
+            or self.must
+            or self.must_not
+            or self.no_repeat
+            or self.sampling is not None
+            or self.target is not None
+        )
+
+    @property
+    def num_beams(self) -> int:
+        """How many searches it takes: one, or one for each sample."""
+        return self.n_best if self.sampling is not None and self.target is None else 1
+
+    @property
+    def width(self) -> int:
+        """How many live prefixes each of them may have."""
+        if self.target is not None or self.sampling is not None:
+            return 1
+        return self.beam_size + sum(min(map(len, item)) for item in self.must)
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows of a batch it takes at most.
+
+        Example:
+            >>> Query(9, beam_size=5, must=(((4, 5, 6), (7, 8)),)).num_rows
+            7
+        """
+        return self.num_beams * self.width
 
 
 def _find_bad_numbers(query: Query) -> list[str]:
@@ -143,20 +176,29 @@ def _find_bad_sampling(sampling: Sampling | None) -> list[str]:
 
 def _find_bad_tokens(query: Query) -> list[str]:
     problems = []
-    for name, tokens in (("target", query.target or ()), ("prefix", query.prefix)):
-        if not all(_is_given(token) for token in tokens):
+    for name, tokens in (("target", query.target), ("prefix", query.prefix)):
+        if tokens and min(tokens) <= EOS and not all(map(_is_given, tokens)):
             problems.append(
                 f"{name}: PAD, BOS, EOS and negative ids cannot be forced: "
                 "give the tokens only, EOS is added"
             )
     if len(query.prefix) > query.max_length:
         problems.append(f"prefix: {len(query.prefix)} tokens, but max_length {query.max_length}")
-    problems += _find_bad_lattice(query.begins)
+    if query.begins:
+        problems += _find_bad_lattice(query.begins)
+    if query.must_not:
+        problems += _find_bad_bans(query)
+    if query.must:
+        problems += _find_bad_demands(query)
+    return problems
+
+
+def _find_bad_bans(query: Query) -> list[str]:
     if not all(query.must_not) or not all(map(_is_written, query.must_not)):
-        problems.append("must_not: every sequence needs tokens, and EOS (3) or less is none")
-    elif query.must_not and any(_contains(query.prefix, bad) for bad in query.must_not):
-        problems.append("prefix contains a sequence of must_not")
-    return problems + _find_bad_demands(query)
+        return ["must_not: every sequence needs tokens, and EOS (3) or less is none"]
+    if any(_contains(query.prefix, sequence) for sequence in query.must_not):
+        return ["prefix contains a sequence of must_not"]
+    return []
 
 
 def _is_given(token: int) -> bool:
@@ -185,7 +227,7 @@ def _find_bad_lattice(begins: tuple[Mapping[int, int], ...]) -> list[str]:
 
 def _find_bad_demands(query: Query) -> list[str]:
     problems = []
-    if query.must and query.sampling:
+    if query.sampling is not None:
         problems.append("must: samples cannot be made to meet demands; use a beam")
     for number, item in enumerate(query.must):
         if not item or not all(item) or not all(map(_is_written, item)):

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from foveate.records import Sampling
 from foveate.search.hypothesis import Integers
 
+LEAST = -1e300  # in place of -inf, from which nothing can be subtracted
+
 
 def draw_uniforms(seed: int, number: int, max_length: int, num_samples: int) -> NDArray[np.float64]:
     """Draw one number in [0, 1) for each step of each sample of a source, [n, T + 1].
@@ -31,8 +33,8 @@ def draw_columns(
     """Draw one column a row by inverting the cumulative distribution of the tempered weights.
 
     Args:
-        log_probs: [R, k], best first if there is a top-p; -inf for what may not be drawn. At
-            least one of a row is finite.
+        log_probs: [R, k], best first if there is a top-p; -inf for what may not be drawn. Where
+            nothing may, column 0 is.
         uniforms: [R] numbers in [0, 1).
         sampling: top-k is not looked at: it is for the caller to leave out columns.
 
@@ -40,7 +42,7 @@ def draw_columns(
         Holtzman et al. 2020, The Curious Case of Neural Text Degeneration, section 3 (top-p).
     """
     weights = log_probs.astype(np.float64)
-    weights -= weights.max(axis=1, keepdims=True)
+    weights -= np.maximum(weights.max(axis=1, keepdims=True), LEAST)
     weights = np.exp(weights / sampling.temperature)
     cumulative = weights.cumsum(axis=1)
     if sampling.top_p < 1:

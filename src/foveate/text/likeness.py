@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from foveate.edits import count_edits
 from foveate.records import Likeness
@@ -54,23 +54,3 @@ MEASURES: Mapping[Likeness, Callable[[str, str], float]] = {
     "chrf": chrf_likeness,
     "edits": edit_likeness,
 }
-
-
-def expect_likeness(
-    texts: Sequence[str], probabilities: Sequence[float], likeness: Likeness
-) -> list[float]:
-    """Return how alike each text is to all, in expectation: what minimum Bayes risk maximises.
-
-        u(y) = sum_y' p(y') likeness(y, y')
-
-    Reference: Kumar & Byrne 2004, section 2; Freitag et al. 2022 for the metrics.
-
-    Example:
-        >>> expect_likeness(["ab", "ab", "xy"], [0.5, 0.25, 0.25], "edits")
-        [0.75, 0.75, 0.25]
-    """
-    measure = MEASURES[likeness]
-    return [
-        sum(share * measure(text, other) for other, share in zip(texts, probabilities, strict=True))
-        for text in texts
-    ]

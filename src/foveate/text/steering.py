@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
 from foveate.errors import SearchError, did_you_mean
@@ -20,6 +20,7 @@ from foveate.text.vocabulary import EOS
 Ids = tuple[int, ...]
 Places = tuple[dict[int, int], ...]  # what may be written at a place, and where it leads to
 MOST_WAYS = 32  # segmentations of one text that are handed to the search
+MOST_OVERHANGS = 8  # tokens that begin before a text, or end after it, at each of its characters
 Index = dict[str, list[tuple[int, str]]]  # first character -> ids and texts of tokens
 
 
@@ -44,6 +45,7 @@ class Steering:
         self.codec = codec
         self._texts = _token_texts(codec)
         self._ids = {text: index for index, text in self._texts.items()}
+        self._longest = max(map(len, self._ids), default=0)
         self.begin = lru_cache(maxsize=256)(self._begin)
         self.demand = lru_cache(maxsize=256)(self._demand)
 
@@ -99,7 +101,7 @@ class Steering:
         wanted = self._tidy(text).strip() if self.codec.kind == "whitespace" else self._tidy(text)
         if self.codec.kind in ("whitespace", "bytes"):
             return (tuple(self._encode(wanted, "must")),)
-        ways = [*self._spell(wanted), *self._find_inside(wanted)]
+        ways = [*self._spell_usual(wanted), *self._find_inside(wanted), *self._spell(wanted)]
         if not ways:
             raise SearchError(f"must {text!r}: {self._say_unknown(wanted)}")
         return tuple(dict.fromkeys(ways))[:MOST_WAYS]
@@ -155,14 +157,46 @@ class Steering:
             raise SearchError(f"{what} {text!r}: the model has no token {unknown[0]!r}{hint}")
         return [self._ids[token] for token in tokens]
 
-    def _spell(self, text: str) -> Iterator[Ids]:
-        """Return the ways to spell a text, the one of the tokenizer first, then the shortest."""
-        usual = self.codec.vocabulary.ids(self.codec.tokenizer.split(text))
-        if all(index > EOS for index in usual):
-            yield tuple(usual)
-        if self.codec.kind in SUBWORD_KINDS:
-            yield from _find_ways(" " + text, self._ids)  # where a word begins
-        yield from _find_ways(text, self._ids)
+    def _spell_usual(self, text: str) -> list[Ids]:
+        """Return how the tokenizer spells a text."""
+        ids = self.codec.vocabulary.ids(self.codec.tokenizer.split(text))
+        return [tuple(ids)] if all(index > EOS for index in ids) else []
+
+    def _spell(self, text: str) -> list[Ids]:
+        """Return ways to write a text with two tokens or more, the fewest and shortest first.
+
+        The first token may begin before it, and the last may end after it.
+        """
+        ways = []
+        tails = self._find_overhangs(text, is_head=False)
+        for cut, heads in self._find_overhangs(text, is_head=True).items():
+            middles = _find_ways(text[cut:], self._ids)
+            ways += [
+                (len(middle), before + after, (head, *middle, tail))
+                for left, ends in tails.items()
+                if len(text) - left >= cut
+                for middle in middles[len(text) - left - cut]
+                for before, head in heads
+                for after, tail in ends
+            ]
+        return [way for _, _, way in sorted(ways)]
+
+    def _find_overhangs(self, text: str, *, is_head: bool) -> dict[int, list[tuple[int, int]]]:
+        """Return the tokens that end with the first n characters of a text, or begin with the last.
+
+        For each n there are a few, those with the fewest other characters first.
+        """
+        overhangs: dict[int, list[tuple[int, int]]] = {}
+        for size in range(1, min(len(text), self._longest + 1)):
+            part = text[:size] if is_head else text[-size:]
+            found = sorted(
+                (len(token) - size, index)
+                for token, index in self._ids.items()
+                if (token.endswith(part) if is_head else token.startswith(part))
+            )
+            if found:
+                overhangs[size] = found[:MOST_OVERHANGS]
+        return overhangs
 
     def _find_inside(self, text: str) -> list[Ids]:
         """Return the tokens that have a text inside, the shortest first."""
@@ -227,8 +261,8 @@ def _split_places(places: list[dict[int, int]]) -> tuple[Ids, Places]:
     return tuple(ids), begins
 
 
-def _find_ways(text: str, ids: dict[str, int]) -> list[Ids]:
-    """Return the ways to make a text of tokens, those of the fewest tokens first."""
+def _find_ways(text: str, ids: dict[str, int]) -> list[list[Ids]]:
+    """Return the ways to make each beginning of a text of tokens, those of the fewest first."""
     longest = max(map(len, ids), default=0)
     ways: list[list[Ids]] = [[()]]
     for end in range(1, len(text) + 1):
@@ -239,7 +273,7 @@ def _find_ways(text: str, ids: dict[str, int]) -> list[Ids]:
             for way in ways[begin]
         ]
         ways.append(sorted(found, key=len)[:MOST_WAYS])
-    return ways[-1]
+    return ways
 
 
 def _stands_in(part: Ids, ids: Sequence[int]) -> bool:
