@@ -34,7 +34,7 @@ def test_bundles_that_went_wrong_once_are_refused_or_work(part: int) -> None:
 
 def test_half_of_a_character_is_no_token() -> None:
     text = "".join(f"{token}\n" for token in (*RESERVED, "a", "\\ud800"))
-    with pytest.raises(BundleError, match="line 6: .*half of a character"):
+    with pytest.raises(BundleError, match=r"line 6: .*half of a character"):
         Vocabulary.from_text(text)
 
 
