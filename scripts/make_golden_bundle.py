@@ -13,7 +13,7 @@ import json
 import sys
 from pathlib import Path
 
-from foveate.config import Config
+from foveate.options import Config
 from foveate.data.table import PairTable
 from foveate.training.run import train
 

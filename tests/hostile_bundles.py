@@ -13,7 +13,9 @@ and raw control characters in a message.
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
+import io
 import json
 import os
 import random
@@ -26,6 +28,7 @@ import struct
 import sys
 import tempfile
 import traceback
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -33,6 +36,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+CORPUS = HERE / "corpus" / "bundles"
 SECONDS = 10
 MEGABYTES = 500
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -57,6 +61,8 @@ def rehash(model: Path) -> None:
         for name in listed:
             if (model / name).is_file() and (model / name).stat().st_size < 10**8:
                 listed[name] = hashlib.sha256((model / name).read_bytes()).hexdigest()
+        lines = "".join(f"{listed[name]}  {name}\n" for name in sorted(listed))
+        manifest["id"] = hashlib.sha256(f"foveate 2\n{lines}".encode()).hexdigest()
     except (ValueError, TypeError, KeyError, RecursionError, OSError):
         return  # it is the manifest that was changed
     path.write_text(json.dumps(manifest, ensure_ascii=True))
@@ -362,11 +368,11 @@ CHANGES: dict[str, tuple[Change, ...]] = {
         change_bytes("*.vocabulary.txt"), change_weights, change_weights,
         change_bytes("weights.safetensors"), change_json("bundle.json"), change_json("bundle.json"),
         change_bytes("bundle.json"), change_json("memory.json"), change_json("words.json"),
-        change_kind,
+        change_json("runtime.json"), change_kind,
     ),
     "onnx": (
         change_option, change_vocabulary, change_json("bundle.json"), change_json("memory.json"),
-        change_json("words.json"), change_bytes("onnx/*.onnx"), change_graph, change_nodes,
+        change_json("runtime.json"), change_json("words.json"), change_bytes("onnx/*.onnx"), change_graph, change_nodes,
         change_kind,
     ),
     "subwords": (
@@ -374,6 +380,59 @@ CHANGES: dict[str, tuple[Change, ...]] = {
         change_vocabulary, change_option, change_kind,
     ),
 }  # fmt: skip
+
+
+SMALL = """--hidden-size 8 --embedding-size 8 --max-updates 3 --num-validations 1
+    --source-tokens characters --target-tokens characters""".split()  # noqa: SIM905
+
+
+def call_quietly(argv: list[str], status: int = 0) -> None:
+    """Run a command in this process; it must end as it is told."""
+    from foveate.cli import main
+
+    said = io.StringIO()
+    with redirect_stdout(io.StringIO()), redirect_stderr(said):
+        ended = main(argv)
+    assert ended == status, f"{argv}: {ended}: {said.getvalue()}"
+
+
+def keep_change(good: Path, changed: Path) -> dict[str, Any]:
+    """Return what a changed model has that the good one has not, as JSON."""
+    names = {one.relative_to(changed).as_posix() for one in changed.rglob("*")}
+    names |= {one.relative_to(good).as_posix() for one in good.rglob("*") if one.is_file()}
+    kept: dict[str, Any] = {}
+    for name in sorted(names):
+        path = changed / name
+        if path.is_symlink():
+            kept[name] = {"link": str(path.readlink())}
+        elif path.is_fifo():
+            kept[name] = {"fifo": True}
+        elif not path.exists():
+            kept[name] = {"gone": True}
+        elif path.is_file() and path.stat().st_size > 10**8:
+            kept[name] = {"huge": path.stat().st_size}
+        elif path.is_file():
+            data = path.read_bytes()
+            if not (good / name).is_file() or data != (good / name).read_bytes():
+                kept[name] = {"bytes": base64.b64encode(zlib.compress(data, 9)).decode()}
+    return kept
+
+
+def restore_change(model: Path, kept: dict[str, Any]) -> None:
+    """Change a good model into one that was kept."""
+    for name, told in kept.items():
+        path = model / name
+        path.unlink(missing_ok=True)
+        if "link" in told:
+            path.symlink_to(told["link"])
+        elif "fifo" in told:
+            os.mkfifo(path)
+        elif "huge" in told:
+            with path.open("wb") as stream:
+                stream.truncate(told["huge"])
+        elif "bytes" in told:
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(zlib.decompress(base64.b64decode(told["bytes"])))
 
 
 @dataclass
@@ -392,8 +451,10 @@ class Zoo:
     def __init__(self, room: Path) -> None:
         self.room = room
         self.models = {
-            "torch": HERE / "golden" / "format-1",
-            "onnx": HERE / "golden-onnx" / "format-1",
+            "first torch": HERE / "golden" / "format-1",
+            "first onnx": HERE / "golden-onnx" / "format-1",
+            "torch": room / "trained",
+            "onnx": room / "exported",
             "subwords": room / "subwords",
         }
         (room / "lines").write_text("abc\n\ncab b\n")
@@ -401,39 +462,36 @@ class Zoo:
         self._warm_up()
 
     def _warm_up(self) -> None:
-        """Load everything once, and train the model that has subwords."""
-        from foveate.cli import main
-
+        """Load everything once, and make the models of today's format."""
         words = [f"{a}{b}{c} {c}{a}" for a in "abcd" for b in "abcd" for c in "abcd"]
         (self.room / "train").write_text("".join(f"{word}\t{word[::-1]}\n" for word in words))
-        train = ["train", str(self.room / "train"), "--out", str(self.models["subwords"])]
-        train += """--hidden-size 8 --embedding-size 8 --max-updates 3 --num-validations 1
-            --vocabulary-size 32 --source-tokens unigram --target-tokens bpe""".split()  # noqa: SIM905
-        with open(os.devnull, "w") as null, redirect_stdout(null), redirect_stderr(null):  # noqa: PTH123
-            assert main(train) == 0
-            for name, model in self.models.items():
-                for argv in COMMANDS.values():
-                    status = main(self._fill_in(argv, model, self.room / f"{name} out"))
-                    assert status == 2 * (name == "onnx" and argv[0] == "export"), argv
+        train = ["train", str(self.room / "train"), "--dev", str(self.room / "pairs"), *SMALL]
+        subwords = """--vocabulary-size 32 --source-tokens unigram --target-tokens bpe
+            --no-shared-vocabulary --models 2""".split()  # noqa: SIM905
+        characters = ["--memory", "--words", str(self.room / "lines"), "--shared-vocabulary"]
+        call_quietly([*train, *characters, "--out", str(self.models["torch"])])
+        call_quietly([*train, *subwords, "--out", str(self.models["subwords"])])
+        call_quietly(["export", str(self.models["torch"]), str(self.models["onnx"])])
+        for name, model in self.models.items():
+            for argv in COMMANDS.values():
+                is_refused = "onnx" in name and argv[0] == "export"
+                out = self.room / f"{name} out"
+                call_quietly(self._fill_in(argv, model, out), status=2 * is_refused)
 
     def _fill_in(self, argv: tuple[str, ...], model: Path, out: Path) -> list[str]:
-        places = {
-            "MODEL": model,
-            "OUT": out,
-            "LINES": self.room / "lines",
-            "PAIRS": self.room / "pairs",
-        }
+        places = {"MODEL": model, "OUT": out, "LINES": self.room / "lines"}
+        places["PAIRS"] = self.room / "pairs"
         return [str(places.get(part, part)) for part in argv]
 
     def build(self, seed: int, folder: Path) -> tuple[str, Path]:
         """Make the changed model of a seed; return what was changed."""
         chance = random.Random(seed)
-        kind = chance.choice(("torch", "torch", "torch", "onnx", "onnx", "subwords"))
+        kind = chance.choice(("torch", "torch", "onnx", "subwords", "first torch", "first onnx"))
         model = Path(shutil.copytree(self.models[kind], folder / "model"))
-        change = chance.choice(CHANGES[kind])
-        told = change(model, chance)
+        changes = CHANGES[kind.removeprefix("first ")]
+        told = chance.choice(changes)(model, chance)
         if chance.random() < 0.1:
-            told += "; " + chance.choice(CHANGES[kind][:4])(model, chance)
+            told += "; " + chance.choice(changes[:4])(model, chance)
         rehash(model)
         return f"{kind}: {told}", model
 
@@ -447,6 +505,25 @@ class Zoo:
             return Result(seed, f"nothing: {error}", [])
         finally:
             shutil.rmtree(folder)
+
+    def keep(self, seed: int) -> Path:
+        """Keep the model of a seed in the corpus, as the change of a good one."""
+        folder = Path(tempfile.mkdtemp(dir=self.room))
+        told, model = self.build(seed, folder)
+        kind, change = told.split(": ", 1)
+        kept = keep_change(self.models[kind], model)
+        path = CORPUS / f"{re.sub('[^a-z]+', '-', told.lower())[:60].strip('-')}.json"
+        row = {"model": kind, "change": change[:100], "files": kept}
+        path.write_text(json.dumps(row, indent=1) + "\n")
+        return path
+
+    def try_kept(self, path: Path) -> Result:
+        """Run every command on a model of the corpus."""
+        row = json.loads(path.read_text())
+        folder = Path(tempfile.mkdtemp(dir=self.room))
+        model = Path(shutil.copytree(self.models[row["model"]], folder / "model"))
+        restore_change(model, row["files"])
+        return self._run(0, path.name, model, folder)
 
     def _run(self, seed: int, changed: str, model: Path, folder: Path) -> Result:
         result = Result(seed, changed, [])
@@ -529,22 +606,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--count", type=int, default=1500)
     parser.add_argument("--first", type=int, default=0, help="first seed")
-    parser.add_argument(
-        "--seed", type=int, action="append", help="these alone, and tell all of them"
-    )
+    parser.add_argument("--seed", type=int, action="append", help="these alone, and tell of all")
+    parser.add_argument("--keep", action="store_true", help="put those of --seed into the corpus")
+    parser.add_argument("--corpus", action="store_true", help="try what is in the corpus")
     asked = parser.parse_args()
     sys.path.insert(0, str(HERE))
     failed = refused = 0
-    seeds = asked.seed or range(asked.first, asked.first + asked.count)
     with tempfile.TemporaryDirectory() as room:
         zoo = Zoo(Path(room))
-        for seed in seeds:
-            result = zoo.try_seed(seed)
+        seeds = asked.seed or range(asked.first, asked.first + asked.count)
+        if asked.keep:
+            print(*map(zoo.keep, seeds), sep="\n")
+            return 0
+        kept = sorted(CORPUS.glob("*.json"))
+        results = map(zoo.try_kept, kept) if asked.corpus else map(zoo.try_seed, seeds)
+        for count, result in enumerate(results, start=1):
             failed += bool(result.wrong)
             refused += result.num_refused > 0
-            if result.wrong or asked.seed:
+            if result.wrong or asked.seed or asked.corpus:
                 print(json.dumps(vars(result), ensure_ascii=True), flush=True)
-    print(f"{failed} of {len(seeds)} bundles go wrong, {refused} are refused", file=sys.stderr)
+    print(f"{failed} of {count} bundles go wrong, {refused} are refused", file=sys.stderr)
     return int(failed > 0)
 
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 from torch import nn
 
-from foveate.config import Config
 from foveate.models import (
     AdditiveAttention,
     Attention,
@@ -22,6 +21,7 @@ from foveate.models import (
 from foveate.models.attention import merge_heads, split_heads
 from foveate.models.build import build_model
 from foveate.models.entmax import masked_entmax
+from made import make_options
 from models_naive import mask_of, naive_attention, randomise, softmax, to_numpy
 
 SCORES = ("additive", "dot", "general", "scaled_dot")
@@ -224,7 +224,7 @@ def test_entmax_of_a_row_without_positions_is_zero() -> None:
 def test_the_option_makes_the_attention_sparse() -> None:
     options = {"hidden_size": 8, "embedding_size": 6, "num_heads": 1, "dropout": 0.0}
     sparse, dense = (
-        build_model(Config(**options, attention_weights=kind), 9, 9, False)  # type: ignore[arg-type]
+        build_model(make_options(**options, attention_weights=kind), 9, 9, False)
         for kind in ("entmax", "softmax")
     )
     for model in (sparse, dense):

@@ -15,10 +15,10 @@ import pytest
 from torch import nn
 
 from foveate.cli import app
-from foveate.config import Config
 from foveate.edits import count_edits
 from foveate.models.build import build_model
 from foveate.records import Translation
+from made import make_options
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 V, E, H = 29, 7, 22  # half of H is 11
@@ -59,8 +59,8 @@ def count_weights(model: nn.Module, *parts: str) -> int:
 def test_products_of_a_token_are_the_weights_of_the_model(
     load: Any, layout: Any, layers: int
 ) -> None:
-    config = Config(layout=layout, num_layers=layers, embedding_size=E, hidden_size=H, num_heads=1)
-    model = build_model(Config(**{**vars(config), "dropout": 0.0}), 31, V, False)
+    made = make_options(layout=layout, num_layers=layers, embedding_size=E, hidden_size=H)
+    model = build_model(made, 31, V, False)
     flops, foveate = load("flops"), load("rivals.foveate")
 
     work = foveate.work({"layout": layout, "num_layers": layers}, flops.Sizes(V, E, H))

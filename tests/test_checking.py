@@ -33,7 +33,6 @@ from foveate.checking import (
     keep_runs,
 )
 from foveate.cli import main
-from foveate.config import Config
 from foveate.console import KIND_LABELS, TrainingDisplay, format_findings
 from foveate.data.oddities import (
     FAR,
@@ -50,6 +49,7 @@ from foveate.data.oddities import (
 )
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError, DataError
+from foveate.options import Config
 from foveate.translator import Translator
 
 GOLDEN = Path(__file__).parent / "golden" / "format-1"

@@ -21,12 +21,12 @@ import pytest
 
 import foveate
 from foveate.cli import COMMANDS, app, main
-from foveate.config import Config, field_names
 from foveate.data.bundled_data import list_demos, load_demo
 from foveate.demo import RECIPES, show_results, train_both
 from foveate.errors import ConfigError
 from foveate.evaluation import evaluate
 from foveate.flags import build_flags, field_help, merge_config
+from foveate.options import Config, field_names
 from foveate.output import open_output
 
 SYMBOLS = {"a": "AE", "b": "B", "c": "K", "d": "D", "e": "EH"}
@@ -358,7 +358,7 @@ def test_the_demo_compares_two_models_and_writes_a_page(
     options = {"max_updates": 3, "hidden_size": 16, "embedding_size": 8, "num_layers": 1}
     trained = train_both(small, {**options, "num_validations": 1, "threads": 1}, tmp_path)
     assert trained is not None
-    assert [model.summary["updates"] for model in trained.values()] == [3, 3]
+    assert [model.summary.updates for model in trained.values()] == [3, 3]
     evaluations = {name: evaluate(model, small.test) for name, model in trained.items()}
     show_results(small, evaluations, trained["attention"], tmp_path)
     out = capsys.readouterr().out

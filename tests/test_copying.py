@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +12,23 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from foveate.bundle import load_bundle
-from foveate.config import Config, build_config
 from foveate.data.batching import collate
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError
 from foveate.export import export_bundle
 from foveate.models import PointerGenerator, Seq2SeqModel, build_model
 from foveate.models.copying import log_add, log_sigmoid, point
+from foveate.models.seq2seq import TensorBatch
+from foveate.options import Config, build_config
 from foveate.search import beam_search, forced_search
 from foveate.text.vocabulary import EOS, PAD, UNK
 from foveate.torch_backend import TorchStepper
 from foveate.training.defaults import DataFacts, describe_plan, resolve
+from foveate.training.loop import to_tensors
 from foveate.training.report import Report
 from foveate.training.run import train
 from foveate.translator import Translator
+from made import make_options
 from models_naive import naive_copying, randomise, sigmoid, softmax
 
 SOURCE_SIZE, TARGET_SIZE, FEATURE_SIZE = 11, 13, 7
@@ -146,8 +148,8 @@ def test_pointers_are_the_mean_of_the_heads_at_the_wanted_steps() -> None:
 
 def build_random(name: str) -> Seq2SeqModel:
     torch.manual_seed(5)
-    config = Config(**{**SIZES, **ATTENDING[name]}, copy=True)  # type: ignore[arg-type]
-    model = build_model(config, SOURCE_SIZE, TARGET_SIZE, shared=False, target_ids=TWINS)
+    made = make_options(**SIZES, **ATTENDING[name], copy=True)
+    model = build_model(made, SOURCE_SIZE, TARGET_SIZE, shared=False, target_ids=TWINS)
     randomise(model)
     return model.double().eval()
 
@@ -183,23 +185,23 @@ def test_attention_is_learnt_through_copying_alone(name: str) -> None:
     torch.nn.init.constant_(model.copying.gate.bias, -30.0)
     batch = [torch.tensor(rows) for rows in ([[4, 5, 9]], [[2, 12]], [[12, 7]])]
     real = torch.ones(1, 2, dtype=torch.bool)
-    model.loss(batch[0], batch[0] != PAD, batch[1], batch[2], real).backward()
+    model.loss(TensorBatch(batch[0], batch[0] != PAD, batch[1], batch[2], real)).backward()
     query = "query.weight" if name == "transformer" else "query_projection.weight"
     moved = [p for n, p in model.named_parameters() if n.endswith(query) and p.grad is not None]
     assert any(parameter.grad.abs().max() > 1e-6 for parameter in moved)
 
 
 def test_a_shared_vocabulary_is_copied_as_it_is() -> None:
-    config = Config(**SIZES, copy=True)  # type: ignore[arg-type]
-    part = build_model(config, TARGET_SIZE, TARGET_SIZE, shared=True).copying
+    part = build_model(
+        make_options(**SIZES, copy=True), TARGET_SIZE, TARGET_SIZE, shared=True
+    ).copying
     assert part is not None
     assert part.target_ids.tolist() == list(range(TARGET_SIZE))
     assert "copying.target_ids" not in part.state_dict()
 
 
 def test_no_option_means_no_copying() -> None:
-    config = Config(**SIZES)  # type: ignore[arg-type]
-    model = build_model(config, SOURCE_SIZE, TARGET_SIZE, shared=False)
+    model = build_model(make_options(**SIZES), SOURCE_SIZE, TARGET_SIZE, shared=False)
     assert model.copying is None
     assert not [name for name, _ in model.named_parameters() if "copying" in name]
     assert "copied_ids" not in model.start(SOURCE, SOURCE != PAD)
@@ -228,13 +230,13 @@ def test_score_of_beam_search_is_the_forced_score(name: str) -> None:
 def test_the_plan_says_that_it_copies() -> None:
     facts = DataFacts(5_000, 7.5, 6.5, 30, 30, "characters", "characters")
     for copy in (True, False):
-        plan = describe_plan(resolve(Config(copy=copy), facts), facts, 1000)
+        plan = describe_plan(resolve(Config(copy=copy), facts), facts, 1000, 4e-3)
         assert ("copying" in plan) is copy
     assert not Config().copy
 
 
 def test_the_traditional_model_cannot_copy() -> None:
-    with pytest.raises(ConfigError, match="copy: the traditional model has no attention"):
+    with pytest.raises(ConfigError, match="copy: the traditional model has no such option"):
         build_config({"architecture": "traditional", "copy": True})
 
 
@@ -252,7 +254,7 @@ TINY = Config(
 
 
 def tiny(**options: object) -> Config:
-    return Config(**{**TINY.__dict__, **options})
+    return TINY.replace(**options)
 
 
 @pytest.mark.parametrize(
@@ -342,25 +344,7 @@ def test_a_copying_model_is_exported_in_8_bits(tmp_path: Path) -> None:
     found = export_bundle(tmp_path / "model", tmp_path / "small", int8=True)
     assert found.difference < 1e-4
     assert found.agreement is not None and found.agreement > 0.5
-    assert Translator.load(tmp_path / "small", threads=1).config.copy is True
-
-
-def test_a_run_begun_before_there_was_copying_goes_on_without(tmp_path: Path) -> None:
-    table = make_table()
-
-    def interrupt(report: Report) -> None:
-        if report.kind == "progress" and report.update >= 5:
-            raise KeyboardInterrupt
-
-    out = tmp_path / "model"
-    train(table, table, TINY, out=out, report=interrupt)
-    path = out / "state" / "run.json"
-    run = json.loads(path.read_text())
-    del run["requested"]["copy"], run["config"]["copy"]
-    path.write_text(json.dumps(run))
-    resumed = train(table, table, TINY, out=out, resume=True)
-    assert resumed.config.copy is False
-    assert "copying.gate.weight" not in load_bundle(out).weights
+    assert Translator.load(tmp_path / "small", threads=1).bundle.model.copy is True
 
 
 # Learning: symbols that training hardly ever showed are copied.
@@ -384,14 +368,13 @@ def train_to_double(copy: bool) -> Seq2SeqModel:
     torch.manual_seed(0)
     generator = np.random.default_rng(0)
     sizes = {"embedding_size": 16, "hidden_size": 32, "num_layers": 1, "num_heads": 1}
-    config = Config(**sizes, dropout=0.0, copy=copy)  # type: ignore[arg-type]
-    model = build_model(config, VOCABULARY, VOCABULARY, shared=True)
+    model = build_model(make_options(**sizes, copy=copy), VOCABULARY, VOCABULARY, shared=True)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     for _ in range(100):
         words = draw_words(generator, 24, rare=0.01)
         batch = collate(words, [[word[0], *word] for word in words])
         optimizer.zero_grad()
-        model.loss(*map(torch.from_numpy, arrays(batch)), 0.1).backward()
+        model.loss(to_tensors(batch, torch.device("cpu")), label_smoothing=0.1).backward()
         optimizer.step()
     return model.eval()
 

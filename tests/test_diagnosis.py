@@ -200,7 +200,7 @@ def test_the_card_is_made_again_from_the_bundle(tmp_path: Path) -> None:
     scores = {"exact_match": {"value": 0.5, "low": 0.4, "high": 0.6, "signature": "s"}}
     bundle.scores = {"dev": scores, "test": scores}
     left = {"exact_match": {"value": 0.1, "low": 0.05, "high": 0.15}}
-    bundle.summary["diagnosis"] = {"dev": {**DIAGNOSIS, "unchanged": left}}
+    bundle.summary.diagnosis = {"dev": {**DIAGNOSIS, "unchanged": left}}
     save_bundle(bundle, tmp_path / "model")
     again = load_bundle(tmp_path / "model")
     card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
@@ -237,7 +237,7 @@ def test_training_ends_with_the_report(tmp_path: Path, capsys: pytest.CaptureFix
     assert "exact match 33.3 %" in err and "66.7 % seen" in err
     assert err.count("commonest errors (right > written): ") == 2
     assert "left as they are" not in err
-    found = load_bundle(out).summary["diagnosis"]
+    found = load_bundle(out).summary.diagnosis
     assert found["dev"]["seen"] == 1.0
     assert found["test"]["memory"]["value"] == pytest.approx(1 / 3)  # blanks mean nothing
     assert "Commonest errors on test" in (out / "README.md").read_text(encoding="utf-8")

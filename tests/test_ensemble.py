@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foveate.config import Config, build_config
 from foveate.console import format_report
 from foveate.data.batching import encode_table
 from foveate.data.table import PairTable
 from foveate.errors import BundleError, ConfigError, SearchError
 from foveate.export import export_bundle
+from foveate.options import Config, build_config
 from foveate.search import EnsembleStepper, beam_search, forced_search, greedy_search
 from foveate.text.vocabulary import BOS, EOS
 from foveate.training.distillation import load_soft_targets, write_soft_targets
@@ -134,17 +134,17 @@ def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_members_are_the_models_of_their_seeds(ensemble: Path) -> None:
     bundle = Translator.load(ensemble).bundle
-    assert bundle.config.models == 3
-    assert bundle.config.seed == 5
-    assert bundle.summary["updates"] == 30
+    assert bundle.num_members == bundle.summary.models == 3
+    assert bundle.summary.seed == 5
+    assert bundle.summary.updates == 30
     assert "exact_match" in bundle.scores["dev"]
     assert "Each model alone has exact_match" in (ensemble / "README.md").read_text()
-    assert bundle.summary["ensemble"]["metric"] == "exact_match"
+    assert bundle.summary.ensemble["metric"] == "exact_match"
     for number, weights in enumerate(bundle.members):
         alone = Translator.load(ensemble / "state" / f"model-{number + 1}").bundle
         score = alone.scores["dev"]["exact_match"]["value"]
-        assert bundle.summary["ensemble"]["alone"][number] == score
-        assert alone.config.seed == 5 + number
+        assert bundle.summary.ensemble["alone"][number] == score
+        assert alone.summary.seed == 5 + number
         assert alone.weights.keys() == weights.keys()
         for name, array in weights.items():
             np.testing.assert_array_equal(array, alone.weights[name])
@@ -158,7 +158,7 @@ def test_members_take_what_the_first_found_whatever_the_machine_does(
     out = tmp_path / "model"
     options = {"max_updates": None, "minutes": 0.02, "hidden_size": None, "models": 2}
     train_models(make_table(), None, configure(**options), out=out)
-    first, second = (Translator.load(out / "state" / f"model-{k}").config for k in (1, 2))
+    first, second = (Translator.load(out / "state" / f"model-{k}").bundle.model for k in (1, 2))
     assert next(speeds) == 4000.0  # both had measured
     assert first.dropout == second.dropout != 0.35  # which the second would have
 
@@ -224,10 +224,9 @@ def test_a_student_is_one_model_that_learnt_from_the_others(ensemble: Path, stud
     bundle = Translator.load(student).bundle
     alone = Translator.load(student / "state" / "model-4").bundle
     teachers = Translator.load(ensemble)
-    assert bundle.config.models == 1
-    assert bundle.config.seed == 5
+    assert bundle.num_members == 1
     scores = teachers.bundle.scores["dev"]["exact_match"]["value"]
-    assert bundle.summary["ensemble"] == teachers.summary["ensemble"] | {"together": scores}
+    assert bundle.summary.ensemble == teachers.summary.ensemble | {"together": scores}
     assert "The models that it learnt from have exact_match" in (student / "README.md").read_text()
     for name, array in bundle.weights.items():
         np.testing.assert_array_equal(array, alone.weights[name])

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from foveate.cli import main
-from foveate.config import build_config
 from foveate.console import format_learning_curve
 from foveate.data.table import PairTable
+from foveate.options import build_config
 from foveate.training import learning_curve
 from foveate.training.learning_curve import learn_from_parts
 from foveate.training.report import Report, be_silent
@@ -54,7 +53,7 @@ def test_command_keeps_the_curve_with_the_model(
     shown = capsys.readouterr().err
     assert "learning curve, dev set" in shown
     assert "from 32 to 65 pairs: " in shown
-    points = Translator.load(tmp_path / "model").summary["learning_curve"]
+    points = Translator.load(tmp_path / "model").summary.learning_curve
     assert [point["pairs"] for point in points] == [16, 32, 65]
 
 
@@ -64,17 +63,16 @@ def test_command_shows_the_model_without_attention_beside(
     pairs, out = tmp_path / "pairs.tsv", tmp_path / "model"
     pairs.write_text("".join(f"{s}\t{t}\n" for s, t in PAIRS), encoding="utf-8")
     argv = ["train", pairs, "--out", out, "--test", pairs, "--max-updates", "2", "--copy"]
-    argv += ["--coverage", "0.5"]
     assert main([*map(str, argv), "--hidden-size", "16", "--with-traditional"]) == 0
     shown = capsys.readouterr().err
     assert "without attention, dev set" in shown
     assert "without attention, test set" in shown
     kept = Translator.load(out)
-    assert kept.config.architecture == "attention"
+    assert kept.bundle.model.architecture == "attention"
     table = PairTable.from_texts(*zip(*PAIRS, strict=True))
-    alone = train(table, None, dataclasses.replace(CONFIG, architecture="traditional", threads=0))
-    assert kept.summary["traditional"]["dev"] == alone.translator.bundle.scores["dev"]
-    assert "exact_match" in kept.summary["traditional"]["test"]
+    alone = train(table, None, CONFIG.replace(architecture="traditional", threads=0))
+    assert kept.summary.traditional["dev"] == alone.translator.bundle.scores["dev"]
+    assert "exact_match" in kept.summary.traditional["test"]
 
 
 def test_stopping_leaves_no_half_curve() -> None:

@@ -9,20 +9,21 @@ import numpy as np
 import pytest
 import torch
 
-from foveate.config import Config, build_config
 from foveate.data.batching import EncodedPairs, collate
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError
 from foveate.export import export_bundle
 from foveate.models import build_model
 from foveate.models.copying import EPSILON, LexicalPrior
-from foveate.models.regularizers import guidance_loss
-from foveate.models.seq2seq import Seq2SeqModel
+from foveate.models.regularizers import GuidedAlignment
+from foveate.models.seq2seq import Seq2SeqModel, TensorBatch
+from foveate.options import Config, build_config
 from foveate.text.vocabulary import PAD
 from foveate.training.lexicon import DIAGONAL, EMPTY_SHARE, ITERATIONS, Lexicon
 from foveate.training.report import Report, be_silent
 from foveate.training.run import _Run, train
 from foveate.translator import Translator
+from made import make_options
 from models_naive import randomise, sigmoid, softmax
 
 Rows = list[tuple[list[int], list[int]]]
@@ -117,8 +118,8 @@ def test_guidance_costs_what_the_attention_misses() -> None:
     weights = torch.tensor([[[0.5, 0.5], [0.9, 0.1], [0.0, 1.0]]])
     alignment = torch.tensor([[[0.8, 0.1], [0.0, 0.0], [1.0, 0.0]]])
     expected = (-0.9 * np.log(0.5) - np.log(1e-6)) / 2  # the row of zeros does not count
-    assert guidance_loss(weights, alignment).item() == pytest.approx(expected)
-    assert guidance_loss(weights, torch.zeros_like(alignment)).item() == 0
+    assert GuidedAlignment(0.7, alignment).cost(weights).item() == pytest.approx(0.7 * expected)
+    assert GuidedAlignment(0.7, torch.zeros_like(alignment)).cost(weights).item() == 0
 
 
 def test_guidance_falls_to_nothing_by_mid_run() -> None:
@@ -127,8 +128,7 @@ def test_guidance_falls_to_nothing_by_mid_run() -> None:
 
     class Model(Seq2SeqModel):
         def loss(self, *arguments: Any, **named: Any) -> torch.Tensor:
-            alignment, guidance = arguments[8:10]
-            weights.append(guidance if alignment is not None else 0.0)
+            weights.append(sum(regularizer.weight for regularizer in named["regularizers"]))
             return super().loss(*arguments, **named)
 
     run = _Run(table, table, tiny(guidance=0.4, learning_rate=1e-3), None, be_silent)
@@ -177,11 +177,11 @@ def test_the_part_equals_the_naive_loop() -> None:
 
 
 def test_nothing_trains_the_lexicon() -> None:
-    config = Config(embedding_size=8, hidden_size=8, num_heads=1, dropout=0.0, lexicon=True)
-    model = build_model(config, 9, 9, shared=False)
+    made = make_options(embedding_size=8, hidden_size=8, lexicon=True)
+    model = build_model(made, 9, 9, shared=False)
     batch = [torch.tensor(rows) for rows in ([[4, 5]], [[2, 6]], [[6, 3]])]
     real = torch.ones(1, 2, dtype=torch.bool)
-    model.loss(batch[0], real, batch[1], batch[2], real).backward()  # type: ignore[no-untyped-call]
+    model.loss(TensorBatch(batch[0], real, batch[1], batch[2], real)).backward()  # type: ignore[no-untyped-call]
     names = {name for name, p in model.named_parameters() if p.grad is None}
     assert names == {"copying.words", "copying.chances"}
 
@@ -213,7 +213,7 @@ TINY = Config(
 
 
 def tiny(**options: object) -> Config:
-    return Config(**{**TINY.__dict__, **options})
+    return TINY.replace(**options)
 
 
 def test_words_that_were_seen_once_or_twice_are_looked_up(tmp_path: Path) -> None:
@@ -269,5 +269,7 @@ def test_the_plan_says_that_there_is_a_lexicon() -> None:
     "options", [{"copy": True}, {"architecture": "traditional"}], ids=["copy", "traditional"]
 )
 def test_what_it_does_not_go_with(options: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match="lexicon: goes with"):
+    with pytest.raises(
+        ConfigError, match="lexicon: (goes without copy|the traditional model has no such option)"
+    ):
         build_config({"lexicon": True, **options})

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foveate.config import build_config
 from foveate.data.table import PairTable
 from foveate.errors import BundleError
 from foveate.evaluation import Evaluation
 from foveate.files import hash_file
 from foveate.metrics import Score
+from foveate.options import build_config
 from foveate.text.codec import Codec
 from foveate.text.memory import build_memory, count_repeated, count_targets, leave_one_out
 from foveate.text.tokenizers import CharacterTokenizer
@@ -70,7 +70,7 @@ def test_memory_of_repeated_pairs_is_carried_and_used() -> None:
     assert [found.text for found in translator.translate(s for s, _ in WORDS)] == [
         target for _, target in WORDS
     ]
-    assert translator.summary["memory"] == len(WORDS)
+    assert translator.summary.memory == len(WORDS)
     found = translator.translate_one("tima", n_best=3)
     assert found.text == "tími"
     assert len(found.alternatives) == 2

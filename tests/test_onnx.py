@@ -20,7 +20,6 @@ import torch
 import foveate
 from foveate.bundle import load_bundle, save_bundle
 from foveate.cli import main
-from foveate.config import Config
 from foveate.data.table import PairTable
 from foveate.errors import BundleError, ExportError, MissingExtraError, ModelMismatchError
 from foveate.estimator import Seq2Seq
@@ -29,11 +28,13 @@ from foveate.files import hash_file
 from foveate.graphs import build_graphs, fold_embedding, quantize, repeat_steps
 from foveate.models import build_model
 from foveate.onnx_backend import OnnxStepper, OnnxWriter, build_onnx_stepper, granted_threads
+from foveate.options import Config
 from foveate.search import Hypothesis, Stepper, Writer, beam_search, greedy_search
 from foveate.text.vocabulary import BOS, EOS
 from foveate.torch_backend import TorchStepper
 from foveate.training.run import train
 from foveate.translator import Translator
+from made import make_options
 from models_naive import randomise
 
 SOURCE_SIZE, TARGET_SIZE = 11, 13
@@ -74,8 +75,8 @@ def all_three(name: str) -> tuple[TorchStepper, Stepper, Stepper]:
     Those without are what was exported before there were loops.
     """
     torch.manual_seed(3)
-    config = Config(**{**SIZES, **MODELS[name]})
-    model = build_model(config, SOURCE_SIZE, TARGET_SIZE, False, TWINS)
+    made = make_options(**{**SIZES, **MODELS[name]})
+    model = build_model(made, SOURCE_SIZE, TARGET_SIZE, False, TWINS)
     randomise(model)
     graphs = build_graphs(model.eval())
     looping = build_onnx_stepper(repeat_steps(graphs), threads=1)
@@ -165,7 +166,7 @@ def test_several_tokens_in_one_call_are_those_of_several_calls(name: str, rows: 
 
 def test_a_graph_stops_when_every_row_has_ended() -> None:
     torch.manual_seed(3)
-    model = build_model(Config(**SIZES), SOURCE_SIZE, TARGET_SIZE, False)
+    model = build_model(make_options(**SIZES), SOURCE_SIZE, TARGET_SIZE, False)
     with torch.no_grad():
         model.output_bias[EOS] = 50
     stepper = build_onnx_stepper(repeat_steps(build_graphs(model.eval())), threads=1)
@@ -205,7 +206,7 @@ def test_small_products_of_the_embedding_are_written_down(
     name: str, folds: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(3)
-    model = build_model(Config(**{**SIZES, **MODELS[name]}), SOURCE_SIZE, TARGET_SIZE, False)
+    model = build_model(make_options(**{**SIZES, **MODELS[name]}), SOURCE_SIZE, TARGET_SIZE, False)
     model.eval()
 
     def step_constants() -> dict[str, list[int]]:
@@ -289,7 +290,8 @@ def test_an_exported_bundle_is_whole_and_has_no_weights(exported: Path, tmp_path
     assert {"onnx/start.onnx", "onnx/step.onnx"} < files
     assert "weights.safetensors" not in files
     bundle = load_bundle(exported)
-    assert bundle.config == load_bundle(GOLDEN).config
+    original = load_bundle(GOLDEN)
+    assert (bundle.text, bundle.model) == (original.text, original.model)
     for _ in range(2):  # anew, and over what is there
         save_bundle(bundle, tmp_path / "copy")
     assert load_bundle(tmp_path / "copy").graphs == bundle.graphs
@@ -318,9 +320,7 @@ def test_a_backend_has_to_be_in_the_bundle(exported: Path, tmp_path: Path) -> No
 
 def test_int8_is_smaller_and_says_how_often_it_agrees(tmp_path: Path) -> None:
     torch.manual_seed(3)
-    model = build_model(
-        Config(embedding_size=64, hidden_size=96, num_heads=1, dropout=0.0), 211, 211, True
-    )
+    model = build_model(make_options(embedding_size=64, hidden_size=96), 211, 211, True)
     graphs = build_graphs(model)
     small = {name: quantize(graph) for name, graph in graphs.items()}
     assert sum(map(len, small.values())) < 0.5 * sum(map(len, graphs.values()))
@@ -334,7 +334,7 @@ def test_int8_is_smaller_and_says_how_often_it_agrees(tmp_path: Path) -> None:
 
 def test_the_dev_sources_of_a_model_are_compared_too(tmp_path: Path) -> None:
     bundle = load_bundle(GOLDEN)
-    bundle.summary["examples"] = ["abc", "", "bed"]
+    bundle.summary.examples = ["abc", "", "bed"]
     save_bundle(bundle, tmp_path / "model")
     lines: list[str] = []
     found = export_bundle(tmp_path / "model", tmp_path / "out", int8=True, report=lines.append)
@@ -352,10 +352,10 @@ def test_a_run_leaves_dev_sources_in_its_bundle() -> None:
     table = PairTable.from_texts(words, words)
     config = Config(max_updates=1, hidden_size=16, threads=1)
     trained = train(table, None, config)
-    kept = trained.translator.summary["examples"]
+    kept = trained.translator.summary.examples
     assert kept == list(trained.dev.sources())
     many = PairTable.from_texts([f"{n}" for n in range(99)], words + words + words[:9])
-    assert len(train(table, many, config).translator.summary["examples"]) == 64
+    assert len(train(table, many, config).translator.summary.examples) == 64
 
 
 def test_a_model_that_fails_the_comparison_leaves_nothing(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from foveate.config import Config
 from foveate.errors import ConfigError
 from foveate.models import (
     AdditiveAttention,
@@ -29,9 +27,10 @@ from foveate.models import (
     TransformerEncoder,
     build_model,
 )
-from foveate.models.dropout import Dropout, seeded_dropout
-from foveate.models.seq2seq import build_embedding
+from foveate.models.regularizers import GuidedAlignment
+from foveate.models.seq2seq import SoftTensors, TensorBatch, build_embedding
 from foveate.text.vocabulary import BOS, EOS, PAD, UNK
+from made import make_options
 from models_naive import naive_cross_entropy, randomise
 
 SOURCE_SIZE, TARGET_SIZE = 11, 13
@@ -78,32 +77,24 @@ PAIRS: Pairs = [
 ]
 
 
-class Inputs(NamedTuple):
-    source: Tensor
-    source_mask: Tensor
-    target_in: Tensor
-    target_out: Tensor
-    target_mask: Tensor
-
-
 def pad(rows: list[list[int]], extra: int) -> Tensor:
     width = max(map(len, rows)) + extra
     return torch.tensor([row + [PAD] * (width - len(row)) for row in rows])
 
 
-def make_batch(pairs: Pairs, extra_source: int = 0, extra_target: int = 0) -> Inputs:
+def make_batch(pairs: Pairs, extra_source: int = 0, extra_target: int = 0) -> TensorBatch:
     source = pad([source for source, _ in pairs], extra_source)
     target_in = pad([[BOS, *target] for _, target in pairs], extra_target)
     target_out = pad([[*target, EOS] for _, target in pairs], extra_target)
-    return Inputs(source, source != PAD, target_in, target_out, target_out != PAD)
+    return TensorBatch(source, source != PAD, target_in, target_out, target_out != PAD)
 
 
 def build(name: str, **options: object) -> Seq2SeqModel:
     """Build a model by name; a mixture takes its two halves from two models."""
     torch.manual_seed(3)
     if name not in MIXTURES:
-        config = Config(**{**SIZES, **CONFIGS[name], **options})  # type: ignore[arg-type]
-        return build_model(config, SOURCE_SIZE, TARGET_SIZE, shared=False, target_ids=TWINS)
+        made = make_options(**{**SIZES, **CONFIGS[name], **options})
+        return build_model(made, SOURCE_SIZE, TARGET_SIZE, shared=False, target_ids=TWINS)
     first, second = (build(part, **options) for part in MIXTURES[name])
     return Seq2SeqModel(
         second.source_embedding, second.target_embedding, first.encoder, second.decoder
@@ -181,30 +172,13 @@ def test_loss_equals_naive_cross_entropy(name: str, label_smoothing: float) -> N
         rows.append(alone[0].detach().numpy())
         targets += [*target, EOS]
     expected = naive_cross_entropy(np.concatenate(rows), np.array(targets), label_smoothing)
-    assert model.loss(*batch, label_smoothing).item() == pytest.approx(expected, abs=1e-9)
-
-
-@pytest.mark.parametrize("name", ["gnmt", "bahdanau", "transformer", "transformer-copying"])
-def test_coverage_costs_what_is_looked_at_twice(name: str) -> None:
-    model, batch = build(name).double().eval(), make_batch(PAIRS, extra_source=2, extra_target=2)
-    randomise(model)
-    model.decoder.needs_weights = True
-    _, attention = model(*batch[:3])
-    looks = attention.detach().mean(dim=1).numpy()
-    costs = []
-    for b, (source, target) in enumerate(PAIRS):
-        covered = np.zeros(len(source))
-        for t in range(len(target) + 1):
-            look = looks[b, t, : len(source)]
-            costs.append(np.minimum(look, covered).sum())
-            covered += look
-    expected = model.loss(*batch).item() + 0.7 * np.mean(costs)
-    assert model.loss(*batch, coverage=0.7).item() == pytest.approx(expected, abs=1e-9)
+    found = model.loss(batch, label_smoothing=label_smoothing).item()
+    assert found == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("name", ["gnmt", "transformer-copying"])
 def test_guidance_pulls_the_mean_head_to_the_alignment(name: str) -> None:
-    model, batch = build(name, guidance=1.0).double().eval(), make_batch(PAIRS)
+    model, batch = build(name).double().eval(), make_batch(PAIRS)
     randomise(model)
     weights = model(*batch[:3]).attention
     assert weights is not None
@@ -212,14 +186,13 @@ def test_guidance_pulls_the_mean_head_to_the_alignment(name: str) -> None:
         torch.rand(weights.shape[0], *weights.shape[2:]).double() * batch.source_mask[:, None]
     )
     costs = -(alignment * weights.mean(dim=1).clamp(min=1e-6).log()).sum(dim=2)
-    expected = model.loss(*batch).item() + 0.7 * costs.mean().item()
-    found = model.loss(*batch, alignment=alignment, guidance=0.7).item()
+    expected = model.loss(batch).item() + 0.7 * costs.mean().item()
+    found = model.loss(batch, regularizers=[GuidedAlignment(0.7, alignment)]).item()
     assert found == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.parametrize("consistency", [0.0, 1.0])
 @pytest.mark.parametrize("name", ["gnmt", "traditional", "transformer-copying"])
-def test_soft_targets_are_learnt_by_their_shares(name: str, consistency: float) -> None:
+def test_soft_targets_are_learnt_by_their_shares(name: str) -> None:
     """The cost of a mixture of two targets is the mixture of their costs."""
     model, batch = build(name).double().eval(), make_batch(PAIRS)
     randomise(model)
@@ -229,47 +202,16 @@ def test_soft_targets_are_learnt_by_their_shares(name: str, consistency: float) 
     log_probs = torch.log_softmax(model(*batch[:3]).logits, dim=-1)[batch.target_mask]
     costs = -log_probs.gather(1, torch.stack((true, other), dim=1))
     expected = (shares * costs[:, 0] + (1 - shares) * costs[:, 1]).mean().item()
-    found = model.loss(
-        *batch,
-        consistency=consistency,
-        soft_ids=torch.stack((true, other), dim=1),
-        soft_probabilities=torch.stack((shares, 1 - shares), dim=1),
-    ).item()
+    soft = SoftTensors(torch.stack((true, other), dim=1), torch.stack((shares, 1 - shares), dim=1))
+    found = model.loss(batch._replace(soft_targets=soft)).item()
     assert found == pytest.approx(expected, abs=1e-9)
-
-
-@pytest.mark.parametrize("name", ["gnmt", "traditional", "transformer-copying"])
-def test_consistency_costs_what_two_readings_differ(name: str) -> None:
-    model, batch = build(name).double().eval(), make_batch(PAIRS, extra_source=2)
-    randomise(model)
-    same = model.loss(*batch, 0.1).item()  # without dropout both readings are the same
-    assert model.loss(*batch, 0.1, consistency=5.0).item() == pytest.approx(same, abs=1e-9)
-
-    model.train()
-    for part in (*model.encoder.modules(), *model.decoder.modules()):
-        if isinstance(part, Dropout):
-            part.p = 0.5
-    doubled = [torch.cat((tensor, tensor)) for tensor in batch]
-    with seeded_dropout(1, 2):
-        output = model(*doubled[:3])
-    log_probs = torch.log_softmax(output.logits, dim=-1).detach().numpy()
-    one, other = (part[batch.target_mask.numpy()] for part in np.split(log_probs, 2))
-    assert not np.allclose(one, other)
-    divergences = [
-        (np.exp(p) @ (p - q) + np.exp(q) @ (q - p)) / 2 for p, q in zip(one, other, strict=True)
-    ]
-    with seeded_dropout(1, 2):
-        plain = model.loss(*doubled).item()
-    with seeded_dropout(1, 2):
-        total = model.loss(*batch, consistency=3.0).item()
-    assert total == pytest.approx(plain + 3 * np.mean(divergences), abs=1e-9)
 
 
 @each_model
 def test_gradients_reach_every_parameter(name: str) -> None:
     model = build(name).double()
     randomise(model)
-    model.loss(*make_batch(PAIRS)).backward()
+    model.loss(make_batch(PAIRS)).backward()
     without = [
         parameter_name
         for parameter_name, parameter in model.named_parameters()
@@ -286,7 +228,7 @@ def test_every_architecture_can_overfit_one_batch(name: str) -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
     for _ in range(60):
         optimizer.zero_grad()
-        loss = model.loss(*batch)
+        loss = model.loss(batch)
         loss.backward()
         optimizer.step()
         if loss.item() < 0.1:
@@ -309,8 +251,7 @@ def test_features_as_wide_as_the_embeddings_need_no_projection() -> None:
 
 
 def test_a_shared_vocabulary_has_one_table() -> None:
-    config = Config(**SIZES)  # type: ignore[arg-type]
-    model = build_model(config, TARGET_SIZE, TARGET_SIZE, shared=True)
+    model = build_model(make_options(**SIZES), TARGET_SIZE, TARGET_SIZE, shared=True)
     assert model.source_embedding is model.target_embedding
     assert sum(p.shape == (TARGET_SIZE, 10) for p in model.parameters()) == 1
 
@@ -324,7 +265,7 @@ def test_embeddings_begin_with_the_variance_of_a_tied_readout() -> None:
 @pytest.mark.parametrize("name", ["gnmt", "traditional", "transformer"])
 def test_word_dropout_replaces_tokens_but_not_bos_and_not_padding(name: str) -> None:
     model, batch = build(name), make_batch(PAIRS)
-    unknown = Inputs(*batch)._replace(
+    unknown = TensorBatch(*batch)._replace(
         source=batch.source.masked_fill(batch.source_mask, UNK),
         target_in=batch.target_in.masked_fill(batch.target_in > EOS, UNK),
     )
@@ -415,13 +356,12 @@ def train_to_reverse(layout: str, learning_rate: float) -> Seq2SeqModel:
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(0)
     options = {"embedding_size": 16, "hidden_size": 32, "num_layers": 1, "num_heads": 1}
-    config = Config(layout=layout, attention_score="additive", dropout=0.0, **options)  # type: ignore[arg-type]
-    model = build_model(config, 9, 9, shared=True)
+    model = build_model(make_options(layout=layout, **options), 9, 9, shared=True)
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     for update in range(225):
         batch = make_batch(draw_strings(generator, 32, 3 + update % 4))
         optimizer.zero_grad()
-        model.loss(*batch).backward()
+        model.loss(batch).backward()
         optimizer.step()
     return model.eval()
 

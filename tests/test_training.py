@@ -19,9 +19,9 @@ import pytest
 import torch
 
 from foveate.bundle import load_bundle
-from foveate.config import Config
 from foveate.data.table import PairTable
 from foveate.errors import BundleError, ConfigError, DataError, TrainingError
+from foveate.options import Config
 from foveate.records import Batch
 from foveate.torch_backend import GRANTED_THREADS, use_threads
 from foveate.training.defaults import (
@@ -80,10 +80,10 @@ def test_interrupted_run_resumes_to_the_same_weights(tmp_path: Path, stop_at: in
 
     stopped = train(table, None, TINY, out=tmp_path / "halves", report=interrupt)
     assert stopped.was_interrupted
-    assert stopped.summary["updates"] < 20
+    assert stopped.summary.updates < 20
     assert (tmp_path / "halves" / "bundle.json").exists()  # the best so far is kept
     finished = train(table, None, TINY, out=tmp_path / "halves", resume=True)
-    assert finished.summary["updates"] == 20
+    assert finished.summary.updates == 20
     assert_same_weights(tmp_path / "whole", tmp_path / "halves")
 
 
@@ -98,7 +98,7 @@ def test_subword_sampling_and_word_dropout_resume_exactly(tmp_path: Path) -> Non
         "word_dropout": 0.2,
         "max_updates": 12,
     }
-    config = Config(**{**TINY.__dict__, **options})
+    config = TINY.replace(**options)
     train(table, table, config, out=tmp_path / "whole")
 
     def interrupt(report: Report) -> None:
@@ -177,7 +177,7 @@ def test_resume_refuses_other_data_and_other_options(tmp_path: Path) -> None:
     train(make_table(), None, TINY, out=out, report=interrupt)
     with pytest.raises(DataError, match="other pairs"):
         train(make_table(61), None, TINY, out=out, resume=True)
-    changed = Config(**{**TINY.__dict__, "dropout": 0.1})
+    changed = TINY.replace(dropout=0.1)
     with pytest.raises(ConfigError, match="dropout"):
         train(make_table(), None, changed, out=out, resume=True)
     with pytest.raises(BundleError, match="--resume"):
@@ -193,7 +193,7 @@ def test_architectures_learn_and_their_bundles_translate_the_same(
     options = {"architecture": architecture, "max_updates": 80, "learning_rate": 2e-2}
     reports: list[Report] = []
     trained = train(
-        make_table(), None, Config(**{**TINY.__dict__, **options}), out=tmp_path / "m",
+        make_table(), None, TINY.replace(**options), out=tmp_path / "m",
         report=reports.append,
     )  # fmt: skip
     losses = [report.loss for report in reports if report.kind == "progress" and report.loss]
@@ -216,7 +216,7 @@ def test_architectures_learn_and_their_bundles_translate_the_same(
 
 @pytest.fixture(scope="module")
 def translator() -> Translator:
-    learnt = Config(**{**TINY.__dict__, "max_updates": 80, "learning_rate": 2e-2})
+    learnt = TINY.replace(max_updates=80, learning_rate=2e-2)
     return train(make_table(), None, learnt).translator
 
 
@@ -298,20 +298,20 @@ def test_training_loads_no_compiler() -> None:
 
 
 def test_infinite_loss_is_told(tmp_path: Path) -> None:
-    wild = Config(**{**TINY.__dict__, "learning_rate": 1e30, "average_decay": 0.0, "warmup": 0.0})
+    wild = TINY.replace(learning_rate=1e30, average_decay=0.0, warmup=0.0)
     with pytest.raises(TrainingError, match="learning_rate below"):
         train(make_table(), None, wild)
 
 
 def test_patience_stops_the_run() -> None:
     options = {"learning_rate": 1e-12, "patience": 2, "num_validations": 20}
-    frozen = Config(**{**TINY.__dict__, **options})
+    frozen = TINY.replace(**options)
     summary = train(make_table(), None, frozen).summary
     assert summary["updates"] == 3  # the first validation is the best, two more are not better
 
 
 def test_minutes_become_updates_and_the_log_tells_them(tmp_path: Path) -> None:
-    config = Config(**{**TINY.__dict__, "max_updates": None, "minutes": 0.05})
+    config = TINY.replace(max_updates=None, minutes=0.05)
     begin = time.perf_counter()
     train(make_table(), None, config, out=tmp_path / "m")
     seconds = time.perf_counter() - begin
@@ -342,14 +342,14 @@ def test_a_wrong_calibration_and_a_slow_begin_are_put_right(
     monkeypatch.setitem(train.__globals__, "time", clock)
     monkeypatch.setattr(Trainer, "plan", lambda trainer, seconds: planned)
     notes: list[str] = []
-    config = Config(**{**TINY.__dict__, "max_updates": None, "minutes": 0.02})
+    config = TINY.replace(max_updates=None, minutes=0.02)
 
     def listen(report: Report) -> None:
         if report.kind == "note":
             notes.append(report.message)
 
     trained = train(make_table(), None, config, out=tmp_path / "m", report=listen)
-    updates = trained.summary["updates"]
+    updates = trained.summary.updates
     assert least < updates < most and any("the time is enough for" in note for note in notes)
     run = json.loads((tmp_path / "m" / "state" / "run.json").read_text())
     assert run["total_updates"] == updates and run["trials"] == []
@@ -484,9 +484,9 @@ def test_sizes_depend_on_the_machine_only_where_minutes_count(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(train.__globals__, "measure_speed", lambda device: 1e6)
-    open_size = replace(TINY, dropout=None)
-    for_updates = train(make_table(), None, replace(open_size, max_updates=1)).config
-    in_time = train(make_table(), None, replace(open_size, max_updates=None, minutes=0.01)).config
+    open_size = TINY.replace(dropout=None)
+    for_updates = train(make_table(), None, open_size.replace(max_updates=1)).config
+    in_time = train(make_table(), None, open_size.replace(max_updates=None, minutes=0.01)).config
     assert for_updates.dropout == 0.02 and in_time.dropout == 0.35
 
 
@@ -508,7 +508,7 @@ def test_short_runs_and_few_pairs_get_a_high_learning_rate() -> None:
 def test_the_learning_rate_follows_from_the_number_of_updates_unless_it_is_told() -> None:
     table = make_table()
     for told in (None, 0.5):
-        chosen = train(table, table, replace(TINY, learning_rate=told)).config.learning_rate
+        chosen = train(table, table, TINY.replace(learning_rate=told)).config.learning_rate
         assert chosen == (told or HIGHEST_RATE)
 
 
@@ -555,7 +555,7 @@ def test_best_weights_outlive_a_loss_that_is_not_a_number(
     with pytest.raises(TrainingError):
         train(make_table(), None, TINY, out=tmp_path / "m")
     kept = Translator.load(tmp_path / "m", threads=1)
-    assert kept.summary["updates"] == 12 and kept.summary["best_update"] in (5, 10)
+    assert kept.summary.updates == 12 and kept.summary.best_update in (5, 10)
 
 
 def test_unknown_source_tokens_are_counted(translator: Translator) -> None:
@@ -585,7 +585,7 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:
 def test_texts_that_do_not_come_back_are_told() -> None:
     notes: list[str] = []
     table = PairTable.from_texts(["ab", "ba"] * 10, ["x  y", "y x"] * 10)
-    config = Config(**{**TINY.__dict__, "target_tokens": "whitespace", "max_updates": 1})
+    config = TINY.replace(target_tokens="whitespace", max_updates=1)
     train(table, None, config, report=lambda report: notes.append(report.message))
     told = [note for note in notes if "do not come back" in note]
     assert len(told) == 1 and "target" in told[0] and "'x  y' as 'x y'" in told[0]

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foveate.config import build_config
 from foveate.data.table import PairTable
 from foveate.metrics import bleu, character_error_rate, chrf, estimate_difference_error, exact_match
+from foveate.options import build_config
 from foveate.text.detection import build_codecs
 from foveate.training.run import train
 from foveate.training.validation import Validation
@@ -110,7 +110,7 @@ def test_a_run_keeps_the_last_weights_that_are_as_good(
     table = PairTable.from_texts(WORDS, WORDS)
     config = build_config({"max_updates": 4, "num_validations": 4, "hidden_size": 8})
     trained = train(table, table, config)
-    assert trained.summary["best_update"] == kept
+    assert trained.summary.best_update == kept
 
 
 @pytest.mark.parametrize(("wrong", "kept"), [(8, 4), (10, 4), (30, 2)])
@@ -135,5 +135,5 @@ def test_the_whole_of_dev_may_find_the_last_weights_as_good(
     notes: list[str] = []
     trained = train(table, table, config, report=lambda report: notes.append(report.message))
     assert asked == [16] * 4 + [64] * 2
-    assert trained.summary["best_update"] == kept
+    assert trained.summary.best_update == kept
     assert any("the last weights are kept" in note for note in notes) == (kept == 4)

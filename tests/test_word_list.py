@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from foveate.cli import main
 from foveate.commands.train import read_words
-from foveate.config import build_config
 from foveate.data.table import PairTable
 from foveate.errors import BundleError
 from foveate.estimator import Seq2Seq
 from foveate.export import export_bundle
+from foveate.options import build_config
 from foveate.records import Translation
 from foveate.text.word_list import WordList
 from foveate.training.ensemble import train_models
@@ -201,7 +201,7 @@ def test_an_ensemble_has_the_words_and_its_members_do_not(
     joined = train_models(table, table, config, out=tmp_path / "m", words=["a", "b"]).translator
     assert Translator.load(tmp_path / "m" / "state" / "model-1").bundle.words is None
     assert joined.bundle.words == WordList.from_words("ab", 1.0)
-    assert Translator.load(tmp_path / "m").summary["words"] == 2
+    assert Translator.load(tmp_path / "m").summary.words == 2
 
 
 def write_pairs(path: Path) -> list[str]:

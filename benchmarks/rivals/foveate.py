@@ -98,7 +98,7 @@ def decode(job: Job) -> list[dict[str, Any]]:
 
 def read_data(job: Job) -> tuple[Any, Any, Any]:
     """Return the training pairs, the dev pairs and the options."""
-    from foveate.config import Config
+    from foveate.options import Config
     from foveate.data.table import PairTable
 
     def read(name: str) -> Any:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from foveate.checking import Suspicion, check
-    from foveate.config import Config
     from foveate.errors import (
         BundleError,
         ConfigError,
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from foveate.estimator import Seq2Seq
+    from foveate.options import Config
     from foveate.records import Pair, Translation
     from foveate.translator import Translator
 
@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Config": "config",
+    "Config": "options",
     "Pair": "records",
     "Seq2Seq": "estimator",
     "Suspicion": "checking",

@@ -1,13 +1,14 @@
 """The bundle: a trained model as a folder of plain files, versioned and hashed, never a pickle.
 
-    bundle.json          format, package version, sha256 of every file, training summary, scores
-    config.toml          the whole configuration, defaults filled in
+    bundle.json          format, id, sha256 of every file that computes; what training did, scores
+    config.toml          the options of the text and of the model, all of them
+    runtime.json         what a decoder in any language needs besides (docs/bundle.md)
     source.*, target.*   vocabularies and sentencepiece models (shared.* when both sides share)
     weights.safetensors  what PyTorch computes with; an exported model has instead
     onnx/*.onnx          what ONNX Runtime computes with
     memory.json          training pairs that are recalled, where the model has a memory
     words.json           words of the target language that are preferred, where there is a list
-    README.md            model card
+    README.md            model card, which may be edited
 
 Does not load PyTorch or ONNX Runtime. Knows nothing of how weights and graphs are used.
 """
@@ -16,7 +17,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,20 +24,100 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foveate.config import Config, format_config, read_config, restore_config
+from foveate.bundle_files import (
+    GRAPH,
+    MANIFEST,
+    MOST_MANIFEST,
+    digest,
+    identify,
+    read_checked,
+    size_limit,
+    write_model,
+)
+from foveate.card import format_card
 from foveate.errors import BundleError, ConfigError
-from foveate.files import hash_file, name_aside, sync_folder, write_synced
+from foveate.files import read_regular
+from foveate.first_format import convert_manifest, restore_options
+from foveate.options import (
+    ModelOptions,
+    TextOptions,
+    find_architecture,
+    format_toml,
+    parse_toml,
+    restore_part,
+)
+from foveate.runtime import describe_runtime, read_runtime
+from foveate.summary import Summary, check_scores, read_summary
 from foveate.text.codec import Codec
 from foveate.text.memory import Memory
 from foveate.text.word_list import WordList
 
 FORMAT = "foveate"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+CONFIG = "config.toml"
+RUNTIME = "runtime.json"
 WEIGHTS = "weights.safetensors"
-GRAPH = re.compile(r"onnx/((?:\d+\.)?(?:start|step))\.onnx")
-MANIFEST = "bundle.json"
 MEMORY = "memory.json"
 WORDS = "words.json"
+MEMBER = re.compile(r"(\d+)[/.]")
+HASH = re.compile("[0-9a-f]{64}")
+
+Files = dict[str, bytes]
+
+__all__ = [
+    "MANIFEST",
+    "Bundle",
+    "Decoding",
+    "Manifest",
+    "Summary",
+    "load_bundle",
+    "read_manifest",
+    "refuse_foreign",
+    "save_bundle",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What `bundle.json` says.
+
+    Attributes:
+        format_version: 1 or 2.
+        files: the sha256 of every file that computes, by name.
+        summary: what training did.
+        scores: by set of pairs and metric.
+        length_ratio: of a bundle of format 1; later ones have it in `runtime.json`.
+        is_shared: of a bundle of format 1; later ones have it in `config.toml`.
+    """
+
+    format_version: int
+    files: dict[str, str]
+    summary: Summary
+    scores: dict[str, Any]
+    length_ratio: float = 0.0
+    is_shared: bool = False
+
+    @property
+    def id(self) -> str:
+        """The id of the model: the sha256 of everything that computes."""
+        return identify(self.format_version, self.files)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """What writing an output needs besides the model itself.
+
+    Attributes:
+        length_ratio: most target tokens for each source token, some more for all.
+        longest_source: tokens of the longest source in training; 0 where nobody counted.
+        memory: source to target, where training pairs are recalled.
+        words: of the target language, which outputs are preferred to be made of.
+    """
+
+    length_ratio: float = 2.0
+    longest_source: int = 0
+    memory: Memory = field(default_factory=dict)
+    words: WordList | None = None
 
 
 @dataclass
@@ -45,27 +125,29 @@ class Bundle:
     """Everything that a trained model is, as values.
 
     Attributes:
-        config: resolved: nothing in it is "auto" that the model depends on.
+        text: how it reads and writes text.
+        model: what it is made of.
         source_codec: text to ids of the source side.
         target_codec: the same object when both sides share a vocabulary.
         weights: parameter name to array; empty in an exported model. In an ensemble a name begins
             with the number of its member, `0/`.
+        decoding: what writing an output needs besides.
+        summary: what training did.
+        scores: by set of pairs, metric name to value, interval and signature.
         graphs: name to ONNX file; empty unless exported. In an ensemble `0.start` and so on.
-        memory: source to target, where training pairs are recalled.
-        words: of the target language, which outputs are preferred to be made of.
-        summary: what training did: pairs, parameters, updates, minutes, seed.
-        scores: metric name to value, interval and signature, on dev and perhaps test.
+        id: the sha256 of everything that computes; empty in a model that was never saved.
     """
 
-    config: Config
+    text: TextOptions
+    model: ModelOptions
     source_codec: Codec
     target_codec: Codec
     weights: dict[str, NDArray[np.float32]]
-    summary: dict[str, Any] = field(default_factory=dict)
+    decoding: Decoding = field(default_factory=Decoding)
+    summary: Summary = field(default_factory=Summary)
     scores: dict[str, Any] = field(default_factory=dict)
     graphs: dict[str, bytes] = field(default_factory=dict)
-    memory: Memory = field(default_factory=dict)
-    words: WordList | None = None
+    id: str = ""
 
     @property
     def is_shared(self) -> bool:
@@ -73,9 +155,16 @@ class Bundle:
         return self.source_codec is self.target_codec
 
     @property
+    def num_members(self) -> int:
+        """How many models decide together."""
+        names = self.weights or self.graphs
+        found = {match[1] for name in names if (match := MEMBER.match(name))}
+        return len(found) or 1
+
+    @property
     def members(self) -> list[dict[str, NDArray[np.float32]]]:
         """The weights of each model of an ensemble, or of the one model."""
-        if self.config.models == 1:
+        if self.num_members == 1:
             return [self.weights]
         return [
             {
@@ -83,7 +172,7 @@ class Bundle:
                 for name, array in self.weights.items()
                 if name.startswith(prefix)
             }
-            for prefix in (f"{number}/" for number in range(self.config.models))
+            for prefix in (f"{number}/" for number in range(self.num_members))
         ]
 
     @property
@@ -93,26 +182,36 @@ class Bundle:
 
 
 def save_bundle(bundle: Bundle, path: str | Path) -> None:
-    """Write a bundle aside, sync it, and rename it into place.
+    """Write a bundle; one that is there is replaced as a whole, at one moment.
 
-    A folder that is there keeps what is not ours (a run's `state/` and `log.jsonl`); its files
-    are then replaced one by one, `bundle.json` last.
+    A folder that is there keeps what is not ours (a run's `state/` and `log.jsonl`), and a card
+    that somebody has edited. The bundle gets its id.
 
     Raises:
         BundleError: the path is taken by something that is not a bundle, or cannot be written.
     """
     path = Path(path)
     refuse_foreign(path)
-    aside = name_aside(path)
+    files = _collect_files(bundle)
+    hashes = {name: digest(data) for name, data in files.items()}
+    card = format_card(bundle).encode()
+    identity = identify(FORMAT_VERSION, hashes)
+    manifest = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "version": _package_version(),
+        "id": identity,
+        "files": hashes,
+        "card": digest(card),
+        "summary": bundle.summary.to_dict(),
+        "scores": bundle.scores,
+    }
+    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.mkdir()
-        _write_files(bundle, aside)
-        _move_into_place(aside, path)
+        write_model(path, files, text.encode(), card)
     except OSError as error:
         raise BundleError(f"{path}: cannot write the model: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    bundle.id = identity
 
 
 def refuse_foreign(path: Path) -> None:
@@ -126,98 +225,114 @@ def refuse_foreign(path: Path) -> None:
         raise BundleError(f"{path}: is a file; a model is a folder: choose another name")
 
 
-def _write_files(bundle: Bundle, folder: Path) -> None:
+def _collect_files(bundle: Bundle) -> Files:
+    """Return the content of every file that computes, by its name in the folder."""
     from safetensors.numpy import save
 
-    write_synced(folder / "config.toml", format_config(bundle.config))
+    files = {CONFIG: format_options(bundle.text, bundle.model).encode()}
     if bundle.is_shared:
-        bundle.source_codec.save(folder, "shared")
+        files |= bundle.source_codec.to_files("shared")
     else:
-        bundle.source_codec.save(folder, "source")
-        bundle.target_codec.save(folder, "target")
+        files |= bundle.source_codec.to_files("source") | bundle.target_codec.to_files("target")
     if bundle.weights or not bundle.graphs:
-        write_synced(folder / WEIGHTS, save(bundle.weights))
-    if bundle.graphs:
-        (folder / "onnx").mkdir()
-        for name, graph in bundle.graphs.items():
-            write_synced(folder / "onnx" / f"{name}.onnx", graph)
-        sync_folder(folder / "onnx")
-    if bundle.memory:
-        write_synced(folder / MEMORY, json.dumps(bundle.memory, ensure_ascii=False, indent=0))
-    if bundle.words:
-        words = bundle.words
+        files[WEIGHTS] = save(bundle.weights)
+    files |= {f"onnx/{name}.onnx": graph for name, graph in bundle.graphs.items()}
+    decoding = bundle.decoding
+    if decoding.memory:
+        files[MEMORY] = _to_json(decoding.memory, 0)
+    if words := decoding.words:
         listed = {"bonus": words.bonus, "rarity": words.rarity, "words": list(words.ranks)}
-        write_synced(folder / WORDS, json.dumps(listed, ensure_ascii=False, indent=0))
-    write_synced(folder / "README.md", format_card(bundle))
-    manifest = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "version": _package_version(),
-        "files": {name: hash_file(folder / name) for name in _list_files(folder)},
-        "is_shared": bundle.is_shared,
-        "summary": bundle.summary,
-        "scores": bundle.scores,
-    }
-    write_synced(folder / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
-    sync_folder(folder)
+        files[WORDS] = _to_json(listed, 0)
+    files[RUNTIME] = _to_json(describe_runtime(bundle, files), 1)
+    return files
 
 
-def _move_into_place(aside: Path, path: Path) -> None:
-    if path.exists():
-        for name in sorted(_list_files(aside), key=lambda name: name == MANIFEST):
-            (path / name).parent.mkdir(exist_ok=True)
-            (aside / name).replace(path / name)
-        sync_folder(path)
-    else:
-        aside.rename(path)
-    sync_folder(path.parent)
+def _to_json(value: Any, indent: int) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return text.encode("utf-8", "backslashreplace")
 
 
-def _list_files(folder: Path) -> list[str]:
-    files = (entry for entry in folder.rglob("*") if entry.is_file())
-    return sorted(entry.relative_to(folder).as_posix() for entry in files)
+def format_options(text: TextOptions, model: ModelOptions) -> str:
+    """Return `config.toml`: what belongs to the text, and what to the model."""
+    named = {"architecture": model.architecture, **vars(model)}
+    return f"[text]\n{format_toml(vars(text))}\n[model]\n{format_toml(named)}"
 
 
 def load_bundle(path: str | Path) -> Bundle:
     """Read a bundle and check every file of it against its hash.
+
+    Only files that the manifest lists are read. Options, sizes and records are checked, since a
+    model may come from anybody.
 
     Raises:
         BundleError: it is not there, not a bundle, from a newer format, or damaged.
     """
     path = Path(path)
     manifest = read_manifest(path)
-    for name, digest in manifest["files"].items():
-        _check_file(path / name, digest)
+    files = {name: read_checked(path, name, wanted) for name, wanted in manifest.files.items()}
     try:
-        config = restore_config(read_config(path / "config.toml"), str(path / "config.toml"))
+        text, model = _read_options(files[CONFIG], manifest)
     except ConfigError as error:
-        raise BundleError(str(error)) from None
-    stems = ("shared", "shared") if manifest["is_shared"] else ("source", "target")
-    source = Codec.load(path, stems[0], config.source_tokens, config.normalization)
-    target = (
-        source
-        if manifest["is_shared"]
-        else Codec.load(path, stems[1], config.target_tokens, config.normalization)
-    )
-    files = manifest["files"]
-    weights = _read_weights(path / WEIGHTS) if WEIGHTS in files else {}
-    graphs = {
-        found[1]: (path / name).read_bytes() for name in files if (found := GRAPH.fullmatch(name))
-    }
+        raise BundleError(str(error).replace(CONFIG, str(path / CONFIG), 1)) from None
+    source, target = _read_codecs(files, text, str(path))
     return Bundle(
-        config,
+        text,
+        model,
         source,
         target,
-        weights,
-        manifest["summary"],
-        manifest["scores"],
-        graphs,
-        _read_memory(path / MEMORY) if MEMORY in files else {},
-        _read_words(path / WORDS) if WORDS in files else None,
+        _read_part(path, files, WEIGHTS, _read_weights, {}),
+        _read_decoding(path, files, manifest),
+        manifest.summary,
+        manifest.scores,
+        {found[1]: data for name, data in files.items() if (found := GRAPH.fullmatch(name))},
+        manifest.id,
     )
 
 
-def read_manifest(path: str | Path) -> dict[str, Any]:
+def _read_options(data: bytes, manifest: Manifest) -> tuple[TextOptions, ModelOptions]:
+    tables = parse_toml(data, CONFIG)
+    if manifest.format_version == 1:
+        return restore_options(tables, manifest.is_shared, CONFIG)
+    for name in ("text", "model"):
+        if not isinstance(tables.get(name), dict):
+            raise ConfigError(f"{CONFIG}: has no table [{name}]")
+    values = dict(tables["model"])
+    kind = find_architecture(values.pop("architecture", None), CONFIG)
+    return restore_part(TextOptions, tables["text"], CONFIG), restore_part(kind, values, CONFIG)
+
+
+def _read_codecs(files: Files, text: TextOptions, origin: str) -> tuple[Codec, Codec]:
+    stem = "shared" if text.shared_vocabulary else "source"
+    source = Codec.from_files(files, stem, text.source_tokens, text.normalization, origin)
+    if text.shared_vocabulary:
+        return source, source
+    target = Codec.from_files(files, "target", text.target_tokens, text.normalization, origin)
+    return source, target
+
+
+def _read_decoding(path: Path, files: Files, manifest: Manifest) -> Decoding:
+    values: dict[str, Any] = {"length_ratio": manifest.length_ratio}
+    if manifest.format_version > 1:
+        values = _read_part(path, files, RUNTIME, read_runtime, {})
+    return Decoding(
+        **values,
+        memory=_read_part(path, files, MEMORY, _read_memory, {}),
+        words=_read_part(path, files, WORDS, _read_words, None),
+    )
+
+
+def _read_part(path: Path, files: Files, name: str, read: Any, missing: Any) -> Any:
+    """Return what a function reads out of a file, or what there is without the file."""
+    if name not in files:
+        return missing
+    try:
+        return read(files[name])
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise BundleError(f"{path / name}: is damaged: {reason}") from None
+
+
+def read_manifest(path: str | Path) -> Manifest:
     """Read `bundle.json` alone.
 
     Raises:
@@ -229,7 +344,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     if not path.is_dir():
         raise BundleError(f"{path}: is a file; a model is a folder with a {MANIFEST}")
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads(read_regular(path, MANIFEST, MOST_MANIFEST))
     except FileNotFoundError:
         hint = f"{path}: is not a model: it has no {MANIFEST}"
         if (path / "state").is_dir():
@@ -239,173 +354,87 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
         raise BundleError(f"{path / MANIFEST}: cannot read it: {error.strerror}") from None
     except ValueError as error:
         raise BundleError(f"{path / MANIFEST}: is damaged: {error}") from None
-    return _check_manifest(manifest, path / MANIFEST)
+    except RecursionError:
+        raise BundleError(f"{path / MANIFEST}: is damaged: it is nested too deeply") from None
+    try:
+        return _check_manifest(manifest)
+    except ValueError as error:
+        raise BundleError(f"{path / MANIFEST}: {error}") from None
 
 
-def _check_manifest(manifest: Any, path: Path) -> dict[str, Any]:
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise BundleError(f"{path}: is not a Foveate model")
-    version = manifest.get("format_version")
-    if version != FORMAT_VERSION:
-        raise BundleError(
-            f"{path}: format version {version!r} is not known to this Foveate, which reads "
+def _check_manifest(values: Any) -> Manifest:
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise ValueError("is not a Foveate model")
+    version = values.get("format_version")
+    if type(version) is not int or version not in (1, FORMAT_VERSION):
+        raise ValueError(
+            f"format version {version!r:.20} is not known to this Foveate, which reads 1 and "
             f"{FORMAT_VERSION}: pip install --upgrade foveate"
         )
-    wanted = {"files": dict, "is_shared": bool, "summary": dict, "scores": dict}
-    for name, kind in wanted.items():
-        if not isinstance(manifest.get(name), kind):
-            raise BundleError(f"{path}: is damaged: {name} is missing or of the wrong type")
-    for name in manifest["files"]:
-        if Path(name).name != name and not GRAPH.fullmatch(name):
-            raise BundleError(f"{path}: is damaged: {name!r} is not a file name")
-    has_graphs = any(map(GRAPH.fullmatch, manifest["files"]))
-    for name in ["config.toml"] if has_graphs else ["config.toml", WEIGHTS]:
-        if name not in manifest["files"]:
-            raise BundleError(f"{path}: is damaged: {name} is not listed in it")
-    return manifest
-
-
-def _check_file(path: Path, digest: str) -> None:
+    old = convert_manifest(values) if version == 1 else {}
+    values = {**values, **old}
+    for name in ("files", "summary", "scores"):
+        if not isinstance(values.get(name), dict):
+            raise ValueError(f"is damaged: {name} is missing or of the wrong type")
+    _check_files(values["files"], version)
+    if version > 1 and values.get("id") != identify(version, values["files"]):
+        raise ValueError("is damaged: its id is not that of its files: copy or train it again")
     try:
-        actual = hash_file(path)
-    except FileNotFoundError:
-        raise BundleError(f"{path}: is missing from the model: copy the whole folder") from None
-    except OSError as error:
-        raise BundleError(f"{path}: cannot read it: {error.strerror}") from None
-    if actual != digest:
-        raise BundleError(
-            f"{path}: is damaged (its sha256 is not the one in {MANIFEST}): copy or train it again"
-        )
+        summary, scores = read_summary(values["summary"]), check_scores(values["scores"])
+    except ValueError as error:
+        raise ValueError(f"is damaged: {error}") from None
+    kept = {name: values[name] for name in ("length_ratio", "is_shared") if name in old}
+    return Manifest(
+        format_version=version, files=values["files"], summary=summary, scores=scores, **kept
+    )
 
 
-def _read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
+def _check_files(files: dict[str, Any], version: int) -> None:
+    for name, wanted in files.items():
+        if size_limit(name) is None:
+            raise ValueError(f"is damaged: {name[:60]!r} is not a file name of a model")
+        if not isinstance(wanted, str) or not HASH.fullmatch(wanted):
+            raise ValueError(f"is damaged: the sha256 of {name} is not one")
+    needed = [CONFIG] if version == 1 else [CONFIG, RUNTIME]
+    has_graphs = any(map(GRAPH.fullmatch, files))
+    for name in needed if has_graphs else [*needed, WEIGHTS]:
+        if name not in files:
+            raise ValueError(f"is damaged: {name} is not listed in it")
+
+
+def _read_weights(data: bytes) -> dict[str, NDArray[np.float32]]:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
     try:
-        return dict(load(path.read_bytes()))
-    except SafetensorError as error:
-        raise BundleError(f"{path}: is not a safetensors file: {error}") from None
+        weights = dict(load(data))
+    except (SafetensorError, KeyError) as error:
+        raise ValueError(f"it is not a safetensors file: {error}") from None
+    for name, array in weights.items():
+        if array.dtype != np.float32:
+            raise ValueError(f"{name[:60]!r} is {array.dtype}, not float32")
+    return weights
 
 
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BundleError(f"{path}: is not JSON: {error}") from None
-
-
-def _read_words(path: Path) -> WordList:
-    listed = _read_json(path)
+def _read_words(data: bytes) -> WordList:
+    listed = json.loads(data)
     if isinstance(listed, dict):
         weights = [listed.get("bonus"), listed.get("rarity", 0.0)]  # older lists have no ranks
         words = listed.get("words")
         if (
             isinstance(words, list)
             and all(isinstance(word, str) for word in words)
-            and all(isinstance(weight, int | float) for weight in weights)
+            and all(isinstance(weight, float | int) for weight in weights)
         ):
             return WordList.from_words(words, *map(float, weights))
-    raise BundleError(f"{path}: is not a list of words: copy or train the model again")
+    raise ValueError("it is not a list of words: copy or train the model again")
 
 
-def _read_memory(path: Path) -> Memory:
-    memory = _read_json(path)
+def _read_memory(data: bytes) -> Memory:
+    memory = json.loads(data)
     if not isinstance(memory, dict) or not all(isinstance(text, str) for text in memory.values()):
-        raise BundleError(f"{path}: is not a table of texts: copy or train the model again")
+        raise ValueError("it is not a table of texts: copy or train the model again")
     return memory
-
-
-def format_card(bundle: Bundle) -> str:
-    """Write the model card: what the model is, how good, from what, and how to use it."""
-    config, summary = bundle.config, bundle.summary
-    lines = [
-        "# A Foveate model",
-        "",
-        f"{summary.get('plan', config.architecture)}",
-        "",
-        "| what | value |",
-        "|---|---|",
-    ]
-    lines += [f"| {name.replace('_', ' ')} | {value} |" for name, value in facts(summary)]
-    for split, metrics in bundle.scores.items():
-        lines += ["", f"## Scores on {split}", "", "| metric | value | 95 % interval | signature |"]
-        lines += ["|---|---:|---|---|"]
-        lines += [
-            f"| {name} | {score['value']:.4g} | {score['low']:.4g} to {score['high']:.4g} "
-            f"| {_format_cell(score['signature'])} |"
-            for name, score in metrics.items()
-        ]
-        if split == "dev" and "ensemble" in summary:
-            lines += ["", _format_ensemble(summary["ensemble"])]
-        lines += _format_errors(split, summary.get("diagnosis", {}).get(split))
-    lines += [
-        "",
-        "## Use",
-        "",
-        "    foveate translate MODEL inputs.txt",
-        "    foveate attend MODEL 'one input' --out attention.svg",
-        "",
-        "Attention weights show where the model looked; they are not a proof of why.",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _format_ensemble(scores: dict[str, Any]) -> str:
-    """Say what the models of an ensemble have alone, of a student those it learnt from."""
-    alone = ", ".join(f"{value:.4g}" for value in scores["alone"])
-    if "together" not in scores:
-        return f"Each model alone has {scores['metric']} {alone}."
-    return (
-        f"The models that it learnt from have {scores['metric']} {alone}, "
-        f"and together {scores['together']:.4g}."
-    )
-
-
-def _format_errors(split: str, diagnosis: dict[str, Any] | None) -> list[str]:
-    """Return the part of the card that `evaluation.diagnose` gives; nothing for an old model."""
-    if not diagnosis:
-        return []
-    memory = diagnosis["memory"]
-    lines = [
-        "",
-        "A memory of the training pairs, which answers a source with its commonest target there, "
-        f"has an exact match of {memory['value']:.4g} ({memory['low']:.4g} to "
-        f"{memory['high']:.4g}): it has seen {100 * diagnosis['seen']:.1f} % of the sources.",
-    ]
-    if unchanged := diagnosis.get("unchanged"):
-        values = " and ".join(
-            f"{name} {score['value']:.4g} ({score['low']:.4g} to {score['high']:.4g})"
-            for name, score in unchanged.items()
-        )
-        lines.append(f"The sources left as they are have {values}.")
-    tables = (
-        ("Commonest errors", "confusions", ["reference", "output", "count"]),
-        ("Outputs farthest off", "worst", ["source", "output", "reference", "edits"]),
-    )
-    for title, name, columns in tables:
-        if rows := diagnosis[name]:
-            lines += ["", f"### {title} on {split}", "", f"| {' | '.join(columns)} |"]
-            lines += ["|" + "---|" * len(columns)]
-            lines += [
-                f"| {' | '.join(_format_cell(row[key]) for key in columns)} |" for row in rows
-            ]
-    return lines
-
-
-def _format_cell(value: Any) -> str:
-    """Return a cell of a Markdown table that shows a text as it is."""
-    text = " ".join(str(value).split()) or "∅"
-    return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>#|~" else letter for letter in text)
-
-
-def facts(summary: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Return the plain facts of a training summary, in their order."""
-    return [
-        (name, value)
-        for name, value in summary.items()
-        if isinstance(value, int | float | str) and name != "plan"
-    ]
 
 
 def _package_version() -> str:

@@ -7,7 +7,6 @@ swapped columns and shifted rows are what it cannot explain.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foveate.config import Config, build_config
 from foveate.data.oddities import Kind, Oddity, find_oddities
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError, DataError, MissingExtraError
+from foveate.options import Config, build_config
 from foveate.records import Translation
 from foveate.training.report import Listener, Report, be_silent
 from foveate.translator import Translator
@@ -212,7 +211,7 @@ def _share_minutes(table: PairTable, config: Config, folds: int) -> Config:
     if config.max_updates is not None:
         return config
     minutes = config.minutes or default_minutes(table)
-    return dataclasses.replace(config, minutes=TRAINING_SHARE * minutes / folds)
+    return config.replace(minutes=TRAINING_SHARE * minutes / folds)
 
 
 def _load_training() -> ModuleType:

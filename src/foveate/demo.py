@@ -6,11 +6,9 @@ length, and draws where the attention model looked.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foveate.config import build_config
 from foveate.console import (
     METRIC_LABELS,
     TrainingDisplay,
@@ -24,13 +22,14 @@ from foveate.console import (
 from foveate.errors import ConfigError
 from foveate.evaluation import Evaluation, evaluate, is_right
 from foveate.files import replace_file
+from foveate.options import build_config
 from foveate.output import check_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from foveate.config import Config
     from foveate.data.bundled_data import Demo
+    from foveate.options import Config
     from foveate.records import Translation
     from foveate.training.run import Trained
     from foveate.translator import Translator
@@ -101,15 +100,11 @@ def train_both(demo: Demo, options: dict[str, Any], folder: Path) -> dict[str, T
     attention = _train(demo, build_config(options), folder)
     if attention is None:
         return None
-    updates = int(attention.summary["updates"])
+    updates = int(attention.summary.updates)
     say(f"\ntraditional: the same, {updates:,} updates")
-    config = replace(
-        attention.config,
-        architecture="traditional",
-        minutes=None,
-        max_updates=updates,
-        learning_rate=None,  # each has the one that suits it
-    )
+    config = attention.options.to_config().fit_to("traditional")
+    # Each has the learning rate that suits it.
+    config = config.replace(minutes=None, max_updates=updates, learning_rate=None)
     traditional = _train(demo, config, folder)
     if traditional is None:
         return None

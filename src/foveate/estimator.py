@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from foveate.config import Config, build_config, field_names
 from foveate.data.readers import find_fault
 from foveate.data.table import PairTable
 from foveate.errors import DataError, MissingExtraError
+from foveate.options import Config, build_config, field_names
 from foveate.records import Pair
 
 try:
@@ -33,7 +33,7 @@ except ImportError:
 if TYPE_CHECKING:
     from sklearn.utils import Tags
 
-    from foveate.config import Architecture, TokenKind
+    from foveate.options import Architecture, TokenKind
     from foveate.records import Translation
     from foveate.training.report import Report
     from foveate.training.run import Trained
@@ -105,9 +105,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         dropout: float | None = None,
         word_dropout: float | None = None,
         label_smoothing: float = 0.1,
-        coverage: float = 0.0,
         guidance: float | None = None,
-        consistency: float = 0.0,
         batch_tokens: int | None = None,
         learning_rate: float | None = None,
         warmup: float = 0.04,
@@ -156,9 +154,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         self.dropout = dropout
         self.word_dropout = word_dropout
         self.label_smoothing = label_smoothing
-        self.coverage = coverage
         self.guidance = guidance
-        self.consistency = consistency
         self.batch_tokens = batch_tokens
         self.learning_rate = learning_rate
         self.warmup = warmup
@@ -187,13 +183,14 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
 
     @property
     def config_(self) -> Config:
-        """The configuration that was trained; None is left nowhere that training needs a value."""
-        return self.translator_.config
+        """What asks for exactly this model: its options, with everything found from the data."""
+        bundle = self.translator_.bundle
+        return Config.from_parts(bundle.text, bundle.model)
 
     @property
     def summary_(self) -> dict[str, Any]:
         """What training reports: pairs, parameters, updates, minutes, dev scores."""
-        return self.translator_.summary
+        return self.translator_.summary.to_dict()
 
     def fit(
         self,
@@ -291,7 +288,8 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         from foveate.translator import Translator
 
         translator = Translator.load(path, backend=backend)
-        model = cls(**{name: getattr(translator.config, name) for name in field_names()})
+        text, kind = translator.bundle.text, translator.bundle.model
+        model = cls(**Config.from_parts(text, kind).given)
         model.translator_ = translator
         model.n_features_in_ = 1
         return model
@@ -302,7 +300,9 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
             name: value.item() if isinstance(value, np.generic) else value
             for name, value in values.items()
         }
-        return build_config(plain, origin="Seq2Seq")
+        defaults = Config().to_dict()
+        given = {name: value for name, value in plain.items() if value != defaults[name]}
+        return build_config(given, origin="Seq2Seq")
 
     def _translate(
         self, texts: list[str], *, n_best: int = 1, attention: bool = True

@@ -115,7 +115,7 @@ def export_bundle(
         agreement = compare_outputs(original, build_onnx_stepper(graphs), *compared)
         kind = f"int8, {agreement:.1%} of greedy outputs as PyTorch's"
         say(f"int8: {agreement:.1%} of the greedy outputs for {inputs} agree")
-    summary = {**bundle.summary, "exported": kind}
+    summary = replace(bundle.summary, exported=kind)
     save_bundle(replace(bundle, weights={}, graphs=graphs, summary=summary), out)
     return Exported(sum(map(len, graphs.values())), difference, agreement)
 
@@ -188,7 +188,7 @@ def _distance(ours: NDArray[np.float32] | None, theirs: NDArray[np.float32] | No
 
 def encode_examples(bundle: Bundle) -> Sources | None:
     """Return the dev sources that a model carries, as ids and mask; None when it has none."""
-    texts = bundle.summary.get("examples", [])
+    texts = bundle.summary.examples
     encoded = [ids for ids in bundle.source_codec.encode_many(texts) if ids]
     return collate_sources(encoded) if encoded else None
 

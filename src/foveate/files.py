@@ -1,10 +1,17 @@
-"""Writing files so that a reader never sees half of one: aside, synced, then renamed."""
+"""Writing files so that a reader never sees half of one, and reading those of strangers.
+
+What is written is written aside, synced, then renamed. What is read from a folder that somebody
+sent is a regular file there, no link, pipe or device, and not larger than it may be.
+"""
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import secrets
+import shutil
+import stat
 from pathlib import Path
 
 
@@ -52,3 +59,41 @@ def hash_file(path: Path) -> str:
     """Return the sha256 of a file in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_regular(folder: Path, name: str, most: int) -> bytes:
+    """Return the content of a regular file in a folder, or in a real folder there (`onnx/x`).
+
+    Args:
+        folder: may itself be reached through a link.
+        name: with `/` between its parts.
+        most: bytes that it may have.
+
+    Raises:
+        OSError: it is not there, no regular file, or cannot be read.
+        ValueError: it is larger.
+    """
+    path = folder
+    for part in name.split("/")[:-1]:
+        path = path / part
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            raise OSError(None, "its folder is not a folder of the model")
+    path = folder / name
+    if not stat.S_ISREG(path.lstat().st_mode):  # never open a pipe: nobody may write to it
+        raise OSError(None, "it is not a regular file")
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags), "rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > most:
+            raise ValueError(f"it has {size:,} bytes, and may have {most:,}")
+        return stream.read(size)
+
+
+def remove_left_overs(path: Path) -> None:
+    """Remove what a killed `name_aside(path)` left beside a path."""
+    if path.parent.is_dir():
+        for found in path.parent.glob(f".{glob.escape(path.name)}.????????.part"):
+            if found.is_dir() and not found.is_symlink():
+                shutil.rmtree(found, ignore_errors=True)
+            else:
+                found.unlink(missing_ok=True)

@@ -9,24 +9,31 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
-import textwrap
-import types
 from functools import lru_cache
 from itertools import pairwise
 from operator import getitem
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_origin
 
 from cyclopts import Group, Parameter
 
-from foveate.config import Config, build_config, read_config
+from foveate import options
+from foveate.options import (
+    Config,
+    ModelOptions,
+    TextOptions,
+    TrainingOptions,
+    build_config,
+    flat_fields,
+    read_config,
+)
+from foveate.ranges import strip_range
 
 ESSENTIAL = Group("Essential", sort_key=1)
-FIRST_OF_GROUP = {
-    "architecture": ESSENTIAL,
-    "source_tokens": Group("Text", sort_key=2),
-    "layout": Group("Model", sort_key=3),
-    "dropout": Group("Training", sort_key=4),
+GROUPS = {
+    TextOptions: Group("Text", sort_key=2),
+    ModelOptions: Group("Model", sort_key=3),
+    TrainingOptions: Group("Training", sort_key=4),
 }
 
 
@@ -38,10 +45,11 @@ def field_help() -> dict[str, str]:
         >>> field_help()["clip_norm"]
         'Largest norm of the gradient.'
     """
-    tree = ast.parse(textwrap.dedent(inspect.getsource(Config)))
-    body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
+    tree = ast.parse(inspect.getsource(options))
+    bodies = [node.body for node in tree.body if isinstance(node, ast.ClassDef)]
     return {
         field.target.id: inspect.cleandoc(str(ast.literal_eval(text.value)))
+        for body in bodies
         for field, text in pairwise(body)
         if isinstance(field, ast.AnnAssign)
         and isinstance(field.target, ast.Name)
@@ -51,18 +59,17 @@ def field_help() -> dict[str, str]:
 
 def build_flags() -> type[Any]:
     """Return a dataclass with one flag for each field of `Config`, all None unless given."""
-    hints = get_type_hints(Config)  # without the ranges: build_config checks those
-    group, fields = ESSENTIAL, []
-    for field in dataclasses.fields(Config):
-        group = FIRST_OF_GROUP.get(field.name, group)
+    fields = []
+    for name, option in flat_fields().items():
+        kind, _ = strip_range(option.annotation)  # build_config checks the ranges
         parameter = Parameter(
-            group=group,
-            help=field_help().get(field.name, ""),
-            show_default=_show_default(field.default),
-            metavar=_metavar(hints[field.name]),
+            group=ESSENTIAL if name == "architecture" else GROUPS[option.part],
+            help=field_help().get(name, ""),
+            show_default=_show_default(option.default),
+            metavar=_metavar(kind),
         )
-        kind = getitem(Annotated, (hints[field.name] | None, parameter))
-        fields.append((field.name, kind, dataclasses.field(default=None)))
+        kind = getitem(Annotated, (kind | None, parameter))
+        fields.append((name, kind, dataclasses.field(default=None)))
     namespace = {"__module__": __name__}
     return dataclasses.make_dataclass("Flags", fields, frozen=True, namespace=namespace)
 
@@ -78,12 +85,12 @@ def merge_config(path: Path | str | None, flags: dict[str, Any]) -> Config:
     Raises:
         ConfigError: a bad file or flag, all problems of one of them at once.
     """
-    options = read_config(path) if path is not None else {}
-    build_config(options, origin=str(path))
+    given = read_config(path) if path is not None else {}
+    build_config(given, origin=str(path))
     rivals = {"minutes": "max_updates", "max_updates": "minutes"}
     for name in rivals.keys() & flags.keys():
-        options.pop(rivals[name], None)
-    return build_config(options, flags, origin="command line")
+        given.pop(rivals[name], None)
+    return build_config(given, flags, origin="command line")
 
 
 def _show_default(default: Any) -> str | bool:
@@ -92,9 +99,5 @@ def _show_default(default: Any) -> str | bool:
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 
-def _metavar(hint: Any) -> str | None:
-    members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    kinds = [member for member in members if member is not type(None)]
-    if get_origin(kinds[0]) is Literal:
-        return None
-    return {int: "N", float: "X", str: "NAME"}.get(kinds[0])
+def _metavar(kind: Any) -> str | None:
+    return None if get_origin(kind) is Literal else {int: "N", float: "X", str: "NAME"}.get(kind)

@@ -105,20 +105,21 @@ def describe_bundle(bundle: Bundle) -> dict[str, Any]:
         {"tokens": codec.kind, "vocabulary": len(codec.vocabulary)} for codec in codecs
     )
     return {
-        "architecture": bundle.config.architecture,
+        "architecture": bundle.model.architecture,
         "parameters": _count_parameters(bundle),
         "runs_on": "ONNX Runtime" if bundle.graphs else "PyTorch",
         "source": source,
         "target": target,
-        "summary": bundle.summary,
+        "summary": bundle.summary.to_dict(),
         "scores": bundle.scores,
-        "config": dataclasses.asdict(bundle.config),
+        "text": dataclasses.asdict(bundle.text),
+        "model": dataclasses.asdict(bundle.model),
     }
 
 
 def _count_parameters(bundle: Bundle) -> int:
     counted = sum(array.size for array in bundle.weights.values())
-    return counted or int(bundle.summary.get("parameters", 0))  # an exported model has no weights
+    return counted or bundle.summary.parameters  # an exported model has no weights
 
 
 def format_facts(facts: dict[str, Any], indent: str = "") -> str:

@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from foveate.config import Config
 from foveate.errors import BundleError
 from foveate.models.attention import mean_head
 from foveate.models.build import build_model
 from foveate.models.decoders import State
 from foveate.models.seq2seq import Seq2SeqModel
+from foveate.options import ModelOptions
 from foveate.search.stepper import Step
 from foveate.text.vocabulary import EOS
 
@@ -111,7 +111,7 @@ class TorchStepper:
 
 
 def build_torch_stepper(
-    config: Config,
+    options: ModelOptions,
     vocabulary_sizes: tuple[int, int],
     is_shared: bool,
     weights: Mapping[str, NDArray[np.float32]],
@@ -120,10 +120,10 @@ def build_torch_stepper(
     threads: int = 0,
     origin: str = "model",
 ) -> TorchStepper:
-    """Build the model of a resolved configuration, give it its weights, and wrap it.
+    """Build the model that options describe, give it its weights, and wrap it.
 
     Args:
-        config: resolved.
+        options: of the model.
         vocabulary_sizes: entries of the source and the target vocabulary.
         is_shared: both sides have one embedding table.
         weights: parameter name to array.
@@ -135,7 +135,7 @@ def build_torch_stepper(
         BundleError: the weights are not those of the configuration and vocabularies.
     """
     use_threads(threads)
-    model = build_model(config, *vocabulary_sizes, is_shared, target_ids)
+    model = build_model(options, *vocabulary_sizes, is_shared, target_ids)
     parameters = dict(model.named_parameters())
     if parameters.keys() != weights.keys():
         names = ", ".join(sorted(parameters.keys() ^ weights.keys())[:3])

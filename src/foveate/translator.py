@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from foveate.bundle import Bundle, load_bundle, save_bundle
-from foveate.config import Config
+from foveate.bundle import Bundle, Summary, load_bundle, save_bundle
 from foveate.data.batching import collate_sources
 from foveate.errors import MissingExtraError, ModelMismatchError, SearchError
 from foveate.onnx_backend import build_onnx_stepper
@@ -124,11 +123,6 @@ class Translator:
         save_bundle(self.bundle, path)
 
     @property
-    def config(self) -> Config:
-        """The resolved configuration."""
-        return self.bundle.config
-
-    @property
     def source_codec(self) -> Codec:
         """Text to ids of the source side."""
         return self.bundle.source_codec
@@ -139,14 +133,14 @@ class Translator:
         return self.bundle.target_codec
 
     @property
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> Summary:
         """What training did."""
         return self.bundle.summary
 
     @property
     def has_attention(self) -> bool:
         """Say whether there is something to look at."""
-        return self.config.architecture != "traditional"
+        return self.bundle.model.architecture != "traditional"
 
     def translate(
         self,
@@ -181,7 +175,7 @@ class Translator:
         if length_penalty is None:
             length_penalty = DEFAULT_LENGTH_PENALTY
         num_rows = n_best if sampling else beam_size
-        words = None if sampling else self.bundle.words
+        words = None if sampling else self.bundle.decoding.words
         num_found = beam_size if words else n_best
 
         def search(
@@ -265,7 +259,7 @@ class Translator:
 
         The recalled target has the model's score and the model's attention for it.
         """
-        memory, normalize = self.bundle.memory, self.source_codec.normalize
+        memory, normalize = self.bundle.decoding.memory, self.source_codec.normalize
         if not memory:
             return
         recalled = {
@@ -288,7 +282,7 @@ class Translator:
             self.stepper.with_attention = wanted
 
     def _limit(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-        ratio = float(self.summary.get("max_length_ratio", 2.0))
+        ratio = self.bundle.decoding.length_ratio
         limits: NDArray[np.int64] = np.ceil(lengths * ratio).astype(np.int64) + 10
         return limits
 
@@ -377,7 +371,7 @@ def build_torch_members(bundle: Bundle, *, threads: int = 0, origin: str) -> lis
         raise MissingExtraError("PyTorch", "train", purpose) from None
     return [
         build_torch_stepper(
-            bundle.config,
+            bundle.model,
             (len(bundle.source_codec.vocabulary), len(bundle.target_codec.vocabulary)),
             bundle.is_shared,
             weights,

@@ -15,6 +15,7 @@ from foveate.commands.arguments import (
     require_attention,
 )
 from foveate.flags import ESSENTIAL
+from foveate.options import SUBWORD_KINDS
 
 if TYPE_CHECKING:
     from foveate.translator import Translator
@@ -62,7 +63,7 @@ def align(
     check_file(out)
     translator = load_translator(model, backend, threads)
     require_attention(translator)
-    table = read_table(pairs, translator.config, skip_bad=skip_bad)
+    table = read_table(pairs, skip_bad=skip_bad)
     scored = translator.score_pairs(zip(table.sources(), table.targets(), strict=True))
     kinds = _word_kinds(translator, level)
     with open_output(out) as stream:
@@ -74,6 +75,6 @@ def align(
 def _word_kinds(translator: Translator, level: str) -> tuple[str, str] | None:
     """Return the kinds of tokens to merge to words, or None to leave tokens alone."""
     kinds = (translator.source_codec.kind, translator.target_codec.kind)
-    if level == "tokens" or (level == "auto" and not set(kinds) & {"unigram", "bpe"}):
+    if level == "tokens" or (level == "auto" and not set(kinds) & set(SUBWORD_KINDS)):
         return None
     return kinds

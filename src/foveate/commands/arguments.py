@@ -9,9 +9,9 @@ from cyclopts import Group, Parameter, Token
 
 from foveate.console import say
 from foveate.errors import ConfigError, MissingExtraError, ModelMismatchError
+from foveate.options import TrainingOptions
 
 if TYPE_CHECKING:
-    from foveate.config import Config
     from foveate.data.table import PairTable
     from foveate.translator import Translator
 
@@ -34,16 +34,18 @@ Threads = Annotated[int, Parameter(group=MACHINE, metavar="N")]
 BeamSize = Annotated[int | None, Parameter(group=SEARCH, metavar="K")]
 
 
-def read_table(where: str, config: Config, *, skip_bad: bool = False) -> PairTable:
-    """Read pairs into a table, with the limits of a configuration."""
+def read_table(
+    where: str, *, skip_bad: bool = False, max_characters: int = TrainingOptions.max_characters
+) -> PairTable:
+    """Read pairs into a table."""
     from foveate.data.readers import read_pairs
     from foveate.data.table import PairTable
 
     return PairTable.from_pairs(
         read_pairs(
             where,
-            skip_bad=skip_bad or config.skip_bad,
-            max_characters=config.max_characters,
+            skip_bad=skip_bad,
+            max_characters=max_characters,
             report=say,
         )
     )
@@ -74,7 +76,7 @@ def require_attention(translator: Translator) -> None:
     """Raise a ModelMismatchError when there is nothing to look at."""
     if not translator.has_attention:
         raise ModelMismatchError(
-            f"a {translator.config.architecture} model has no attention weights to show: "
+            f"a {translator.bundle.model.architecture} model has no attention weights to show: "
             "train one with --architecture attention"
         )
 

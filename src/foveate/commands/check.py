@@ -14,7 +14,7 @@ from foveate.console import say
 from foveate.flags import ESSENTIAL, build_flags, given_flags, merge_config
 
 if TYPE_CHECKING:
-    from foveate.config import Config
+    from foveate.options import Config
     from foveate.records import Pair
 
     Flags = Any

@@ -63,7 +63,7 @@ def evaluate(
         check_file(json)
     check_least(1, beam_size=beam_size)
     translator = load_translator(model, backend, threads)
-    table = read_table(pairs, translator.config, skip_bad=skip_bad)
+    table = read_table(pairs, skip_bad=skip_bad)
     evaluation = run_evaluation(
         translator, table, beam_size=beam_size, bleu_tokenize=bleu_tokenize, watch=watch
     )

@@ -16,8 +16,8 @@ from foveate.console import say
 from foveate.flags import ESSENTIAL, build_flags, given_flags, merge_config
 
 if TYPE_CHECKING:
-    from foveate.config import Config
     from foveate.data.table import PairTable
+    from foveate.options import Config
     from foveate.training.run import Trained
 
     Flags = Any
@@ -84,9 +84,10 @@ def train(
 
     options = merge_config(config, given_flags(flags))
     check_folder(out, resume=resume)
-    table = read_table(pairs, options)
-    dev_table = read_table(dev, options) if dev is not None else None
-    test_table = read_table(test, options) if test is not None else None
+    limits: Any = {"skip_bad": options.skip_bad, "max_characters": options.max_characters}
+    table = read_table(pairs, **limits)
+    dev_table = read_table(dev, **limits) if dev is not None else None
+    test_table = read_table(test, **limits) if test is not None else None
     listed = read_words(words) if words is not None else ()
     trained = run_training(table, dev_table, options, out, resume, listed)
     if trained is None or trained.was_interrupted:
@@ -127,23 +128,17 @@ def compare_traditional(
     trained: Trained, config: Config, out: str, test: PairTable | None, words: Collection[str]
 ) -> bool:
     """Print the scores of a model without attention, trained alike; False when stopped."""
-    import dataclasses
-
     from foveate.console import TrainingDisplay, format_scores, watch
     from foveate.evaluation import evaluate as run_evaluation
     from foveate.metrics import Score
     from foveate.training.run import train as run
 
-    told: Any = {"architecture": "traditional", "models": 1, "distill": False}
-    # It has no attention to copy by, to look up by, to cover with, to guide or to locate.
-    told |= {"copy": False, "lexicon": False, "location_window": 0}
-    told |= {"coverage": 0.0, "guidance": 0.0}
     try:
         with TrainingDisplay("traditional") as display:
             other = run(
                 trained.table,
                 trained.dev,
-                dataclasses.replace(config, **told, memory=False),
+                config.fit_to("traditional").replace(models=None, distill=None, memory=False),
                 report=display,
                 words=words,
             )
@@ -158,7 +153,7 @@ def compare_traditional(
     for name, metrics in sets.items():
         scores = {metric: Score(**score) for metric, score in metrics.items()}
         say(f"\nwithout attention, {name} set\n{format_scores(scores)}")
-    trained.translator.summary["traditional"] = sets
+    trained.translator.summary.traditional = sets
     trained.translator.save(out)
     return True
 
@@ -173,7 +168,7 @@ def draw_learning_curve(trained: Trained, config: Config, out: str, words: Colle
             points = learn_from_parts(trained, config, display, words)
     except KeyboardInterrupt:
         return False
-    trained.translator.summary["learning_curve"] = points
+    trained.translator.summary.learning_curve = points
     trained.translator.save(out)
     say(f"\nlearning curve, dev set\n{format_learning_curve(points)}")
     return True
@@ -214,10 +209,10 @@ def finish_training(trained: Trained, out: str, test: PairTable | None) -> None:
 
     translator = trained.translator
     scores = translator.bundle.scores
-    diagnosis = translator.summary.setdefault("diagnosis", {})
+    diagnosis = translator.summary.diagnosis
     dev = {name: Score(**score) for name, score in scores.get("dev", {}).items()}
     if dev:
-        beside = format_ensemble(translator.summary.get("ensemble"))
+        beside = format_ensemble(translator.summary.ensemble)
         parts = (format_scores(dev), beside, format_diagnosis(diagnosis.get("dev")))
         say("\n".join(["\ndev set", *filter(None, parts), ""]))
     if test is not None:

@@ -1,4 +1,4 @@
-"""From option names to parts: the only file of this room that knows a `Config`."""
+"""From option names to parts: the only file of this room that knows the names of options."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from foveate.config import Config
 from foveate.errors import ConfigError
 from foveate.models.attention import (
     AdditiveAttention,
@@ -30,115 +29,130 @@ from foveate.models.ngrams import NgramEmbedding
 from foveate.models.seq2seq import Seq2SeqModel, build_embedding
 from foveate.models.transformer import TransformerDecoder, TransformerEncoder
 from foveate.models.window import WindowConvolution
+from foveate.options import (
+    AttendingOptions,
+    AttentionOptions,
+    ModelOptions,
+    TraditionalOptions,
+    TransformerOptions,
+)
 
 NGRAM_SIZE = 32  # numbers in a row of the table of n-grams
 LEXICON_WORDS = 8  # translations that are kept for each source token
 
 
 def build_model(
-    config: Config,
+    options: ModelOptions,
     source_size: int,
     target_size: int,
     shared: bool,
     target_ids: Sequence[int] | None = None,
+    *,
+    needs_weights: bool = False,
 ) -> Seq2SeqModel:
-    """Build the model that a resolved configuration describes.
+    """Build the model that resolved options describe.
 
     Args:
-        config: resolved.
+        options: of one of the architectures.
         source_size: entries of the source vocabulary.
         target_size: entries of the target vocabulary.
         shared: both sides have the same vocabulary, and so one table.
         target_ids: for each source id the target id of the same token, UNK when there is none;
             None, when the vocabulary is shared, is the identity. Only needed for copying.
+        needs_weights: the loss looks at the attention weights.
 
     Raises:
         ConfigError: widths that do not divide by the number of heads, or by 2.
     """
-    assert config.hidden_size and config.embedding_size and config.num_heads
-    assert config.dropout is not None
-    check_widths(config.hidden_size, config.num_heads, config.architecture)
-    source = build_embedding(source_size, config.embedding_size)
-    target = source if shared else build_embedding(target_size, config.embedding_size)
-    encoder, decoder = _build_parts(config, config.embedding_size, config.hidden_size)
+    check_widths(options)
+    source = build_embedding(source_size, options.embedding_size)
+    target = source if shared else build_embedding(target_size, options.embedding_size)
+    encoder, decoder = _build_parts(options)
     copying: Pointer | None = None
-    if config.lexicon:
+    if isinstance(options, AttendingOptions) and options.lexicon:
         copying = LexicalPrior(decoder.feature_size, source_size, LEXICON_WORDS)
-    elif config.copy:
-        assert config.architecture != "traditional" and (shared or target_ids is not None)
+    elif isinstance(options, AttendingOptions) and options.copy:
+        assert shared or target_ids is not None
         copying = PointerGenerator(decoder.feature_size, target_ids or range(target_size))
-    ngrams = None
-    if (config.source_ngrams or 1) > 1:
-        assert config.source_ngrams and config.ngram_rows
-        ngrams = NgramEmbedding(
-            config.source_ngrams,
-            config.ngram_rows,
-            NGRAM_SIZE,
-            config.embedding_size,
-            config.ngram_dropout or 0.0,
-        )
-    window = None
-    if config.source_window and config.source_window > 1:
-        window = WindowConvolution(config.embedding_size, config.source_window)
     return Seq2SeqModel(
         source,
         target,
         encoder,
         decoder,
-        config.dropout,
-        config.word_dropout or 0.0,
-        ngrams,
-        window,
+        options.dropout,
+        options.word_dropout,
+        _build_ngrams(options),
+        _build_window(options),
         copying,
-        needs_weights=config.coverage > 0 or bool(config.guidance),
+        needs_weights=needs_weights,
     )
 
 
-def check_widths(hidden_size: int, num_heads: int, architecture: str) -> None:
+def _build_ngrams(options: ModelOptions) -> NgramEmbedding | None:
+    if options.source_ngrams == 1:
+        return None
+    return NgramEmbedding(
+        options.source_ngrams,
+        options.ngram_rows,
+        NGRAM_SIZE,
+        options.embedding_size,
+        options.ngram_dropout,
+    )
+
+
+def _build_window(options: ModelOptions) -> WindowConvolution | None:
+    if options.source_window == 1:
+        return None
+    return WindowConvolution(options.embedding_size, options.source_window)
+
+
+def check_widths(options: ModelOptions) -> None:
     """Raise a ConfigError when the widths cannot be divided as the model needs."""
-    if architecture == "traditional":
+    if not isinstance(options, AttendingOptions):
         return
+    hidden_size, num_heads = options.hidden_size, options.num_heads
     if hidden_size % num_heads:
         raise ConfigError(f"hidden_size {hidden_size} must be a multiple of num_heads {num_heads}")
-    if architecture == "transformer" and hidden_size // num_heads % 2:
+    if isinstance(options, TransformerOptions) and hidden_size // num_heads % 2:
         raise ConfigError(
             f"hidden_size {hidden_size} / num_heads {num_heads} must be even for rotary positions"
         )
-    if architecture == "attention" and hidden_size % 2:
+    if isinstance(options, AttentionOptions) and hidden_size % 2:
         raise ConfigError(f"hidden_size {hidden_size} must be even: two directions share it")
 
 
-def _build_parts(config: Config, embedding: int, hidden: int) -> tuple[nn.Module, Decoder]:
-    dropout, layers = config.dropout or 0.0, config.num_layers
-    if config.architecture == "transformer":
-        heads = config.num_heads or 1
-        encoder = TransformerEncoder(embedding, hidden, layers, heads, 4 * hidden, dropout)
-        return encoder, TransformerDecoder(
-            embedding, hidden, hidden, layers, heads, 4 * hidden, dropout
-        )
-    if config.architecture == "traditional":
+def _build_parts(options: ModelOptions) -> tuple[nn.Module, Decoder]:
+    embedding, hidden = options.embedding_size, options.hidden_size
+    layers, dropout = options.num_layers, options.dropout
+    if isinstance(options, AttentionOptions):
+        encoder = BidirectionalEncoder(options.cell, embedding, hidden, layers, dropout)
+        return encoder, _build_attention_decoder(options)
+    if isinstance(options, TraditionalOptions):
         return (
-            TraditionalEncoder(config.cell, embedding, hidden, layers, dropout),
-            TraditionalDecoder(config.cell, embedding, hidden, hidden, layers, dropout),
+            TraditionalEncoder(options.cell, embedding, hidden, layers, dropout),
+            TraditionalDecoder(options.cell, embedding, hidden, hidden, layers, dropout),
         )
+    assert isinstance(options, TransformerOptions)
+    heads = options.num_heads
     return (
-        BidirectionalEncoder(config.cell, embedding, hidden, layers, dropout),
-        _build_attention_decoder(config, embedding, hidden),
+        TransformerEncoder(embedding, hidden, layers, heads, 4 * hidden, dropout),
+        TransformerDecoder(embedding, hidden, hidden, layers, heads, 4 * hidden, dropout),
     )
 
 
-def _build_attention_decoder(config: Config, embedding: int, hidden: int) -> Decoder:
-    dropout, layers, cell = config.dropout or 0.0, config.num_layers, config.cell
-    attention = build_attention(config.attention_score, hidden, hidden, config.num_heads or 1)
-    if config.attention_weights == "entmax":
+def _build_attention_decoder(options: AttentionOptions) -> Decoder:
+    embedding, hidden, cell = options.embedding_size, options.hidden_size, options.cell
+    layers, dropout, heads = options.num_layers, options.dropout, options.num_heads
+    attention = build_attention(options.attention_score, hidden, hidden, heads)
+    if options.attention_weights == "entmax":
         attention.normalize = masked_entmax
-    if config.location_window:
-        attention.location = LocationScores(hidden, config.location_window, config.num_heads or 1)
-    if config.layout == "bahdanau":
+    if options.location_window:
+        attention.location = LocationScores(hidden, options.location_window, heads)
+    if options.layout == "bahdanau":
         return BahdanauDecoder(cell, embedding, hidden, hidden, attention)
-    if config.layout == "luong":
+    if options.layout == "luong":
         return LuongDecoder(
-            cell, embedding, hidden, hidden, attention, layers, dropout, config.input_feeding
+            cell, embedding, hidden, hidden, attention, layers, dropout, options.input_feeding
         )
     return GnmtDecoder(cell, embedding, hidden, hidden, attention, layers, dropout)
 

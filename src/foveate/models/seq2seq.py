@@ -6,6 +6,7 @@ parts ready made. Knows ids, not text.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -18,7 +19,7 @@ from foveate.models.decoders import Decoder, State
 from foveate.models.dropout import Dropout, draw_kept
 from foveate.models.encoders import Encoded
 from foveate.models.ngrams import NgramEmbedding
-from foveate.models.regularizers import consistency_loss, coverage_loss, guidance_loss
+from foveate.models.regularizers import Regularizer
 from foveate.models.window import WindowConvolution
 from foveate.text.vocabulary import PAD, UNK
 
@@ -33,6 +34,24 @@ class Output(NamedTuple):
 
     logits: Tensor
     attention: Tensor | None
+
+
+class SoftTensors(NamedTuple):
+    """The K likeliest tokens of each of M target steps, and how likely they are."""
+
+    ids: Int[Tensor, "M K"]
+    probabilities: Float[Tensor, "M K"]
+
+
+class TensorBatch(NamedTuple):
+    """Pairs of ids as tensors: what the loss takes."""
+
+    source: Int[Tensor, "B S"]
+    source_mask: Bool[Tensor, "B S"]
+    target_in: Int[Tensor, "B T"]
+    target_out: Int[Tensor, "B T"]
+    target_mask: Bool[Tensor, "B T"]
+    soft_targets: SoftTensors | None = None
 
 
 def build_embedding(vocabulary_size: int, embedding_size: int) -> nn.Embedding:
@@ -149,61 +168,42 @@ class Seq2SeqModel(nn.Module):
 
     def loss(
         self,
-        source: Int[Tensor, "B S"],
-        source_mask: Bool[Tensor, "B S"],
-        target_in: Int[Tensor, "B T"],
-        target_out: Int[Tensor, "B T"],
-        target_mask: Bool[Tensor, "B T"],
+        batch: TensorBatch,
+        *,
         label_smoothing: float = 0.0,
-        coverage: float = 0.0,
-        consistency: float = 0.0,
-        alignment: Float[Tensor, "B T S"] | None = None,
-        guidance: float = 0.0,
-        soft_ids: Int[Tensor, "M K"] | None = None,
-        soft_probabilities: Float[Tensor, "M K"] | None = None,
+        regularizers: Sequence[Regularizer] = (),
     ) -> Float[Tensor, ""]:
         """Return the mean cross-entropy over the M real target tokens, in nats.
 
-        Soft targets, `soft_ids` with their probabilities, are learnt instead of `target_out`.
-        `coverage` adds so much of `coverage_loss`. `consistency` reads every pair twice, with two
-        dropout masks, and adds so much of `consistency_loss` between the two. `guidance` adds so
-        much of `guidance_loss`, towards the alignment.
+        Soft targets are learnt instead of `target_out`, where the batch has some.
+
+        Args:
+            batch: the pairs.
+            label_smoothing: share of the probability that a target spreads over the vocabulary.
+            regularizers: what is added for the attention weights; only for a decoder that attends.
         """
-        if consistency:
-            batch = (source, source_mask, target_in, target_out, target_mask)
-            source, source_mask, target_in, target_out, target_mask = (
-                torch.cat((tensor, tensor)) for tensor in batch
-            )
-            alignment, soft_ids, soft_probabilities = (
-                None if tensor is None else torch.cat((tensor, tensor))
-                for tensor in (alignment, soft_ids, soft_probabilities)
-            )
-        features, attention = self.features(source, source_mask, target_in)
+        features, attention = self.features(batch.source, batch.source_mask, batch.target_in)
         extra = features.new_zeros(())
-        if coverage:
-            assert attention is not None, "only a decoder that attends can cover"
-            extra = coverage * coverage_loss(attention.mean(dim=1), target_mask)
-        if alignment is not None:
-            assert attention is not None, "only a decoder that attends can be guided"
-            extra = extra + guidance * guidance_loss(attention.mean(dim=1), alignment)
-        features, targets = features[target_mask], target_out[target_mask]  # nothing for padding
-        pointers = point(self.copied_ids(source), attention, target_mask)
-        if pointers is None and not consistency:
+        for regularizer in regularizers:
+            assert attention is not None, "only a decoder that attends has weights to look at"
+            extra = extra + regularizer.cost(attention.mean(dim=1))
+        features = features[batch.target_mask]  # nothing for padding
+        targets, probabilities = batch.target_out[batch.target_mask], None
+        if batch.soft_targets is not None:
+            targets, probabilities = batch.soft_targets
+        pointers = point(self.copied_ids(batch.source), attention, batch.target_mask)
+        if pointers is None:
             return extra + linear_cross_entropy(
                 self._before_readout(features),
                 self.target_embedding.weight,
                 self.output_bias,
-                targets if soft_ids is None else soft_ids,
+                targets,
                 label_smoothing,
-                soft_probabilities,
+                probabilities,
             )
         logits = self.readout(features, pointers)
-        if consistency:
-            logits = torch.log_softmax(logits, dim=-1)
-            extra = extra + consistency * consistency_loss(*logits.chunk(2))
-        if soft_ids is not None:
-            assert soft_probabilities is not None
-            targets = torch.zeros_like(logits).scatter_add(1, soft_ids, soft_probabilities)
+        if probabilities is not None:
+            targets = torch.zeros_like(logits).scatter_add(1, targets, probabilities)
         return extra + nn.functional.cross_entropy(logits, targets, label_smoothing=label_smoothing)
 
     def start(self, source: Int[Tensor, "B S"], source_mask: Bool[Tensor, "B S"]) -> State:

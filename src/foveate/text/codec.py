@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, cast
 
 from foveate.errors import BundleError
-from foveate.text.sampling import SubwordKind
+from foveate.files import write_synced
+from foveate.options import SUBWORD_KINDS, Normalization
 from foveate.text.tokenizers import (
     SentencepieceTokenizer,
     Tokenizer,
@@ -17,10 +17,7 @@ from foveate.text.tokenizers import (
 )
 from foveate.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 
-Normalization = Literal["NFC", "NFD", "NFKC", "NFKD", "none"]
-
 UNKNOWN_MARK = "\N{REPLACEMENT CHARACTER}"
-SUBWORD_KINDS = ("unigram", "bpe")
 _SILENT = frozenset((PAD, BOS, EOS))
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -102,19 +99,47 @@ class Codec:
         """Tell whether a text, once normalised, comes back from its ids unchanged."""
         return self.decode(self.encode(text)) == self.normalize(text)
 
-    def save(self, folder: Path, stem: str) -> list[str]:
-        """Write the codec into a folder and return the names of the files.
+    def to_files(self, stem: str) -> dict[str, bytes]:
+        """Return the files that hold the codec, by name.
 
         Args:
-            folder: an existing folder.
-            stem: begin of the file names: source, target or shared.
+            stem: begin of the names: source, target or shared.
         """
-        contents = {_vocabulary_name(stem): self.vocabulary.to_text().encode("utf-8")}
+        files = {_vocabulary_name(stem): self.vocabulary.to_text().encode("utf-8")}
         if isinstance(self.tokenizer, SentencepieceTokenizer):
-            contents[_model_name(stem)] = self.tokenizer.model_bytes
-        for name, content in contents.items():
-            (folder / name).write_bytes(content)
-        return list(contents)
+            files[_model_name(stem)] = self.tokenizer.model_bytes
+        return files
+
+    @classmethod
+    def from_files(
+        cls,
+        files: Mapping[str, bytes],
+        stem: str,
+        kind: str,
+        normalization: Normalization,
+        origin: str,
+    ) -> Codec:
+        """Make a codec of the files that `to_files` gave.
+
+        Raises:
+            BundleError: a file is missing or damaged, or the kind is unknown.
+        """
+        data = _find(files, _vocabulary_name(stem), origin)
+        try:
+            vocabulary = Vocabulary.from_text(data.decode("utf-8"))
+        except UnicodeDecodeError:
+            reason = "not UTF-8: the file is damaged"
+            raise BundleError(f"{origin}/{_vocabulary_name(stem)}: {reason}") from None
+        except BundleError as error:
+            raise BundleError(f"{origin}/{_vocabulary_name(stem)}: {error}") from None
+        return cls(_make_tokenizer(files, stem, kind, origin), vocabulary, normalization)
+
+    def save(self, folder: Path, stem: str) -> list[str]:
+        """Write the codec into an existing folder, synced, and return the names of the files."""
+        files = self.to_files(stem)
+        for name, content in files.items():
+            write_synced(folder / name, content)
+        return list(files)
 
     @classmethod
     def load(cls, folder: Path, stem: str, kind: str, normalization: Normalization) -> Codec:
@@ -123,14 +148,14 @@ class Codec:
         Raises:
             BundleError: a file is missing or damaged, or the kind is unknown.
         """
-        path = folder / _vocabulary_name(stem)
+        names = (_vocabulary_name(stem), _model_name(stem))
         try:
-            vocabulary = Vocabulary.from_text(_read(path).decode("utf-8"))
-        except UnicodeDecodeError:
-            raise BundleError(f"{path}: not UTF-8: the file is damaged") from None
-        except BundleError as error:
-            raise BundleError(f"{path}: {error}") from None
-        return cls(_load_tokenizer(folder, stem, kind), vocabulary, normalization)
+            files = {
+                name: (folder / name).read_bytes() for name in names if (folder / name).exists()
+            }
+        except OSError as error:
+            raise BundleError(f"{folder}: cannot read it: {error.strerror}") from None
+        return cls.from_files(files, stem, kind, normalization, str(folder))
 
 
 def normalize_text(text: str, normalization: Normalization) -> str:
@@ -146,26 +171,25 @@ def normalize_text(text: str, normalization: Normalization) -> str:
     return text if normalization == "none" else unicodedata.normalize(normalization, text)
 
 
-def _load_tokenizer(folder: Path, stem: str, kind: str) -> Tokenizer:
+def _make_tokenizer(files: Mapping[str, bytes], stem: str, kind: str, origin: str) -> Tokenizer:
     if kind in SUBWORD_KINDS:
-        path = folder / _model_name(stem)
+        data = _find(files, _model_name(stem), origin)
         try:
-            return SentencepieceTokenizer(_read(path), cast(SubwordKind, kind))
+            return SentencepieceTokenizer(data, kind)
         except BundleError as error:
-            raise BundleError(f"{path}: {error}") from None
+            raise BundleError(f"{origin}/{_model_name(stem)}: {error}") from None
     try:
         return build_tokenizer(kind)
     except ValueError:
         raise BundleError(
-            f"{folder}: unknown kind of tokens {kind!r}: was it made by a newer version?"
+            f"{origin}: unknown kind of tokens {kind!r}: was it made by a newer version?"
         ) from None
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"cannot read it: {error.strerror}") from None
+def _find(files: Mapping[str, bytes], name: str, origin: str) -> bytes:
+    if name not in files:
+        raise BundleError(f"{origin}/{name}: is missing: copy the whole folder")
+    return files[name]
 
 
 def _vocabulary_name(stem: str) -> str:

@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Literal, cast
+from typing import Literal
 
-from foveate.config import Config
 from foveate.edits import measure_likeness
 from foveate.errors import ConfigError, DataError
-from foveate.text.codec import SUBWORD_KINDS, Codec, normalize_text
-from foveate.text.sampling import SubwordKind
+from foveate.options import SUBWORD_KINDS, Config
+from foveate.text.codec import Codec, normalize_text
 from foveate.text.tokenizers import (
     RARE_CHARACTERS,
     TAG,
@@ -250,7 +249,7 @@ def _build_codec(sides: Sequence[Texts], kind: str, num_pairs: int, config: Conf
 
     if kind in SUBWORD_KINDS:
         size = config.vocabulary_size or _fitting_size(rows(), num_pairs)
-        subwords = learn_sentencepiece(rows(), cast(SubwordKind, kind), size, config.seed)
+        subwords = learn_sentencepiece(rows(), kind, size, config.seed)
         return Codec(subwords, Vocabulary(subwords.pieces), config.normalization)
     tokenizer = build_tokenizer(kind)
     if isinstance(tokenizer, ByteTokenizer):

@@ -13,9 +13,9 @@ from bisect import bisect
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import accumulate, pairwise
-from typing import Literal
 
-SubwordKind = Literal["unigram", "bpe"]
+from foveate.options import SubwordKind
+
 Lattice = list[tuple[list[str], list[float]]]
 
 BLANK_MARK = "\N{LOWER ONE EIGHTH BLOCK}"  # "▁": the blank inside subwords

@@ -13,7 +13,8 @@ from typing import Protocol
 import sentencepiece
 
 from foveate.errors import BundleError, DataError
-from foveate.text.sampling import BLANK_MARK, SubwordKind, sample_texts
+from foveate.options import SubwordKind
+from foveate.text.sampling import BLANK_MARK, sample_texts
 from foveate.text.vocabulary import BOS, EOS, PAD, RESERVED, UNK
 from foveate.wire import read_message, skip_repeated
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from foveate.bundle import Bundle
 from foveate.data.table import PairTable
 from foveate.evaluation import diagnose, evaluate
+from foveate.options import TrainingOptions
 from foveate.training.remember import choose_memory
 from foveate.training.report import Listener, Report
 from foveate.training.words import fit_words
@@ -20,6 +22,7 @@ def appraise(
     report: Listener,
     *,
     is_complete: bool,
+    options: TrainingOptions,
     words: Collection[str] = (),
 ) -> Translator:
     """Write scores, words, memory and diagnosis of a new model into its bundle.
@@ -32,36 +35,38 @@ def appraise(
         dev: the pairs to decide on.
         report: is told what happens.
         is_complete: the run was not interrupted.
+        options: of the run: threads, and whether training pairs are to be recalled.
         words: of the target language, which outputs are perhaps preferred to be made of.
 
     Returns:
         The translator of the bundle.
     """
-    translator = Translator.from_bundle(bundle, threads=bundle.config.threads)
+    translator = Translator.from_bundle(bundle, threads=options.threads)
     evaluation = None
     if is_complete:
         report(Report("note", f"scoring the best weights on {len(dev):,} dev pairs"))
         evaluation = evaluate(translator, dev)
     codecs = bundle.source_codec, bundle.target_codec
-    bundle.memory = choose_memory(table, *codecs, bundle.config.memory, evaluation)
-    if bundle.memory:
-        count = bundle.summary["memory"] = len(bundle.memory)
-        report(Report("note", f"{count:,} sources of the training pairs are recalled"))
+    memory = choose_memory(table, *codecs, options.memory, evaluation)
+    if memory:
+        bundle.decoding = replace(bundle.decoding, memory=memory)
+        bundle.summary.memory = len(memory)
+        report(Report("note", f"{len(memory):,} sources of the training pairs are recalled"))
     if evaluation is not None:
         if words:
-            bundle.words = fit_words(translator, dev, words)
+            bundle.decoding = replace(bundle.decoding, words=fit_words(translator, dev, words))
             report(Report("note", _describe_words(bundle, len(words))))
-        if bundle.memory or bundle.words:
+        if bundle.decoding.memory or bundle.decoding.words:
             evaluation = evaluate(translator, dev)
         bundle.scores["dev"] = evaluation.to_dict()["metrics"]
-        bundle.summary["diagnosis"] = {"dev": diagnose(evaluation, table, translator)}
+        bundle.summary.diagnosis["dev"] = diagnose(evaluation, table, translator)
     return translator
 
 
 def _describe_words(bundle: Bundle, count: int) -> str:
-    if bundle.words is None:
+    words = bundle.decoding.words
+    if words is None:
         return f"the list of {count:,} words has no more dev outputs right: it is left out"
-    words = bundle.words
-    bundle.summary["words"] = len(words.ranks)
+    bundle.summary.words = len(words.ranks)
     less = f", less {words.rarity:g} times the logarithm of its rank" if words.rarity else ""
     return f"outputs in the list of {count:,} words gain {words.bonus:g} nats a token{less}"

@@ -16,12 +16,23 @@ Does not load PyTorch.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
 
-from foveate.config import Config
+from foveate.options import (
+    ARCHITECTURES,
+    SUBWORD_KINDS,
+    AttendingOptions,
+    AttentionOptions,
+    Config,
+    ModelOptions,
+    Options,
+    TextOptions,
+    TraditionalOptions,
+    TrainingOptions,
+    pick_part,
+)
 
 FLOPS_PER_CORE = 2.4e10  # a second, of a training step's products, on the slow core
 SECONDS_OF_NO_PRODUCT = 0.03  # of an update, whatever its size, on the slow core
@@ -29,7 +40,6 @@ MANY_UPDATES = 19_000  # from which on a longer run wants no lower learning rate
 FEW_PASSES = 20  # from which on a longer run over the same pairs does not, either
 HIGHEST_RATE = 1.6e-2
 MANY_PASSES = 150  # estimated ones; fewer get no noise on the tokens (docs/decisions/0017)
-SUBWORDS = ("unigram", "bpe")
 MOST_BATCH_TOKENS = 2_000  # characters or symbols; long rows want many updates, too
 LONGEST_NGRAM = 5  # of characters and symbols
 NGRAM_PAIRS = 20_000  # fewer gain nothing by n-grams (docs/decisions/0033)
@@ -53,11 +63,12 @@ class DataFacts:
     target_size: int
     source_kind: str
     target_kind: str
+    is_shared: bool = False
 
     @property
     def has_subwords(self) -> bool:
         """Say whether the target is made of subwords: sentences, as a rule."""
-        return self.target_kind in SUBWORDS
+        return self.target_kind in SUBWORD_KINDS
 
     @property
     def pair_length(self) -> float:
@@ -81,19 +92,31 @@ def default_minutes(facts: DataFacts) -> float:
     return float(round(min(max(minutes, 1.0), 60.0)))
 
 
-def resolve(config: Config, facts: DataFacts, threads: int = 2, speed: float = 1.0) -> Config:
-    """Fill in every size that is None.
+def resolve(config: Config, facts: DataFacts, threads: int = 2, speed: float = 1.0) -> Options:
+    """Find everything that was not asked for.
 
     The learning rate is left open: it follows from the number of updates, which is known when some
     have been timed (`choose_learning_rate`).
 
     Args:
-        config: the options; None in it is found here.
+        config: what was asked for.
         facts: the data.
         threads: of the processor; two share their work at 1.4 times the speed of one.
         speed: of one thread, beside the slow core that the rule was found on
             (`training.speed.measure_speed`).
     """
+    values = {**_find_values(config, facts, threads, speed), **config.given}
+    values |= {"source_tokens": facts.source_kind, "target_tokens": facts.target_kind}
+    values["shared_vocabulary"] = facts.is_shared
+    return Options(
+        text=pick_part(TextOptions, values),
+        model=pick_part(ARCHITECTURES[config.architecture], values),
+        training=pick_part(TrainingOptions, values),
+    )
+
+
+def _find_values(config: Config, facts: DataFacts, threads: int, speed: float) -> dict[str, Any]:
+    """Return a value for every option that the data decide, whether it was asked for or not."""
     minutes = config.minutes or default_minutes(facts)
     seconds = 60 * minutes * speed  # on slow cores
     flops = FLOPS_PER_CORE * threads**0.5
@@ -109,18 +132,19 @@ def resolve(config: Config, facts: DataFacts, threads: int = 2, speed: float = 1
     has_ngrams = facts.num_pairs >= NGRAM_PAIRS and passes <= NGRAM_PASSES
     if is_transformer:
         has_ngrams = facts.num_pairs >= TRANSFORMER_NGRAM_PAIRS
-    is_spelled = facts.source_kind not in SUBWORDS
+    is_spelled = facts.source_kind not in SUBWORD_KINDS
     longest = config.source_ngrams or (LONGEST_NGRAM if has_ngrams and is_spelled else 1)
     ngram_dropout = round(min(NGRAM_DROPOUT * passes, MOST_NGRAM_DROPOUT), 2)
-    chosen: dict[str, Any] = {
+    return {
+        "minutes": minutes,
         "hidden_size": hidden,
         "embedding_size": min(hidden, 256) if facts.has_subwords else min(hidden, 128),
         "source_ngrams": longest,
-        "ngram_rows": choose_ngram_rows(facts) if longest > 1 else None,
+        "ngram_rows": choose_ngram_rows(facts),
         "ngram_dropout": ngram_dropout if longest > 1 and not is_transformer else 0.0,
         "source_window": TRANSFORMER_WINDOW if is_transformer else 1,
         "num_heads": 4 if is_transformer and hidden % 8 == 0 else 1,
-        "location_window": LOCATION_WINDOW if config.architecture == "attention" else 0,
+        "location_window": LOCATION_WINDOW,
         "dropout": round(min(max(passes * (0.015 if facts.has_subwords else 0.01), 0.02), 0.35), 2),
         "word_dropout": 0.1 if is_noise_useful else 0.0,
         "subword_sampling": 0.1 if is_noise_useful else 0.0,
@@ -128,10 +152,6 @@ def resolve(config: Config, facts: DataFacts, threads: int = 2, speed: float = 1
         "lexicon": has_sentences and facts.num_pairs <= FEW_SENTENCES and not config.copy,
         "batch_tokens": batch_tokens,
     }
-    if config.max_updates is None:
-        chosen["minutes"] = minutes
-    unset = {name: value for name, value in chosen.items() if getattr(config, name) is None}
-    return dataclasses.replace(config, **unset)
 
 
 def choose_hidden_size(facts: DataFacts, work: float) -> int:
@@ -161,24 +181,25 @@ def count_batches(facts: DataFacts, batch_tokens: int) -> float:
     return facts.num_pairs * facts.pair_length / batch_tokens
 
 
-def choose_learning_rate(config: Config, facts: DataFacts, updates: int) -> float:
-    """Choose the peak learning rate of a run.
+def choose_learning_rate(options: Options, facts: DataFacts, updates: int) -> float:
+    """Choose the peak learning rate of a run, where none was asked for.
 
     A short run cannot afford a low one, and few pairs, seen often, are learnt by heart with one.
     That is the attention RNN: with a high one the traditional model learns less, however short the
     run, and the Transformer may learn nothing.
 
     Args:
-        config: resolved but for this.
+        options: resolved.
         facts: the data.
         updates: that the run will do.
     """
-    assert config.hidden_size and config.batch_tokens
-    rate = 4e-3 * min(128 / config.hidden_size, 1)
-    if config.architecture == "transformer":
+    if options.training.learning_rate is not None:
+        return options.training.learning_rate
+    rate = 4e-3 * min(128 / options.model.hidden_size, 1)
+    if options.model.architecture == "transformer":
         rate *= 0.5
-    if config.architecture == "attention":
-        few = FEW_PASSES * count_batches(facts, config.batch_tokens)
+    if options.model.architecture == "attention":
+        few = FEW_PASSES * count_batches(facts, options.training.batch_tokens)
         counted = max(min(updates, few), 1)
         rate = min(rate * max(MANY_UPDATES / counted, 1) ** 0.4, HIGHEST_RATE)
     return float(f"{rate:.2g}")
@@ -211,19 +232,26 @@ KIND_WORDS = {
 }
 
 
-def describe_plan(config: Config, facts: DataFacts, parameters: int) -> str:
+def describe_plan(options: Options, facts: DataFacts, parameters: int, learning_rate: float) -> str:
     """Say in one line what will be trained on what."""
-    model = {
-        "attention": f"{config.layout} attention {config.cell.upper()}",
-        "traditional": f"traditional {config.cell.upper()}",
-        "transformer": "Transformer",
-    }[config.architecture]
+    model, training = options.model, options.training
     kinds = f"{KIND_WORDS[facts.source_kind]} to {KIND_WORDS[facts.target_kind]}"
-    extras = f", n-grams to {config.source_ngrams}" if (config.source_ngrams or 1) > 1 else ""
-    extras += ", copying" if config.copy else ", lexicon" if config.lexicon else ""
+    extras = f", n-grams to {model.source_ngrams}" if model.source_ngrams > 1 else ""
+    if isinstance(model, AttendingOptions):
+        extras += ", copying" if model.copy else ", lexicon" if model.lexicon else ""
     return (
-        f"{facts.num_pairs:,} pairs, {kinds}: {config.num_layers}-layer {model} "
-        f"{config.hidden_size}{extras}, {parameters / 1e6:.2f} M parameters, "
-        f"dropout {config.dropout}, learning rate {config.learning_rate}, "
-        f"{config.batch_tokens} tokens a batch"
+        f"{facts.num_pairs:,} pairs, {kinds}: {model.num_layers}-layer {_name_model(model)} "
+        f"{model.hidden_size}{extras}, {parameters / 1e6:.2f} M parameters, "
+        f"dropout {model.dropout}, learning rate {learning_rate}, "
+        f"{training.batch_tokens} tokens a batch"
+    )
+
+
+def _name_model(model: ModelOptions) -> str:
+    if isinstance(model, AttentionOptions):
+        return f"{model.layout} attention {model.cell.upper()}"
+    return (
+        f"traditional {model.cell.upper()}"
+        if isinstance(model, TraditionalOptions)
+        else "Transformer"
     )

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from foveate.bundle import MANIFEST, Bundle, read_manifest, refuse_foreign, save_bundle
-from foveate.config import Config
 from foveate.data.batching import encode_table
 from foveate.data.table import PairTable
 from foveate.errors import BundleError
 from foveate.evaluation import evaluate
+from foveate.options import Config, Options, restore_options
 from foveate.records import SoftTargets
 from foveate.training.appraisal import appraise
 from foveate.training.distillation import (
@@ -56,7 +56,9 @@ def train_models(
         table, dev = hold_out(table, config.seed)
     if out is not None and (ended := _open_folder(out, resume)):
         report(Report("note", f"{out}: this run has ended already"))
-        return Trained(ended, ended.config, ended.summary, table, dev)
+        begun = StateFolder(_member_folder(out, 0)).read_run()
+        options = restore_options(begun["options"], str(out))
+        return Trained(ended, options, ended.summary, table, dev)
     members: list[Trained] = []
     for number in range(config.models):
         report(Report("note", f"model {number + 1} of {config.models}"))
@@ -64,21 +66,25 @@ def train_models(
         is_begun = folder is not None and StateFolder(folder).exists
         one = _configure_member(config, number)
         if members:  # one bundle has one configuration
-            one = _take_sizes(one, members[0].config)
+            one = _take_sizes(one, members[0].options)
         members.append(train(table, dev, one, out=folder, resume=is_begun, report=report))
         if members[-1].was_interrupted:
             break
-    bundle = join_members([member.translator.bundle for member in members], config)
+    bundle = join_members([member.translator.bundle for member in members])
     is_complete = not members[-1].was_interrupted
     if is_complete:
-        bundle.summary["ensemble"] = _collect_scores(members, dev)
+        bundle.summary.ensemble = _collect_scores(members, dev)
     if config.distill and is_complete:
-        bundle = _distill(bundle, table, dev, config, out, report)
-        is_complete = not bundle.summary["was_interrupted"]
-    translator = appraise(bundle, table, dev, report, is_complete=is_complete, words=words)
+        bundle = _distill(bundle, table, dev, config, members[0].options, out, report)
+        is_complete = not bundle.summary.was_interrupted
+    options = members[0].options
+    told = dataclasses.replace(options.training, memory=config.memory, threads=config.threads)
+    translator = appraise(
+        bundle, table, dev, report, is_complete=is_complete, options=told, words=words
+    )
     if out is not None:
         save_bundle(bundle, out)
-    return Trained(translator, bundle.config, bundle.summary, table, dev, not is_complete)
+    return Trained(translator, options, bundle.summary, table, dev, not is_complete)
 
 
 def _collect_scores(members: list[Trained], dev: PairTable) -> dict[str, Any]:
@@ -93,6 +99,7 @@ def _distill(
     table: PairTable,
     dev: PairTable,
     config: Config,
+    found: Options,
     out: Path | None,
     report: Listener,
 ) -> Bundle:
@@ -101,13 +108,13 @@ def _distill(
     teacher = Translator.from_bundle(teachers, threads=config.threads)
     with suppress(KeyboardInterrupt):
         report(Report("note", f"{len(teachers.members)} models say what one more will learn"))
-        shown = dict(teachers.summary["ensemble"])
+        shown = dict(teachers.summary.ensemble)
         shown["together"] = evaluate(teacher, dev).metrics[shown["metric"]].value
         soft_targets = _read_or_write_targets(teachers, table, config, out, report)
         report(Report("note", "the model that learns from them"))
         folder = _member_folder(out, config.models) if out is not None else None
         is_begun = folder is not None and StateFolder(folder).exists
-        one = _take_sizes(_configure_member(config, config.models), teachers.config)
+        one = _take_sizes(_configure_member(config, config.models), found)
         student = train(
             table,
             dev,
@@ -118,13 +125,11 @@ def _distill(
             soft_targets=soft_targets,
         )
     if student is None or student.was_interrupted:
-        teachers.summary["was_interrupted"] = True
+        teachers.summary.was_interrupted = True
         return teachers
     bundle = student.translator.bundle
-    told: dict[str, Any] = {"seed": config.seed, "minutes": config.minutes, "memory": config.memory}
-    bundle.config = dataclasses.replace(bundle.config, **told)
-    bundle.summary["minutes"] = round(bundle.summary["minutes"] + teachers.summary["minutes"], 2)
-    bundle.summary["ensemble"] = shown
+    bundle.summary.minutes = round(bundle.summary.minutes + teachers.summary.minutes, 2)
+    bundle.summary.ensemble = shown
     return bundle
 
 
@@ -152,7 +157,7 @@ def _open_folder(out: Path, resume: bool) -> Translator | None:
     if resume:
         if not is_begun:
             raise BundleError(f"{out}: there is no training run of several models to resume")
-        if is_model and not read_manifest(out)["summary"].get("was_interrupted"):
+        if is_model and not read_manifest(out).summary.was_interrupted:
             return Translator.load(out, backend="torch")
     elif is_begun:
         raise BundleError(
@@ -166,26 +171,19 @@ def _open_folder(out: Path, resume: bool) -> Translator | None:
 def _configure_member(config: Config, number: int) -> Config:
     minutes = config.minutes / (config.models + config.distill) if config.minutes else None
     seed = (config.seed + number) % 2**31
-    told: dict[str, Any] = {"seed": seed, "minutes": minutes}
-    return dataclasses.replace(config, models=1, distill=False, memory=False, **told)
+    return config.replace(models=None, distill=None, memory=False, seed=seed, minutes=minutes)
 
 
-def _take_sizes(config: Config, resolved: Config) -> Config:
+def _take_sizes(config: Config, resolved: Options) -> Config:
     """Fill in what the first member found from the data and the speed of the machine."""
-    found = {
-        name: value
-        for name, value in dataclasses.asdict(resolved).items()
-        if getattr(config, name) is None and name != "learning_rate"
-    }
-    return dataclasses.replace(config, **found)
+    return Config(**{**resolved.to_config().given, **config.given})
 
 
-def join_members(members: list[Bundle], config: Config) -> Bundle:
+def join_members(members: list[Bundle]) -> Bundle:
     """Put models with the same vocabularies into one bundle.
 
     Args:
         members: at least one.
-        config: as it was asked for; its seed, minutes and memory are kept.
     """
     first = members[0]
     weights = {
@@ -193,15 +191,17 @@ def join_members(members: list[Bundle], config: Config) -> Bundle:
         for number, member in enumerate(members)
         for name, array in member.weights.items()
     }
-    told: dict[str, Any] = {"seed": config.seed, "minutes": config.minutes, "memory": config.memory}
-    summary = dict(first.summary)
-    summary.pop("diagnosis", None)
-    summary["models"] = len(members)
-    summary["plan"] = f"{len(members)} models, each: {summary['plan']}"
-    for name in ("parameters", "updates", "minutes"):
-        summary[name] = round(sum(member.summary[name] for member in members), 2)
-    summary["was_interrupted"] = any(member.summary["was_interrupted"] for member in members)
-    joined = dataclasses.replace(first.config, models=len(members), **told)
+    summaries = [member.summary for member in members]
+    summary = dataclasses.replace(
+        first.summary,
+        diagnosis={},
+        models=len(members),
+        plan=f"{len(members)} models, each: {first.summary.plan}",
+        parameters=sum(one.parameters for one in summaries),
+        updates=sum(one.updates for one in summaries),
+        minutes=round(sum(one.minutes for one in summaries), 2),
+        was_interrupted=any(one.was_interrupted for one in summaries),
+    )
     if len(members) == 1:
         weights = first.weights
-    return Bundle(joined, first.source_codec, first.target_codec, weights, summary)
+    return dataclasses.replace(first, weights=weights, summary=summary, scores={})

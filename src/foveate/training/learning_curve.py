@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from foveate.config import Config
+from foveate.options import Config
 from foveate.training.ensemble import train_models
 from foveate.training.report import Listener, Report
 from foveate.training.run import Trained

@@ -11,17 +11,19 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from foveate.config import Config
 from foveate.data.batching import EncodedPairs, collate, plan_batches
 from foveate.errors import TrainingError
 from foveate.models.dropout import seeded_dropout
-from foveate.models.seq2seq import Seq2SeqModel
+from foveate.models.regularizers import GuidedAlignment
+from foveate.models.seq2seq import Seq2SeqModel, SoftTensors, TensorBatch
+from foveate.options import TrainingOptions
 from foveate.records import Batch, SoftTargets
 from foveate.training.lexicon import Lexicon
 from foveate.training.optimizer import (
@@ -41,7 +43,7 @@ class Trainer:
 
     Args:
         model: new, on its device.
-        config: resolved; its learning rate has to be there at the first update.
+        options: of the run.
         encode: gives the encoded pairs of an epoch; a pure function of its number.
         lexicon: knows alignments to guide the attention to.
         soft_targets: of every step of the pairs that `encode` gives, learnt instead of them.
@@ -55,13 +57,14 @@ class Trainer:
     def __init__(
         self,
         model: Seq2SeqModel,
-        config: Config,
+        options: TrainingOptions,
         encode: Encode,
         lexicon: Lexicon | None = None,
         soft_targets: SoftTargets | None = None,
     ) -> None:
         self.model = model
-        self.config = config
+        self.options = options
+        self.peak = 0.0  # learning rate, which the schedule chooses
         self.encode = encode
         self.lexicon = lexicon
         self.soft_targets = soft_targets
@@ -71,7 +74,7 @@ class Trainer:
             list(model.parameters()),
         )
         self.best: dict[str, Tensor] = {}
-        self.optimizer = Optimizer(model, config)
+        self.optimizer = Optimizer(model, options)
         self.counters = Counters()
         self.total_updates = 0
         self.loss_sum = 0.0  # of the target tokens since the last `take_loss`
@@ -81,9 +84,8 @@ class Trainer:
 
     def plan(self, seconds: float) -> int:
         """Return how many updates fit in so many seconds, by timing a few on copies."""
-        config = dataclasses.replace(self.config, learning_rate=0.0)
         trial = Trainer(
-            copy.deepcopy(self.model), config, self.encode, self.lexicon, self.soft_targets
+            copy.deepcopy(self.model), self.options, self.encode, self.lexicon, self.soft_targets
         )
         trial.total_updates = 10**6
         trial.update()  # the first pays for allocations
@@ -110,27 +112,23 @@ class Trainer:
 
     def update_on(self, batch: Batch) -> None:
         """Do one update on a batch: loss, gradients, clipping, AdamW, average."""
-        counters, config = self.counters, self.config
-        assert config.learning_rate is not None
+        counters, config = self.counters, self.options
         factor = learning_rate_factor(counters.update, self.total_updates, config.warmup)
         self.model.train()
         with seeded_dropout(config.seed, counters.update):
             loss = self.model.loss(
-                *self._tensors(batch),
-                config.label_smoothing,
-                config.coverage,
-                config.consistency,
-                *self._guide(batch),
-                *self._soften(batch),
+                to_tensors(batch, self._device),
+                label_smoothing=config.label_smoothing,
+                regularizers=self._guide(batch),
             )
         loss.backward()  # type: ignore[no-untyped-call]
         value = loss.item()
         if not math.isfinite(value):
             raise TrainingError(
                 f"the loss is not a number at update {counters.update + 1}: train again with a "
-                f"learning_rate below {config.learning_rate}"
+                f"learning_rate below {self.peak}"
             )
-        self.optimizer.step(config.learning_rate * factor)
+        self.optimizer.step(self.peak * factor)
         update_average(*self._averaged, counters.update, config.average_decay)
         counters.update += 1
         tokens = int(batch.target_mask.sum())
@@ -197,26 +195,17 @@ class Trainer:
             self.counters.epoch += 1
             self.counters.batch = 0
 
-    def _guide(self, batch: Batch) -> tuple[Tensor | None, float]:
-        """Return an alignment for the attention, and its weight, which falls to 0 by mid-run."""
+    def _guide(self, batch: Batch) -> list[GuidedAlignment]:
+        """Return an alignment for the attention, whose weight falls to 0 by mid-run."""
         share = 1 - self.counters.update / (GUIDED_SHARE * max(1, self.total_updates))
-        if self.lexicon is None or not self.config.guidance or share <= 0:
-            return None, 0.0
+        if self.lexicon is None or not self.options.guidance or share <= 0:
+            return []
         alignment = torch.from_numpy(self.lexicon.align(batch)).to(self._device)
-        return alignment, self.config.guidance * share
+        return [GuidedAlignment(self.options.guidance * share, alignment)]
 
     def _plan_epoch(self, pairs: EncodedPairs, epoch: int) -> list[NDArray[np.int64]]:
-        assert self.config.batch_tokens is not None
-        seed, budget = self.config.seed, self.config.batch_tokens
+        seed, budget = self.options.seed, self.options.batch_tokens
         return plan_batches(pairs.source_lengths, pairs.target_lengths, budget, seed, epoch)
-
-    def _soften(self, batch: Batch) -> tuple[Tensor | None, Tensor | None]:
-        """Return the ids and probabilities of the soft targets, where there are some."""
-        if batch.soft_targets is None:
-            return None, None
-        arrays = (batch.soft_targets.ids, batch.soft_targets.probabilities)
-        ids, probabilities = (torch.from_numpy(array).to(self._device) for array in arrays)
-        return ids, probabilities
 
     def _collate(self, pairs: EncodedPairs, rows: NDArray[np.int64]) -> Batch:
         batch = collate([pairs.source(row) for row in rows], [pairs.target(row) for row in rows])
@@ -224,16 +213,22 @@ class Trainer:
             return batch
         return dataclasses.replace(batch, soft_targets=self.soft_targets.take(pairs.steps(rows)))
 
-    def _tensors(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        arrays = (
-            batch.source,
-            batch.source_mask,
-            batch.target_in,
-            batch.target_out,
-            batch.target_mask,
-        )
-        one, two, three, four, five = (torch.from_numpy(a).to(self._device) for a in arrays)
-        return one, two, three, four, five
+
+def to_tensors(batch: Batch, device: torch.device) -> TensorBatch:
+    """Put the arrays of a batch on a device."""
+
+    def put(array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(device)
+
+    soft = batch.soft_targets
+    return TensorBatch(
+        put(batch.source),
+        put(batch.source_mask),
+        put(batch.target_in),
+        put(batch.target_out),
+        put(batch.target_mask),
+        None if soft is None else SoftTensors(put(soft.ids), put(soft.probabilities)),
+    )
 
 
 def named_tensors(module: nn.Module) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
-from foveate.config import Config
+from foveate.options import TrainingOptions
 
 BETAS = (0.9, 0.98)
 EPSILON = 1e-8
@@ -40,7 +40,7 @@ class Optimizer:
     Reference: Loshchilov & Hutter 2019, algorithm 2.
     """
 
-    def __init__(self, model: nn.Module, config: Config) -> None:
+    def __init__(self, model: nn.Module, options: TrainingOptions) -> None:
         self.learning_rate = 0.0  # of the last update
         named = model.named_parameters()
         self.parameters = {name: one for name, one in named if one.requires_grad}
@@ -52,10 +52,10 @@ class Optimizer:
             }
             for name, parameter in self.parameters.items()
         }
-        self._clip_norm = config.clip_norm
+        self._clip_norm = options.clip_norm
         matrices = [name for name, parameter in self.parameters.items() if parameter.dim() > 1]
         vectors = [name for name, parameter in self.parameters.items() if parameter.dim() <= 1]
-        self._groups = [(matrices, config.weight_decay), (vectors, 0.0)]
+        self._groups = [(matrices, options.weight_decay), (vectors, 0.0)]
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from foveate.data.table import PairTable
 from foveate.evaluation import Evaluation
+from foveate.options import SUBWORD_KINDS
 from foveate.text.codec import Codec
 from foveate.text.memory import (
     Memory,
@@ -53,7 +54,7 @@ def choose_memory(
 
 
 def _can_help(target_codec: Codec, evaluation: Evaluation | None) -> bool:
-    return evaluation is not None and target_codec.kind not in ("unigram", "bpe")
+    return evaluation is not None and target_codec.kind not in SUBWORD_KINDS
 
 
 def is_as_good(pairs: Pairs, source_codec: Codec, evaluation: Evaluation) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import hashlib
 import json
 import time
@@ -16,8 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from foveate.bundle import MANIFEST, Bundle, refuse_foreign, save_bundle
-from foveate.config import Config, build_config
+from foveate.bundle import MANIFEST, Bundle, Decoding, Summary, refuse_foreign, save_bundle
 from foveate.data.batching import EncodedPairs, encode_table
 from foveate.data.table import PairTable
 from foveate.errors import BundleError, ConfigError, DataError, TrainingError
@@ -25,6 +23,7 @@ from foveate.files import replace_file
 from foveate.models.build import build_model
 from foveate.models.copying import LexicalPrior
 from foveate.models.seq2seq import Seq2SeqModel
+from foveate.options import AttendingOptions, Config, Options, restore_options
 from foveate.records import SoftTargets
 from foveate.text.codec import Codec
 from foveate.text.detection import build_codecs
@@ -55,8 +54,8 @@ class Trained:
     """What a run leaves: a translator, resolved options, what happened, and the pairs it used."""
 
     translator: Translator
-    config: Config
-    summary: dict[str, Any]
+    options: Options
+    summary: Summary
     table: PairTable
     dev: PairTable
     was_interrupted: bool = False
@@ -98,11 +97,12 @@ def train(
     if resume and out is not None and StateFolder(out).is_finished:
         (report or be_silent)(Report("note", f"{out}: this run has ended already"))
         translator = Translator.load(out, backend="torch", threads=config.threads)
+        options = restore_options(StateFolder(out).read_run()["options"], str(out))
         if dev is None:
             table, dev = hold_out(table, config.seed)
-        return Trained(translator, translator.config, translator.summary, table, dev)
+        return Trained(translator, options, translator.summary, table, dev)
     begin = time.perf_counter()
-    config = dataclasses.replace(config, models=1)  # several: training/ensemble.py
+    config = config.replace(models=None, distill=None)  # several: training/ensemble.py
     run = _Run(table, dev, config, out, report or be_silent, words, soft_targets)
     run.resume() if resume else run.begin()
     run.calibrate(begin)
@@ -146,16 +146,13 @@ class _Run:
         self._set_text(*codecs)
         self._check_round_trip("source", codecs[0], self.table.sources())
         self._check_round_trip("target", codecs[1], self.table.targets())
-        kinds: dict[str, Any] = {"source_tokens": codecs[0].kind, "target_tokens": codecs[1].kind}
-        requested = dataclasses.asdict(self.config)
-        config = dataclasses.replace(self.config, **kinds)
         is_timed = self.config.max_updates is None  # else nothing depends on the machine
         speed = measure_speed(self.device) if is_timed else 1.0
-        self.config = resolve(config, self.facts, torch.get_num_threads(), speed)
+        self.options = resolve(self.config, self.facts, torch.get_num_threads(), speed)
         self._build()
         self.run: dict[str, Any] = {
-            "requested": requested,
-            "config": dataclasses.asdict(self.config),
+            "requested": dict(self.config.given),
+            "options": self.options.to_dict(),
             "data": self.fingerprint,
         }
 
@@ -169,16 +166,16 @@ class _Run:
                 f"{self.out}: was begun with other pairs: resume with the same files, or train "
                 "into another folder"
             )
-        requested = dataclasses.asdict(self.config)
-        begun = {**dataclasses.asdict(Config()), **self.run["requested"]}  # may lack newer options
+        requested = self.config.to_dict()
+        begun = Config(**self.run["requested"]).to_dict()
         changed = [name for name in requested if requested[name] != begun[name]]
         if changed:
             raise ConfigError(
                 f"{self.out}: was begun with other options ({', '.join(changed)}): resume with "
                 "the same, or train into another folder"
             )
-        self.config = build_config(self.run["config"], origin=str(self.out))
-        self._set_text(*self.state.read_codecs(self.config))
+        self.options = restore_options(self.run["options"], str(self.out))
+        self._set_text(*self.state.read_codecs(self.options.text))
         self._build()
         saved = self.state.load()
         if saved is not None:
@@ -193,26 +190,25 @@ class _Run:
     def calibrate(self, begin: float) -> None:
         """Turn minutes into a number of updates, once, and write it down."""
         if "total_updates" not in self.run:
-            self.run["num_validations"] = self.config.num_validations
+            training = self.options.training
+            self.run["num_validations"] = training.num_validations
             self.run["validation_sources"] = MOST_SOURCES
-            if self.config.max_updates is None:
-                assert self.config.minutes is not None
-                self._plan_minutes(self.config.minutes * 60, begin)
+            if training.max_updates is None:
+                self._plan_minutes(training.minutes * 60, begin)
             else:
-                self.run["total_updates"] = self.config.max_updates
-            if self.config.learning_rate is None:
-                updates = int(self.run["total_updates"])
-                rate = choose_learning_rate(self.config, self.facts, updates)
-                self.config = dataclasses.replace(self.config, learning_rate=rate)
-                self.run["config"] = dataclasses.asdict(self.config)
+                self.run["total_updates"] = training.max_updates
+            updates = int(self.run["total_updates"])
+            self.run["learning_rate"] = choose_learning_rate(self.options, self.facts, updates)
             if self.state is not None:
                 self._write_state_folder()
-        self.trainer.config = self.config
+        self.trainer.peak = self.run["learning_rate"]
         self.trainer.total_updates = self.total = int(self.run["total_updates"])
         self.validation = Validation.build(
             self.dev, self.target_codec, self.run["validation_sources"]
         )
-        self.plan = describe_plan(self.config, self.facts, self.num_parameters)
+        self.plan = describe_plan(
+            self.options, self.facts, self.num_parameters, self.run["learning_rate"]
+        )
         self.report(
             Report("plan", f"{self.plan}, {self.total:,} updates", total_updates=self.total)
         )
@@ -242,28 +238,30 @@ class _Run:
         counters = self.trainer.counters
         if not self.trainer.best:
             self.trainer.keep_best()
-        summary = {
-            "plan": self.plan,
-            "pairs": len(self.table),
-            "dev_pairs": len(self.dev),
-            "parameters": self.num_parameters,
-            "updates": counters.update,
-            "epochs": round(self.trainer.epoch, 2),
-            "minutes": round(counters.seconds / 60, 2),
-            "best_update": counters.best_update,
-            "seed": self.config.seed,
-            "max_length_ratio": self.length_ratio,
-            "was_interrupted": was_interrupted,
-            "examples": self.validation.sources[:MOST_EXAMPLES],
-        }
+        training = {**vars(self.options.training), "learning_rate": self.run["learning_rate"]}
+        summary = Summary(
+            plan=self.plan,
+            pairs=len(self.table),
+            dev_pairs=len(self.dev),
+            parameters=self.num_parameters,
+            updates=counters.update,
+            epochs=round(self.trainer.epoch, 2),
+            minutes=round(counters.seconds / 60, 2),
+            best_update=counters.best_update,
+            seed=self.config.seed,
+            was_interrupted=was_interrupted,
+            training=training,
+            examples=self.validation.sources[:MOST_EXAMPLES],
+        )
         weights = {name: tensor.cpu().numpy() for name, tensor in self.trainer.best.items()}
-        bundle = Bundle(self.config, self.source_codec, self.target_codec, weights, summary)
+        bundle = self._bundle(weights, summary)
         translator = appraise(
             bundle,
             self.table,
             self.dev,
             self.report,
             is_complete=not was_interrupted,
+            options=self.options.training,
             words=self.words,
         )
         self._tell("end", dev=counters.best_scores)
@@ -271,7 +269,7 @@ class _Run:
             save_bundle(bundle, self.out)
         if self.state is not None and not was_interrupted:
             self.state.finish()
-        return Trained(translator, self.config, summary, self.table, self.dev, was_interrupted)
+        return Trained(translator, self.options, summary, self.table, self.dev, was_interrupted)
 
     def _set_text(self, source_codec: Codec, target_codec: Codec) -> None:
         self.source_codec, self.target_codec = source_codec, target_codec
@@ -283,7 +281,8 @@ class _Run:
         self._pairs = pairs
         ratio = pairs.target_lengths / np.maximum(pairs.source_lengths, 1)
         largest = max(float(np.quantile(ratio, 0.999)), 2 * float(ratio.mean()))
-        self.length_ratio = round(largest, 2)
+        longest = int(pairs.source_lengths.max())
+        self.decoding = Decoding(length_ratio=round(largest, 2), longest_source=longest)
         self.target_ids = target_codec.vocabulary.ids(source_codec.vocabulary.entries)
         self.facts = DataFacts(
             len(self.table),
@@ -293,6 +292,7 @@ class _Run:
             len(target_codec.vocabulary),
             source_codec.kind,
             target_codec.kind,
+            source_codec is target_codec,
         )
 
     def _check_round_trip(self, side: str, codec: Codec, texts: Iterator[str]) -> None:
@@ -310,25 +310,29 @@ class _Run:
             )
 
     def _build(self) -> None:
-        assert self.config.batch_tokens is not None
-        keep_kernels(self.config.batch_tokens)
+        keep_kernels(self.options.training.batch_tokens)
         torch.manual_seed(self.config.seed)
         model = build_model(
-            self.config,
+            self.options.model,
             self.facts.source_size,
             self.facts.target_size,
             self.source_codec is self.target_codec,
             self.target_ids,
+            needs_weights=self.options.training.guidance > 0,
         )
         lexicon = self._learn_lexicon(model)
         model = model.to(self.device)
         self.num_parameters = sum(parameter.numel() for parameter in model.parameters())
-        self.trainer = Trainer(model, self.config, self._encode_epoch, lexicon, self.soft_targets)
+        self.trainer = Trainer(
+            model, self.options.training, self._encode_epoch, lexicon, self.soft_targets
+        )
         self.validation = Validation.build(self.dev, self.target_codec)
 
     def _learn_lexicon(self, model: Seq2SeqModel) -> Lexicon | None:
         """Learn the lexicon that the options ask for; a model that looks things up gets it."""
-        if not (self.config.lexicon or self.config.guidance):
+        asked = self.options.model
+        has_lexicon = isinstance(asked, AttendingOptions) and asked.lexicon
+        if not (has_lexicon or self.options.training.guidance):
             return None
         lexicon = Lexicon(self._pairs, self.facts.source_size, self.facts.target_size)
         if isinstance(model.copying, LexicalPrior):
@@ -340,7 +344,7 @@ class _Run:
 
         Not where there are soft targets: these are of one way to split the target.
         """
-        sampling = self.config.subword_sampling or 0.0
+        sampling = self.options.training.subword_sampling
         if sampling == 0 or not self.facts.has_subwords or self.soft_targets is not None:
             return self._pairs
         seed = int(np.random.SeedSequence([self.config.seed, epoch]).generate_state(1)[0] >> 1)
@@ -389,10 +393,14 @@ class _Run:
 
     def _translator(self, model: Seq2SeqModel | None = None) -> Translator:
         """Return a translator by the average, or by another model."""
-        summary = {"max_length_ratio": self.length_ratio}
-        bundle = Bundle(self.config, self.source_codec, self.target_codec, {}, summary)
+        bundle = self._bundle({}, Summary())
         stepper = TorchStepper(model or self.trainer.average, with_attention=False)
         return Translator(bundle, stepper)
+
+    def _bundle(self, weights: dict[str, Any], summary: Summary) -> Bundle:
+        text, model = self.options.text, self.options.model
+        codecs = self.source_codec, self.target_codec
+        return Bundle(text, model, *codecs, weights, self.decoding, summary)
 
     def _train(self, gate: InterruptGate) -> None:
         trainer, counters = self.trainer, self.trainer.counters
@@ -426,7 +434,7 @@ class _Run:
                 last_save = time.perf_counter()
 
     def _is_stale(self) -> bool:
-        return 0 < self.config.patience <= self.trainer.counters.stale
+        return 0 < self.options.training.patience <= self.trainer.counters.stale
 
     def _validate(self) -> None:
         counters = self.trainer.counters

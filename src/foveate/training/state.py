@@ -23,9 +23,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from foveate.bundle import MANIFEST, read_manifest
-from foveate.config import Config
 from foveate.errors import BundleError
 from foveate.files import name_aside, replace_file, sync_folder, write_synced
+from foveate.options import TextOptions
 from foveate.text.codec import Codec
 
 
@@ -72,7 +72,7 @@ class StateFolder:
         """Say whether the run here came to its end, and left nothing but its bundle."""
         if not self.exists or self._numbered() or not (self.path.parent / MANIFEST).is_file():
             return False
-        return not read_manifest(self.path.parent)["summary"].get("was_interrupted")
+        return not read_manifest(self.path.parent).summary.was_interrupted
 
     def finish(self) -> None:
         """Remove what nobody needs once the bundle is written: most of the folder's size."""
@@ -103,14 +103,14 @@ class StateFolder:
         except (OSError, ValueError) as error:
             raise BundleError(f"{path}: cannot go on from it: {error}") from None
 
-    def read_codecs(self, config: Config) -> tuple[Codec, Codec]:
+    def read_codecs(self, options: TextOptions) -> tuple[Codec, Codec]:
         """Return the vocabularies that the run began with."""
         text = self.path / "text"
         if (text / "shared.vocabulary.txt").exists():
-            shared = Codec.load(text, "shared", config.source_tokens, config.normalization)
+            shared = Codec.load(text, "shared", options.source_tokens, options.normalization)
             return shared, shared
-        source = Codec.load(text, "source", config.source_tokens, config.normalization)
-        return source, Codec.load(text, "target", config.target_tokens, config.normalization)
+        source = Codec.load(text, "source", options.source_tokens, options.normalization)
+        return source, Codec.load(text, "target", options.target_tokens, options.normalization)
 
     def save(self, counters: Counters, tensors: dict[str, Tensor]) -> None:
         """Write a state and remove the ones before it.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from foveate.data.table import PairTable, group_references
 from foveate.metrics import Statistics, collect_statistics, estimate_difference_error
+from foveate.options import SUBWORD_KINDS
 from foveate.text.codec import Codec
 from foveate.translator import Translator
 
@@ -65,7 +66,7 @@ class Validation:
             for row in rows
         ]
         metric = "exact_match"
-        if target_codec.kind in ("unigram", "bpe"):
+        if target_codec.kind in SUBWORD_KINDS:
             has_blanks = any(" " in text for texts in references for text in texts)
             metric = "bleu" if has_blanks else "chrf"
         return cls([sources[row] for row in rows], references, metric)

@@ -10,8 +10,8 @@ import numpy as np
 
 from foveate.data.table import PairTable, group_references
 from foveate.metrics import chrf, exact_match
+from foveate.options import SUBWORD_KINDS
 from foveate.text.word_list import WordList
-from foveate.training.defaults import SUBWORDS
 from foveate.translator import DEFAULT_BEAM_SIZE, DEFAULT_LENGTH_PENALTY, Translator
 
 BONUSES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 2.0, 3.0)  # nats a token
@@ -40,7 +40,7 @@ def fit_words(translator: Translator, dev: PairTable, words: Collection[str]) ->
         ),
         bonus=0.0,
     )
-    memory, normalize = translator.bundle.memory, translator.source_codec.normalize
+    memory, normalize = translator.bundle.decoding.memory, translator.source_codec.normalize
     asked = [
         (source, [codec.join(codec.split(target)) for target in targets])
         for source, targets in zip(*group_references(dev), strict=True)
@@ -50,7 +50,7 @@ def fit_words(translator: Translator, dev: PairTable, words: Collection[str]) ->
         return None
     sources, references = zip(*asked, strict=True)
     found = list(translator.translate(sources, n_best=DEFAULT_BEAM_SIZE, attention=False))
-    measure = chrf if codec.kind in SUBWORDS else exact_match
+    measure = chrf if codec.kind in SUBWORD_KINDS else exact_match
     choices = [[one, *one.alternatives] for one in found]
     accepted = [texts for some, texts in zip(choices, references, strict=True) for _ in some]
     every = [one for some in choices for one in some]

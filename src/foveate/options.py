@@ -1,0 +1,566 @@
+"""Every option, in three parts: what belongs to the text, to the model, and to a run.
+
+One option, one home: a field of `TextOptions`, `ModelOptions` or `TrainingOptions`. Its
+name is the TOML key, the flag and the parameter of the estimator; its annotation is its range;
+the sentence under it is its help everywhere. `Config` is the flat view of what was asked for.
+
+    config = Config(minutes=5, layout="luong")        asked for: checked at once, may be incomplete
+    config.given, config.layout, config.to_dict()     what was given; any option, or its default
+    config.replace(seed=2, minutes=None)              None: as if it had not been given
+    config.fit_to("traditional")                      without what that architecture does not have
+    build_config(layer, layer, origin="options.toml") several layers, later ones winning
+
+    options = resolve(config, facts, ...)             training/defaults.py: nothing is open any more
+    options.text, options.model, options.training     what a bundle, `build_model`, a run take
+    options.to_dict(), restore_options(values)        as plain values, for a file
+
+A field without a default is found from the data: it is None in the flat view, and a value in a
+resolved object. Where None has a meaning of its own the type says so: no `max_updates` means that
+the minutes decide, no `learning_rate` that the schedule chooses one by its number of updates, no
+`memory` that the dev set decides.
+
+The text and the model options belong to a model and are in its bundle. The training options do
+not: a bundle keeps them as a record only.
+"""
+
+import dataclasses
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
+
+from annotated_types import Ge, Gt, Le, Lt
+
+from foveate.errors import ConfigError, did_you_mean
+from foveate.ranges import Odd, check_value
+
+Architecture = Literal["attention", "traditional", "transformer"]
+SubwordKind = Literal["unigram", "bpe"]
+TokenKind = Literal["auto", "characters", "tagged", "whitespace", "bytes", "unigram", "bpe"]
+Normalization = Literal["NFC", "NFD", "NFKC", "NFKD", "none"]
+SUBWORD_KINDS: tuple[SubwordKind, ...] = get_args(SubwordKind)
+
+Share = Annotated[float, Ge(0), Lt(1)]
+DropoutShare = Annotated[float, Ge(0), Le(0.95)]
+Count = Annotated[int, Ge(1), Le(10**9)]
+Width = Annotated[int, Ge(1), Le(8192)]
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextOptions:
+    """How a model reads and writes text."""
+
+    source_tokens: TokenKind = "auto"
+    """Tokens of the source side: characters (tagged: and <tags>), whitespace symbols, bytes, or
+    learnt subwords."""
+    target_tokens: TokenKind = "auto"
+    """Tokens of the target side."""
+    vocabulary_size: Annotated[int, Ge(16), Le(100_000)] | None = None
+    """Number of subwords to learn, when a side has subwords (found: 64 to 10,000, by the number of
+    pairs)."""
+    shared_vocabulary: bool
+    """One vocabulary and one embedding table for both sides (found: when nearly all of the target
+    is made of what the source uses too)."""
+    normalization: Normalization = "NFC"
+    """Unicode normalisation of both sides, kept in the model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """What every model has, whatever its architecture."""
+
+    architecture: ClassVar[Architecture]
+    """Attention RNN, traditional encoder-decoder (one vector as bridge), or Transformer."""
+
+    embedding_size: Width
+    """Width of the token embeddings (found: the hidden size, at most 256 for subwords, else
+    128)."""
+    hidden_size: Width
+    """Width of the decoder state; each direction of the encoder has half of it (found: 48 to 512,
+    wider with more pairs and minutes)."""
+    num_layers: Annotated[int, Ge(1), Le(12)] = 2
+    """Layers of the encoder and of the decoder (at least two in gnmt, one in bahdanau)."""
+    source_ngrams: Annotated[int, Ge(1), Le(9)]
+    """Longest n-gram of source tokens that has an embedding too (1: single tokens only; found: 5
+    for many pairs of characters or symbols)."""
+    ngram_rows: Annotated[int, Ge(16), Le(2**22)]
+    """Rows of the table of n-grams; fewer than there are n-grams, and some share a row (found: one
+    for every eight source tokens)."""
+    ngram_dropout: DropoutShare
+    """Share of the embeddings of n-grams that are left out in training (found: 0 to 0.6, by the
+    number of passes)."""
+    source_window: Annotated[int, Ge(1), Le(9), Odd()]
+    """Positions of the source that a convolution joins before the encoder, an odd number (1: no
+    convolution; found: 5 in a Transformer, else 1)."""
+    dropout: DropoutShare
+    """Dropout on embeddings, between layers and before the readout (found: 0.02 to 0.35, by the
+    number of passes)."""
+    word_dropout: DropoutShare
+    """Share of source and target-history tokens replaced by the unknown symbol in training (found:
+    0.1 for subwords that are seen very often, else 0)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttendingOptions(ModelOptions):
+    """What every model that attends has."""
+
+    num_heads: Annotated[int, Ge(1), Le(256)]
+    """Number of attention heads (found: 4 in a Transformer, else 1)."""
+    copy: bool = False
+    """Copy source tokens by attention (pointer-generator)."""
+    lexicon: bool
+    """Lexical prior: learn translations of single tokens first, and make them likelier where
+    attention looks (found: for few sentences)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionOptions(AttendingOptions):
+    """The recurrent model with attention."""
+
+    architecture = "attention"
+
+    layout: Literal["gnmt", "luong", "bahdanau"] = "gnmt"
+    """What attends: gnmt (bottom layer), luong (current state), bahdanau (previous state)."""
+    cell: Literal["lstm", "gru"] = "lstm"
+    """Recurrent cell of encoder and decoder."""
+    attention_score: Literal["additive", "dot", "general", "scaled_dot"] = "additive"
+    """How attention compares a decoder state with an encoder state."""
+    attention_weights: Literal["softmax", "entmax"] = "softmax"
+    """How scores become weights; entmax makes the small ones exactly zero."""
+    location_window: Annotated[int, Ge(0), Le(99), Odd(or_zero=True)]
+    """Positions around a source token whose attention weights of the step before enter its score,
+    an odd number (0: attention does not know where it looked; found: 7)."""
+    input_feeding: bool = False
+    """Feed the attentional state into the next step (layout luong only; trains slower)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraditionalOptions(ModelOptions):
+    """The encoder-decoder with one vector as bridge."""
+
+    architecture = "traditional"
+
+    cell: Literal["lstm", "gru"] = "lstm"
+    """Recurrent cell of encoder and decoder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerOptions(AttendingOptions):
+    """The Transformer."""
+
+    architecture = "transformer"
+
+
+ARCHITECTURES: dict[str, type[ModelOptions]] = {
+    kind.architecture: kind for kind in (AttentionOptions, TraditionalOptions, TransformerOptions)
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """How a run trains: nothing here is needed to use the model."""
+
+    minutes: Annotated[float, Gt(0), Le(10**6)]
+    """Time to train, in minutes: a short calibration turns it into a number of updates (found: 1
+    to 60, by the size of the data)."""
+    max_updates: Count | None = None
+    """Number of updates to train, instead of minutes."""
+    seed: Annotated[int, Ge(0), Le(2**31 - 1)] = 1
+    """Seed of every random choice; the same seed and number of updates give the same model."""
+    max_characters: Count = 2000
+    """A side of a pair that is longer than this is an error."""
+    skip_bad: bool = False
+    """Skip and count bad rows instead of stopping."""
+    subword_sampling: Annotated[float, Ge(0), Le(1)]
+    """Strength of random re-segmentation of subwords in training (0 switches it off; found: 0.1
+    for subwords that are seen very often, else 0)."""
+    label_smoothing: Share = 0.1
+    """Share of the probability that the training target spreads over the vocabulary."""
+    guidance: Annotated[float, Ge(0), Le(1000)]
+    """Weight of guided alignment, falling to 0 by mid-run: attention is shown where to look
+    (found: 0.3 for subwords, else 0)."""
+    batch_tokens: Annotated[int, Ge(16), Le(10**7)]
+    """Source and target tokens of one batch, padding included (found: 16 to 96 pairs of mean
+    length)."""
+    learning_rate: Annotated[float, Gt(0), Le(100)] | None = None
+    """Peak learning rate of AdamW (found: 0.001 to 0.016, by width and number of updates)."""
+    warmup: Share = 0.04
+    """Share of the updates in which the learning rate rises; then it decays to zero."""
+    weight_decay: Annotated[float, Ge(0), Le(1000)] = 0.01
+    """Weight decay of AdamW."""
+    clip_norm: Annotated[float, Gt(0), Le(10**9)] = 1.0
+    """Largest norm of the gradient."""
+    average_decay: Share = 0.999
+    """Decay of the moving average of the weights, which is the model that is kept (0: none)."""
+    models: Annotated[int, Ge(1), Le(20)] = 1
+    """Models to train, which share the minutes that are told, and decide together (ensemble)."""
+    distill: bool = False
+    """Train one more model on what the others write together: as fast as one; worth it only after
+    long trainings."""
+    memory: bool | None = None
+    """Carry the training pairs, and give a source seen there its commonest target (found: where
+    dev has at least as many right with it)."""
+    patience: Annotated[int, Ge(0), Le(10**9)] = 0
+    """Stop after this many validations without a better dev score (0: never)."""
+    num_validations: Count = 20
+    """How often the dev set is translated during the run."""
+    threads: Annotated[int, Ge(0), Le(1024)] = 0
+    """Processor threads (0: as many as there are cores)."""
+    device: str = "auto"
+    """Where to train: cpu, cuda, or auto (a GPU when there is one)."""
+
+
+PARTS: tuple[type[Any], ...] = (TextOptions, *ARCHITECTURES.values(), TrainingOptions)
+NEEDS_ATTENTION = ("guidance",)  # training options that are of no use without it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """All options of a run, with everything found that the data decide."""
+
+    text: TextOptions
+    model: ModelOptions
+    training: TrainingOptions
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the flat view: architecture, then every option that has a value."""
+        return {**_values(self.text), **_values(self.model), **_values(self.training)}
+
+    def to_config(self) -> "Config":
+        """Return the configuration that asks for exactly this."""
+        return Config.from_parts(self.text, self.model, self.training)
+
+
+def _values(part: Any) -> dict[str, Any]:
+    named = {"architecture": part.architecture} if isinstance(part, ModelOptions) else {}
+    return named | {name: value for name, value in vars(part).items() if value is not None}
+
+
+# The annotations are objects and no texts (there is no `from __future__ import annotations` above),
+# so that a model's options can be checked without evaluating them.
+def hints(part: type[Any]) -> dict[str, Any]:
+    """Return the annotations of the fields of one part, ranges and all, in their order."""
+    return {field.name: field.type for field in dataclasses.fields(part)}
+
+
+@dataclass(frozen=True)
+class FlatField:
+    """One option in the flat view.
+
+    Attributes:
+        annotation: type and range.
+        default: None where it is found from the data.
+        part: `TextOptions`, `ModelOptions` or `TrainingOptions`.
+    """
+
+    annotation: Any
+    default: Any
+    part: type[Any]
+
+
+@lru_cache(maxsize=1)
+def flat_fields() -> dict[str, FlatField]:
+    """Return every option by name: architecture, then those of text, models and training."""
+    flat = {"architecture": FlatField(Architecture, "attention", ModelOptions)}
+    for kind in PARTS:
+        part = ModelOptions if issubclass(kind, ModelOptions) else kind
+        for field in dataclasses.fields(kind):
+            default = None if field.default is dataclasses.MISSING else field.default
+            flat.setdefault(field.name, FlatField(hints(kind)[field.name], default, part))
+    return flat
+
+
+def field_names() -> tuple[str, ...]:
+    """Return the names of all options, in their order."""
+    return tuple(flat_fields())
+
+
+def names_without(architecture: str) -> list[str]:
+    """Return the options that an architecture does not have.
+
+    Example:
+        >>> "layout" in names_without("transformer"), "copy" in names_without("transformer")
+        (True, False)
+    """
+    own = hints(ARCHITECTURES[architecture])
+    others = {name: None for kind in ARCHITECTURES.values() for name in hints(kind)}
+    lacking = [name for name in others if name not in own]
+    attends = issubclass(ARCHITECTURES[architecture], AttendingOptions)
+    return lacking if attends else [*lacking, *NEEDS_ATTENTION]
+
+
+class Config:
+    """What was asked for: options by their flat names, checked at once.
+
+    An option that was not given has its default as an attribute; None means that it is found from
+    the data. Two configurations are equal when all their options are.
+
+    Args:
+        options: any of the names in `field_names()`. None is the same as not given.
+
+    Attributes:
+        given: the options that were given, and nothing else.
+
+    Raises:
+        ConfigError: names every unknown option, every value out of range, every option that the
+            architecture does not have, and options that do not go together.
+
+    Example:
+        >>> config = Config(layout="luong", dropout=0.1)
+        >>> config.layout, config.cell, config.hidden_size
+        ('luong', 'lstm', None)
+    """
+
+    given: Mapping[str, Any]
+
+    def __init__(self, **options: Any) -> None:
+        given, problems = check_options(options)
+        if problems:
+            raise ConfigError("options: " + "; ".join(problems))
+        self.__dict__["given"] = given
+
+    @classmethod
+    def from_parts(cls, *parts: Any) -> "Config":
+        """Return the configuration that asks for exactly what resolved parts have."""
+        given = {name: value for part in parts for name, value in _values(part).items()}
+        if "max_updates" in given:
+            del given["minutes"]
+        return cls(**given)
+
+    def __getattr__(self, name: str) -> Any:
+        fields = flat_fields()
+        if name not in fields:
+            raise AttributeError(f"there is no option {name!r}{did_you_mean(name, fields)}")
+        return self.given.get(name, fields[name].default)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a Config does not change: make another with replace({name}=...)")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Config) and self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.to_dict().items()))
+
+    def __repr__(self) -> str:
+        return f"Config({', '.join(f'{name}={value!r}' for name, value in self.given.items())})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all options by name, None for what is found from the data."""
+        return {name: getattr(self, name) for name in field_names()}
+
+    def replace(self, **changes: Any) -> "Config":
+        """Return a configuration with other values; None takes one away.
+
+        Raises:
+            ConfigError: as a new one.
+        """
+        return Config(**{**self.given, **changes})
+
+    def fit_to(self, architecture: Architecture) -> "Config":
+        """Return the same for another architecture, without the options that it does not have.
+
+        Example:
+            >>> Config(layout="luong", cell="gru").fit_to("traditional")
+            Config(cell='gru', architecture='traditional')
+        """
+        lacking = names_without(architecture)
+        kept = {name: value for name, value in self.given.items() if name not in lacking}
+        return Config(**{**kept, "architecture": architecture})
+
+
+def check_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Check options by their flat names; return those that are good, and what is wrong."""
+    fields, good, problems = flat_fields(), {}, []
+    for name, value in options.items():
+        if name not in fields:
+            problems.append(f"{_shorten(name)}: unknown option{did_you_mean(name, fields)}")
+        elif value is not None:
+            try:
+                good[name] = check_value(fields[name].annotation, value)
+            except ValueError as error:
+                problems.append(f"{name}: {error}")
+    return good, [*problems, *_find_conflicts(good)]
+
+
+def _shorten(name: str) -> str:
+    shown = repr(name)[1:-1]
+    return shown if len(shown) <= 40 else f"{shown[:37]}..."
+
+
+def _find_conflicts(given: Mapping[str, Any]) -> list[str]:
+    """Return what does not go together, of options that are good one by one."""
+    problems = _find_useless(given)
+    if "minutes" in given and "max_updates" in given:
+        problems.append("minutes and max_updates: give one of the two")
+    if given.get("input_feeding") and given.get("layout") != "luong":
+        layout = given.get("layout", AttentionOptions.layout)
+        problems.append(f"input_feeding: only with layout luong, not {layout}")
+    if given.get("copy") and given.get("lexicon"):
+        problems.append("lexicon: goes without copy: a token is either copied or looked up")
+    if given.get("distill") and given.get("models", 1) == 1:
+        problems.append("distill: needs several models to learn from: add models, for instance 5")
+    return problems
+
+
+def _find_useless(given: Mapping[str, Any]) -> list[str]:
+    architecture = given.get("architecture", AttentionOptions.architecture)
+    lacking = names_without(architecture)
+    return [
+        f"{name}: the {architecture} {'model ' * (architecture != 'transformer')}has no such "
+        f"option ({_owners(name)}): leave it out, or choose another architecture"
+        for name in given
+        if name in lacking
+    ]
+
+
+def _owners(name: str) -> str:
+    having = [kind for kind in ARCHITECTURES if name not in names_without(kind)]
+    return f"{' and '.join(having)} {'have' if len(having) > 1 else 'has'}"
+
+
+def build_config(*layers: Mapping[str, Any], origin: str = "options") -> Config:
+    """Merge layers of options, later ones winning, and check all of them at once.
+
+    Args:
+        layers: dictionaries of option name to value.
+        origin: what to call the source of the options in an error.
+
+    Raises:
+        ConfigError: names every unknown option and every value out of range.
+
+    Example:
+        >>> build_config({"dropout": 0.1}, {"dropout": 0.2}).dropout
+        0.2
+    """
+    merged = {name: value for layer in layers for name, value in layer.items()}
+    good, problems = check_options(merged)
+    if problems:
+        raise ConfigError(f"{origin}: " + "; ".join(problems))
+    return Config(**good)
+
+
+def restore_options(values: Mapping[str, Any], origin: str) -> Options:
+    """Rebuild the options that `Options.to_dict` gave.
+
+    Raises:
+        ConfigError: an option is missing, unknown or out of range.
+    """
+    kind = find_architecture(values.get("architecture"), origin)
+    if unknown := values.keys() - flat_fields().keys():
+        refuse_unknown(unknown, origin)
+    return Options(
+        text=pick_part(TextOptions, values, origin),
+        model=pick_part(kind, values, origin),
+        training=pick_part(TrainingOptions, values, origin),
+    )
+
+
+def pick_part(part: type[Part], values: Mapping[str, Any], origin: str = "options") -> Part:
+    """Build one part of the options from a flat view, which may have more than it needs.
+
+    Raises:
+        ConfigError: an option is missing or out of range.
+    """
+    return restore_part(part, {n: values[n] for n in hints(part) if n in values}, origin)
+
+
+def find_architecture(name: Any, origin: str) -> type[ModelOptions]:
+    """Return the options of an architecture by its name.
+
+    Raises:
+        ConfigError: there is no such architecture.
+    """
+    if not isinstance(name, str) or name not in ARCHITECTURES:
+        raise ConfigError(f"{origin}: architecture: {' or '.join(ARCHITECTURES)}, not {name!r:.60}")
+    return ARCHITECTURES[name]
+
+
+def refuse_unknown(names: Iterable[str], origin: str) -> None:
+    """Raise a ConfigError for options that only a newer version can know."""
+    listed = ", ".join(map(_shorten, sorted(names)[:3]))
+    raise ConfigError(f"{origin}: {listed}: unknown to this Foveate: pip install --upgrade foveate")
+
+
+def restore_part(part: type[Part], values: Mapping[str, Any], origin: str) -> Part:
+    """Build one part of the options from plain values, and check every one of them.
+
+    Raises:
+        ConfigError: an option is missing, unknown or out of range.
+    """
+    annotations = hints(part)
+    if unknown := values.keys() - annotations.keys():
+        refuse_unknown(unknown, origin)
+    checked, problems = {}, []
+    for name, value in values.items():
+        try:
+            checked[name] = check_value(annotations[name], value)
+        except ValueError as error:
+            problems.append(f"{name}: {error}")
+    problems += [f"{name}: is missing" for name in _needed(part) if name not in values]
+    if problems:
+        raise ConfigError(f"{origin}: " + "; ".join(problems))
+    return part(**checked)
+
+
+def _needed(part: type[Any]) -> list[str]:
+    fields = dataclasses.fields(part)
+    return [field.name for field in fields if field.default is dataclasses.MISSING]
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """Read a TOML file of options: flat, or in the tables that a bundle's `config.toml` has.
+
+    Raises:
+        ConfigError: the file cannot be read or is not TOML.
+    """
+    values = read_tables(path)
+    names = [name for name in ("text", "model", "training") if isinstance(values.get(name), dict)]
+    tables = [values.pop(name) for name in names]
+    return {name: value for table in (*tables, values) for name, value in table.items()}
+
+
+def read_tables(path: str | Path) -> dict[str, Any]:
+    """Read a TOML file as it is.
+
+    Raises:
+        ConfigError: the file cannot be read or is not TOML.
+    """
+    try:
+        return parse_toml(Path(path).read_bytes(), str(path))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read it: {error.strerror}") from None
+
+
+def parse_toml(data: bytes, origin: str) -> dict[str, Any]:
+    """Return the values of a TOML text.
+
+    Raises:
+        ConfigError: it is not TOML.
+    """
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{origin}: not a TOML file of options: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{origin}: not a TOML file of options: nested too deeply") from None
+    except ValueError:  # a number of thousands of digits
+        raise ConfigError(f"{origin}: not a TOML file of options: a number is too long") from None
+
+
+def format_toml(values: Mapping[str, Any]) -> str:
+    r"""Write options as lines of TOML; those that are None are left out.
+
+    Example:
+        >>> format_toml({"cell": "gru", "copy": True, "minutes": None})
+        'cell = "gru"\ncopy = true\n'
+    """
+    lines = []
+    for name, value in values.items():
+        if value is not None:
+            text = f'"{value}"' if isinstance(value, str) else str(value).lower()
+            lines.append(f"{name} = {text}\n")
+    return "".join(lines)
