@@ -47,7 +47,7 @@ from typing import Any
 DEADLY = ("kill", "torn", "cut", "zero")
 MODES = (*DEADLY, "full", "short")
 TORN_BYTES = 50
-VOLATILE = ("bundle.json", "README.md", "log.jsonl")  # they tell how long it took
+VOLATILE = ("bundle.json", "README.md", "log.jsonl", "state.json")  # they tell how long it took
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 NAMING = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate"}
 Key = tuple[int, int]

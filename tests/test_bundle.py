@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import save
 
-from foveate.bundle import Bundle, load_bundle, read_manifest, save_bundle
+from foveate.bundle import Bundle, Decoding, load_bundle, read_manifest, save_bundle
+from foveate.bundle_files import identify
 from foveate.errors import BundleError
 from foveate.files import replace_file
+from foveate.runtime import describe_runtime, read_signature
 from foveate.translator import Translator
 
 GOLDEN = sorted(path for path in (Path(__file__).parent / "golden").iterdir() if path.is_dir())
@@ -20,7 +29,8 @@ GOLDEN = sorted(path for path in (Path(__file__).parent / "golden").iterdir() if
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(GOLDEN[-1], tmp_path / "model"))
+    save_bundle(load_bundle(GOLDEN[0]), tmp_path / "model")
+    return tmp_path / "model"
 
 
 @pytest.mark.parametrize("folder", GOLDEN, ids=lambda path: path.name)
@@ -73,6 +83,7 @@ BREAKAGES = {
     ),
     "truncated weights": (lambda m: os.truncate(m / "weights.safetensors", 99), "is damaged"),
     "changed options": (lambda m: flip_byte(m / "config.toml"), "config.toml: is damaged"),
+    "changed limits": (lambda m: flip_byte(m / "runtime.json"), "runtime.json: is damaged"),
     "missing file": (lambda m: (m / "config.toml").unlink(), "config.toml: is missing"),
     "newer format": (lambda m: edit_manifest(m, format_version=99), "format version 99"),
     "no format": (lambda m: edit_manifest(m, format="other"), "not a Foveate model"),
@@ -104,6 +115,253 @@ def test_weights_of_another_model_are_refused(model: Path) -> None:
         other = Bundle(bundle.text, bundle.model, bundle.source_codec, bundle.target_codec, broken)
         with pytest.raises(BundleError, match=name.replace(".", r"\.")):
             Translator.from_bundle(other, origin="here")
+
+
+# --- what a stranger may send ---------------------------------------------------------------------
+
+
+def forge(model: Path, name: str, data: bytes | str) -> None:
+    """Write a file of a model and make every hash right again."""
+    data = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    (model / name).write_bytes(data)
+    manifest = json.loads((model / "bundle.json").read_text())
+    manifest["files"][name] = hashlib.sha256(data).hexdigest()
+    edit_manifest(model, files=manifest["files"], id=identify(2, manifest["files"]))
+
+
+def change_option(line: str) -> Callable[[Path], None]:
+    def change(model: Path) -> None:
+        name = line.split(" = ")[0]
+        lines = (model / "config.toml").read_text().splitlines()
+        kept = [one for one in lines if not one.startswith(f"{name} = ")]
+        assert len(kept) < len(lines)
+        forge(model, "config.toml", "\n".join([*kept, line]))
+
+    return change
+
+
+def change_runtime(**changes: object) -> Callable[[Path], None]:
+    def change(model: Path) -> None:
+        values = {**json.loads((model / "runtime.json").read_text()), **changes}
+        forge(model, "runtime.json", json.dumps(values))
+
+    return change
+
+
+def replace_by(make: Callable[[Path], None], name: str = "config.toml") -> Callable[[Path], None]:
+    def change(model: Path) -> None:
+        (model / name).unlink()
+        make(model / name)
+
+    return change
+
+
+DEEP = "[" * 100_000
+HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a width without weights": (change_option("embedding_size = 8000"), "ask for .9, 8000"),
+    "a depth without weights": (change_option("num_layers = 12"), "fewer numbers"),
+    "a state without weights": (change_option("hidden_size = 8192"), "fewer numbers"),
+    "a width out of range": (change_option("hidden_size = 10000000"), "hidden_size: a whole nu"),
+    "a text for a number": (change_option('num_layers = "2"'), "num_layers: a whole number"),
+    "an endless number": (change_option(f"dropout = {'9' * 5000}"), "a number is too long"),
+    "not a number": (change_option("dropout = nan"), "dropout: a number from 0"),
+    "another architecture": (change_option('architecture = "\\u0000"'), "architecture: attention"),
+    "an option of another": (change_option("copy = false\nbridge = 1"), "bridge: unknown to this"),
+    "no options": (lambda m: forge(m, "config.toml", ""), "has no table"),
+    "options for a text": (lambda m: forge(m, "config.toml", "text = 1\nmodel = 2"), "no table"),
+    "deep options": (lambda m: forge(m, "config.toml", f"a = {DEEP}"), "nested|may have"),
+    "long options": (lambda m: forge(m, "config.toml", "#" * 70_000), "may have 65,536"),
+    "other reserved ids": (change_runtime(reserved={"padding": 1}), "other ids are reserved"),
+    "an odd ratio": (change_runtime(length_ratio="x"), "length_ratio 'x' is not"),
+    "a huge ratio": (change_runtime(length_ratio=1e300), "length_ratio 1e.300 is not"),
+    "no longest source": (change_runtime(longest_source=None), "longest_source None"),
+    "deep limits": (lambda m: forge(m, "runtime.json", DEEP), "nested too deeply"),
+    "deep manifest": (lambda m: (m / "bundle.json").write_text(DEEP), "nested too deeply"),
+    "deep summary": (
+        lambda m: edit_manifest(m, summary={"x": json.loads("[" * 50 + "]" * 50)}),
+        "nested too deeply",
+    ),
+    "odd summary": (lambda m: edit_manifest(m, summary={"pairs": "many"}), "pairs is of the wrong"),
+    "endless summary": (lambda m: edit_manifest(m, summary={"pairs": 10**30}), "pairs is of the"),
+    "odd diagnosis": (lambda m: edit_manifest(m, summary={"diagnosis": {"dev": {}}}), "diagnosis"),
+    "odd scores": (lambda m: edit_manifest(m, scores={"dev": {"bleu": {"value": "x"}}}), "scores"),
+    "a name with NUL": (lambda m: edit_manifest(m, files={"a\0": "0"}), "is not a file name"),
+    "half a character": (lambda m: edit_manifest(m, files={"\ud800": "0"}), "is not a file name"),
+    "an absolute name": (lambda m: edit_manifest(m, files={"/etc/passwd": "0"}), "not a file name"),
+    "a number for a hash": (lambda m: edit_manifest(m, files={"config.toml": 1}), "sha256 of con"),
+    "another id": (lambda m: edit_manifest(m, id="0" * 64), "its id is not that"),
+    "an unlisted file": (lambda m: edit_manifest(m, files={}), "config.toml is not listed"),
+    "a pipe": (replace_by(os.mkfifo), "not a regular file"),
+    "a link": (replace_by(lambda p: p.symlink_to("/etc/hostname")), "not a regular file"),
+    "a link to a device": (replace_by(lambda p: p.symlink_to("/dev/zero")), "not a regular file"),
+    "a folder": (replace_by(lambda p: p.mkdir()), "not a regular file"),
+    "a pipe for a manifest": (replace_by(os.mkfifo, "bundle.json"), "not a regular file"),
+    "weights of 64 bits": (
+        lambda m: forge(m, "weights.safetensors", save({"a": np.zeros(3)})),
+        "'a' is float64, not float32",
+    ),
+    "no weights": (lambda m: forge(m, "weights.safetensors", b"x" * 99), "not a safetensors file"),
+}
+
+
+@pytest.fixture
+def new_model(tmp_path: Path) -> Path:
+    save_bundle(load_bundle(GOLDEN[0]), tmp_path / "new")
+    return tmp_path / "new"
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_a_stranger_sends_is_refused_in_a_line(name: str, new_model: Path) -> None:
+    break_it, message = HOSTILE[name]
+    break_it(new_model)
+    with pytest.raises(BundleError, match=message) as caught:
+        load_bundle(new_model)
+    assert str(caught.value).startswith(str(new_model))
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_folder_of_graphs_may_be_no_link(tmp_path: Path) -> None:
+    golden = Path(__file__).parent / "golden-onnx" / "format-1"
+    model = Path(shutil.copytree(golden, tmp_path / "model"))
+    (model / "onnx").rename(tmp_path / "elsewhere")
+    (model / "onnx").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BundleError, match="not a folder of the model"):
+        load_bundle(model)
+
+
+def test_every_flip_in_the_manifest_that_changes_what_computes_is_found(new_model: Path) -> None:
+    path = new_model / "bundle.json"
+    data = path.read_bytes()
+    end = data.index(b'"summary"')
+    good = load_bundle(new_model)
+    for place in range(0, end, 3):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        try:
+            found = load_bundle(new_model)
+        except BundleError:
+            continue
+        assert found.id == good.id, f"byte {place}: {data[place - 20 : place + 20]!r}"
+
+
+def test_the_id_is_the_hash_of_a_listing_of_hashes(new_model: Path) -> None:
+    names = sorted(json.loads((new_model / "bundle.json").read_text())["files"])
+    listing = subprocess.run(
+        ["sha256sum", *names], cwd=new_model, capture_output=True, check=True
+    ).stdout
+    expected = hashlib.sha256(b"foveate 2\n" + listing).hexdigest()
+    assert load_bundle(new_model).id == expected
+    (new_model / "README.md").write_text("mine")  # a card may be edited
+    assert load_bundle(new_model).id == expected
+
+
+# --- old or new, whenever it is killed ------------------------------------------------------------
+
+
+def save_and_die(bundle: Bundle, path: Path, event: int) -> bool:
+    """Save in a process that dies just before its n-th file-system event; tell whether it did."""
+    child = os.fork()
+    if child == 0:
+        left = [event]
+
+        def die(name: str, _: object) -> None:
+            if name in ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.listdir"):
+                left[0] -= 1
+                if left[0] < 0:
+                    os._exit(9)
+
+        sys.addaudithook(die)
+        try:
+            save_bundle(bundle, path)
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
+
+def list_files(folder: Path) -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def test_a_save_that_is_killed_leaves_the_old_model_or_the_new(
+    new_model: Path, tmp_path: Path
+) -> None:
+    old = load_bundle(new_model)
+    other = load_bundle(new_model)
+    other.decoding = Decoding(length_ratio=3.0, memory={"a": "b"})
+    save_bundle(other, tmp_path / "other")
+    ids, event, is_dead = set(), 0, True
+    while is_dead:
+        for start, end in ((old, other), (other, old)):  # with a memory more, and one less
+            folder = tmp_path / f"kill-{event}"
+            (folder / "state").mkdir(parents=True)
+            (folder / "log.jsonl").write_text("{}\n")
+            save_bundle(start, folder)
+            is_dead = save_and_die(end, folder, event)
+            found = load_bundle(folder)
+            assert found.id in (old.id, other.id)
+            assert found.decoding.length_ratio == (3.0 if found.id == other.id else 2.0)
+            assert found.decoding.memory == ({"a": "b"} if found.id == other.id else {})
+            ids.add((start.id, found.id))
+            save_bundle(end, folder)
+            assert load_bundle(folder).id == end.id
+            expected = list_files(new_model) + ["memory.json"] * (end is other)
+            assert list_files(folder) == sorted([*expected, "log.jsonl"])
+            shutil.rmtree(folder)
+        event += 1
+    assert event > 20
+    assert len(ids) == 4  # both were seen, from both sides
+
+
+def test_a_first_save_that_is_killed_leaves_nothing_that_the_next_does_not_remove(
+    new_model: Path, tmp_path: Path
+) -> None:
+    bundle = load_bundle(new_model)
+    folder = tmp_path / "here"
+    folder.mkdir()
+    event = 0
+    while save_and_die(bundle, folder / "model", event):
+        assert not (folder / "model").exists() or load_bundle(folder / "model").id == bundle.id
+        shutil.rmtree(folder / "model", ignore_errors=True)
+        event += 2
+    assert event > 8
+    save_bundle(bundle, folder / "model")
+    assert [entry.name for entry in folder.iterdir()] == ["model"]
+
+
+def test_an_edited_card_outlives_a_save_and_others_do_not(new_model: Path) -> None:
+    bundle = load_bundle(new_model)
+    bundle.summary.plan = "another plan"
+    save_bundle(bundle, new_model)
+    assert "another plan" in (new_model / "README.md").read_text()
+    (new_model / "README.md").write_text("my own words")
+    bundle.summary.plan = "a third plan"
+    save_bundle(bundle, new_model)
+    assert (new_model / "README.md").read_text() == "my own words"
+    assert read_manifest(new_model).summary.plan == "a third plan"
+
+
+# --- what is there for other languages ------------------------------------------------------------
+
+
+def test_runtime_says_what_the_vocabularies_and_graphs_are() -> None:
+    import onnxruntime
+
+    golden = Path(__file__).parent / "golden-onnx" / "format-1"
+    bundle = load_bundle(golden)
+    described = describe_runtime(bundle, {})
+    assert described["source"]["size"] == len(bundle.source_codec.vocabulary)
+    for name, graph in described["models"][0].items():
+        session = onnxruntime.InferenceSession(golden / graph["file"])
+        assert graph["inputs"] == [put.name for put in session.get_inputs()], name
+        assert graph["outputs"] == [put.name for put in session.get_outputs()], name
+
+
+@given(st.binary(max_size=60))
+def test_a_damaged_graph_has_no_signature_or_one(data: bytes) -> None:
+    try:
+        inputs, outputs = read_signature(data)
+    except ValueError:
+        return
+    assert all(isinstance(name, str) for name in (*inputs, *outputs))
 
 
 def test_foreign_folders_and_files_are_left_alone(model: Path, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from foveate.data.bundled_data import list_demos, load_demo
 from foveate.demo import RECIPES, show_results, train_both
 from foveate.errors import ConfigError
 from foveate.evaluation import evaluate
-from foveate.flags import build_flags, field_help, merge_config
+from foveate.flags import SHOWN, build_flags, field_help, merge_config
 from foveate.options import Config, field_names
 from foveate.output import open_output
 
@@ -126,11 +126,24 @@ def test_help_of_a_command_teaches_by_example(run: Run, command: str) -> None:
 
 
 def test_help_of_train_has_every_option_with_its_sentence(run: Run) -> None:
-    help_text = " ".join(run("train", "--help").out.replace("│", " ").split())
+    found = run("train", "--help-all")
+    assert (found.status, found.err) == (0, "")
+    assert max(map(len, found.out.splitlines())) <= 80
+    help_text = " ".join(found.out.replace("│", " ").split())
     for name in field_names():
         assert f"--{name.replace('_', '-')} " in help_text
         assert field_help()[name]
         assert field_help()[name].rstrip(".")[:40] in help_text
+
+
+@pytest.mark.parametrize("command", ["train", "check"])
+def test_short_help_shows_what_is_essential_and_where_the_rest_is(run: Run, command: str) -> None:
+    short, whole = (run(command, flag).out for flag in ("--help", "--help-all"))
+    shown = [name for name in field_names() if f"--{name.replace('_', '-')} " in short]
+    assert tuple(shown) == tuple(name for name in field_names() if name in SHOWN)
+    assert f"foveate {command} --help-all" in short
+    assert "Range: a number from 0 to 0.95." in " ".join(whole.replace("│", " ").split())
+    assert "Only attention and traditional." in " ".join(whole.replace("│", " ").split())
 
 
 def test_public_names_are_loaded_when_used() -> None:

@@ -70,7 +70,7 @@ def test_command_shows_the_model_without_attention_beside(
     kept = Translator.load(out)
     assert kept.bundle.model.architecture == "attention"
     table = PairTable.from_texts(*zip(*PAIRS, strict=True))
-    alone = train(table, None, CONFIG.replace(architecture="traditional", threads=0))
+    alone = train(table, None, CONFIG.replace(architecture="traditional", threads=None))
     assert kept.summary.traditional["dev"] == alone.translator.bundle.scores["dev"]
     assert "exact_match" in kept.summary.traditional["test"]
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from foveate.errors import BundleError, ConfigError
 from foveate.files import read_regular
 from foveate.first_format import convert_manifest, restore_options
 from foveate.options import (
+    NGRAM_SIZE,
     ModelOptions,
     TextOptions,
     find_architecture,
@@ -60,6 +62,7 @@ WEIGHTS = "weights.safetensors"
 MEMORY = "memory.json"
 WORDS = "words.json"
 MEMBER = re.compile(r"(\d+)[/.]")
+LEAST_SQUARES = 5  # the smallest model of L layers of width H has more than 5 L H^2 numbers
 HASH = re.compile("[0-9a-f]{64}")
 
 Files = dict[str, bytes]
@@ -275,7 +278,7 @@ def load_bundle(path: str | Path) -> Bundle:
     except ConfigError as error:
         raise BundleError(str(error).replace(CONFIG, str(path / CONFIG), 1)) from None
     source, target = _read_codecs(files, text, str(path))
-    return Bundle(
+    bundle = Bundle(
         text,
         model,
         source,
@@ -287,6 +290,38 @@ def load_bundle(path: str | Path) -> Bundle:
         {found[1]: data for name, data in files.items() if (found := GRAPH.fullmatch(name))},
         manifest.id,
     )
+    for weights in bundle.members if bundle.weights else ():
+        _check_sizes(bundle, weights, str(path / WEIGHTS))
+    return bundle
+
+
+def _check_sizes(bundle: Bundle, weights: Mapping[str, NDArray[np.float32]], origin: str) -> None:
+    """Refuse options that ask for another model than the weights are, before one is built.
+
+    The tables are compared exactly; of the rest it is enough that there is about as much as the
+    options ask for (every size is compared when the model is built).
+
+    Raises:
+        BundleError: they do.
+    """
+    model, width = bundle.model, bundle.model.embedding_size
+    tables = {"source_embedding.weight": (len(bundle.source_codec.vocabulary), width)}
+    if not bundle.is_shared:
+        tables["target_embedding.weight"] = (len(bundle.target_codec.vocabulary), width)
+    if model.source_ngrams > 1:
+        tables["ngrams.table.weight"] = (model.ngram_rows, NGRAM_SIZE)
+    for name, shape in tables.items():
+        actual = weights[name].shape if name in weights else "no place"
+        if actual != shape:
+            raise BundleError(
+                f"{origin}: {name} has {actual}, but the options and vocabularies ask for {shape}"
+            )
+    least = LEAST_SQUARES * model.num_layers * model.hidden_size**2
+    if sum(array.size for array in weights.values()) < least:
+        raise BundleError(
+            f"{origin}: has fewer numbers than {model.num_layers} layers of "
+            f"{model.hidden_size} ask for"
+        )
 
 
 def _read_options(data: bytes, manifest: Manifest) -> tuple[TextOptions, ModelOptions]:

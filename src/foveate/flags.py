@@ -1,7 +1,8 @@
-"""Command-line flags made from the fields of `Config`: one option, one home.
+"""Command-line flags made from the options: one option, one home.
 
 Every flag is absent unless it was really given, so that only given flags override a
-configuration file. Does not know what the options mean.
+configuration file. `--help` shows the essential ones, `--help-all` all of them, by shelf. Does not
+know what the options mean.
 """
 
 from __future__ import annotations
@@ -9,27 +10,32 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import types
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
 from operator import getitem
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
 
-from cyclopts import Group, Parameter
+from cyclopts import App, Group, Parameter
 
 from foveate import options
 from foveate.options import (
+    ARCHITECTURES,
     Config,
     ModelOptions,
     TextOptions,
     TrainingOptions,
     build_config,
     flat_fields,
+    owners,
     read_config,
 )
-from foveate.ranges import strip_range
+from foveate.ranges import describe_range, strip_range
 
 ESSENTIAL = Group("Essential", sort_key=1)
+SHOWN = ("architecture", "minutes", "seed", "models", "threads")  # by --help; all by --help-all
 GROUPS = {
     TextOptions: Group("Text", sort_key=2),
     ModelOptions: Group("Model", sort_key=3),
@@ -39,7 +45,7 @@ GROUPS = {
 
 @lru_cache(maxsize=1)
 def field_help() -> dict[str, str]:
-    """Return the sentence under each field of `Config`.
+    """Return the sentence under each option.
 
     Example:
         >>> field_help()["clip_norm"]
@@ -57,14 +63,19 @@ def field_help() -> dict[str, str]:
     }
 
 
-def build_flags() -> type[Any]:
-    """Return a dataclass with one flag for each field of `Config`, all None unless given."""
+def build_flags(*, is_whole: bool = False) -> type[Any]:
+    """Return a dataclass with one flag for each option, all None unless given.
+
+    Args:
+        is_whole: the help shows all of them, and the ranges.
+    """
     fields = []
     for name, option in flat_fields().items():
         kind, _ = strip_range(option.annotation)  # build_config checks the ranges
         parameter = Parameter(
-            group=ESSENTIAL if name == "architecture" else GROUPS[option.part],
-            help=field_help().get(name, ""),
+            group=ESSENTIAL if name in SHOWN else GROUPS[option.part],
+            show=is_whole or name in SHOWN,
+            help=field_help()[name] + (_describe_limits(name) if is_whole else ""),
             show_default=_show_default(option.default),
             metavar=_metavar(kind),
         )
@@ -72,6 +83,23 @@ def build_flags() -> type[Any]:
         fields.append((name, kind, dataclasses.field(default=None)))
     namespace = {"__module__": __name__}
     return dataclasses.make_dataclass("Flags", fields, frozen=True, namespace=namespace)
+
+
+def offer_whole_help(app: App, command: Callable[..., int]) -> None:
+    """Let `--help-all` of a command that takes flags show all of them."""
+    name = f"foveate {app.name[0]}"
+
+    def show_whole_help() -> int:
+        names = {**command.__globals__, "Flags": build_flags(is_whole=True)}
+        whole = types.FunctionType(command.__code__, names, command.__name__)
+        whole.__doc__, whole.__annotations__ = command.__doc__, command.__annotations__
+        whole.__defaults__, whole.__kwdefaults__ = command.__defaults__, command.__kwdefaults__
+        shown = App(name=name, help_epilogue=app.help_epilogue, help_flags=[], version_flags=[])
+        shown.default(whole)
+        shown.help_print([])
+        return 0
+
+    app.command(show_whole_help, name="--help-all", show=False)
 
 
 def given_flags(flags: Any) -> dict[str, Any]:
@@ -91,6 +119,14 @@ def merge_config(path: Path | str | None, flags: dict[str, Any]) -> Config:
     for name in rivals.keys() & flags.keys():
         given.pop(rivals[name], None)
     return build_config(given, flags, origin="command line")
+
+
+def _describe_limits(name: str) -> str:
+    """Say which numbers an option may be, and for which architectures it is."""
+    annotation, having = flat_fields()[name].annotation, owners(name)
+    kind, _ = strip_range(annotation)
+    limits = f" Range: {describe_range(annotation)}." if kind in (int, float) else ""
+    return limits + (f" Only {' and '.join(having)}." if len(having) < len(ARCHITECTURES) else "")
 
 
 def _show_default(default: Any) -> str | bool:

@@ -40,6 +40,7 @@ Architecture = Literal["attention", "traditional", "transformer"]
 SubwordKind = Literal["unigram", "bpe"]
 TokenKind = Literal["auto", "characters", "tagged", "whitespace", "bytes", "unigram", "bpe"]
 Normalization = Literal["NFC", "NFD", "NFKC", "NFKD", "none"]
+NGRAM_SIZE = 32  # numbers in a row of the table of n-grams
 SUBWORD_KINDS: tuple[SubwordKind, ...] = get_args(SubwordKind)
 
 Share = Annotated[float, Ge(0), Lt(1)]
@@ -54,8 +55,8 @@ class TextOptions:
     """How a model reads and writes text."""
 
     source_tokens: TokenKind = "auto"
-    """Tokens of the source side: characters (tagged: and <tags>), whitespace symbols, bytes, or
-    learnt subwords."""
+    """Tokens of the source side: characters (tagged: and tags in angle brackets), whitespace
+    symbols, bytes, or learnt subwords."""
     target_tokens: TokenKind = "auto"
     """Tokens of the target side."""
     vocabulary_size: Annotated[int, Ge(16), Le(100_000)] | None = None
@@ -203,6 +204,9 @@ class TrainingOptions:
     memory: bool | None = None
     """Carry the training pairs, and give a source seen there its commonest target (found: where
     dev has at least as many right with it)."""
+    jobs: Annotated[int, Ge(1), Le(64)] = 1
+    """Models of an ensemble, folds of a check or parts of a learning curve that are trained side
+    by side, each in a process of its own."""
     patience: Annotated[int, Ge(0), Le(10**9)] = 0
     """Stop after this many validations without a better dev score (0: never)."""
     num_validations: Count = 20
@@ -411,14 +415,24 @@ def _find_useless(given: Mapping[str, Any]) -> list[str]:
     lacking = names_without(architecture)
     return [
         f"{name}: the {architecture} {'model ' * (architecture != 'transformer')}has no such "
-        f"option ({_owners(name)}): leave it out, or choose another architecture"
+        f"option ({_describe_owners(name)}): leave it out, or choose another architecture"
         for name in given
         if name in lacking
     ]
 
 
-def _owners(name: str) -> str:
-    having = [kind for kind in ARCHITECTURES if name not in names_without(kind)]
+def owners(name: str) -> list[str]:
+    """Return the architectures that an option is of use for.
+
+    Example:
+        >>> owners("cell")
+        ['attention', 'traditional']
+    """
+    return [kind for kind in ARCHITECTURES if name not in names_without(kind)]
+
+
+def _describe_owners(name: str) -> str:
+    having = owners(name)
     return f"{' and '.join(having)} {'have' if len(having) > 1 else 'has'}"
 
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from foveate.errors import BundleError
+from foveate.errors import BundleError, ConfigError
 from foveate.models.attention import mean_head
 from foveate.models.build import build_model
 from foveate.models.decoders import State
@@ -135,7 +135,10 @@ def build_torch_stepper(
         BundleError: the weights are not those of the configuration and vocabularies.
     """
     use_threads(threads)
-    model = build_model(options, *vocabulary_sizes, is_shared, target_ids)
+    try:
+        model = build_model(options, *vocabulary_sizes, is_shared, target_ids)
+    except ConfigError as error:
+        raise BundleError(f"{origin}: {error}") from None
     parameters = dict(model.named_parameters())
     if parameters.keys() != weights.keys():
         names = ", ".join(sorted(parameters.keys() ^ weights.keys())[:3])

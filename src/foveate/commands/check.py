@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 
 from foveate.commands.arguments import Place, check_least
 from foveate.console import say
-from foveate.flags import ESSENTIAL, build_flags, given_flags, merge_config
+from foveate.flags import ESSENTIAL, build_flags, given_flags, merge_config, offer_whole_help
 
 if TYPE_CHECKING:
     from foveate.options import Config
@@ -39,6 +39,8 @@ suspicion: nats a token by which a model that has not seen the pair finds its
 own output (expected) likelier than the target, and 1 to 3 for each reason from
 a rule (none for repeats and other targets). 0: what the model would write; 3:
 every token is on average e^3 = 20 times less likely.
+
+All options, with their ranges: foveate check --help-all
 """,
 )
 
@@ -71,6 +73,9 @@ def check(
     options = merge_config(config, given_flags(flags))
     check_least(2, folds=folds)
     return run_check(pairs, out, options, folds=folds, rules_only=rules_only, every=all)
+
+
+offer_whole_help(app, check)
 
 
 def run_check(

@@ -30,6 +30,7 @@ from foveate.models.seq2seq import Seq2SeqModel, build_embedding
 from foveate.models.transformer import TransformerDecoder, TransformerEncoder
 from foveate.models.window import WindowConvolution
 from foveate.options import (
+    NGRAM_SIZE,
     AttendingOptions,
     AttentionOptions,
     ModelOptions,
@@ -37,7 +38,6 @@ from foveate.options import (
     TransformerOptions,
 )
 
-NGRAM_SIZE = 32  # numbers in a row of the table of n-grams
 LEXICON_WORDS = 8  # translations that are kept for each source token
 
 
