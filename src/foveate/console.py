@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
 
@@ -28,6 +28,7 @@ Item = TypeVar("Item")
 
 METRIC_LABELS = {
     "exact_match": "exact match",
+    "exact_match_by_row": "exact match by row",
     "token_error_rate": "token error rate",
     "character_error_rate": "character error rate",
     "bleu": "BLEU",
@@ -45,7 +46,7 @@ KIND_LABELS: dict[Kind, str] = {
     "variants": "with other targets for the same source",
     "repeat": "that repeat a pair",
 }
-FRACTIONS = ("exact_match", "token_error_rate", "character_error_rate")
+FRACTIONS = ("exact_match", "exact_match_by_row", "token_error_rate", "character_error_rate")
 SECONDS_BETWEEN_LINES = 5.0
 
 
@@ -262,17 +263,25 @@ def format_table(
     )
 
 
-def format_scores(scores: Mapping[str, Score]) -> str:
-    """Return scores with their intervals as a table."""
+def format_scores(scores: Mapping[str, Score], telling: Collection[str] | None = None) -> str:
+    """Return scores with their intervals as a table.
+
+    Args:
+        scores: of each metric.
+        telling: the metrics to show, those that mean something for the data; None is all.
+    """
     rows = [
-        (
-            METRIC_LABELS.get(name, name),
-            format_metric(name, score.value),
-            f"{format_metric(name, score.low)} to {format_metric(name, score.high)}",
-        )
+        (METRIC_LABELS.get(name, name), format_metric(name, score.value), _interval(name, score))
         for name, score in scores.items()
+        if telling is None or name in telling
     ]
     return format_table(("metric", "value", "95 % interval"), rows)
+
+
+def _interval(name: str, score: Score) -> str:
+    """Return an interval, and nothing for one without a width: too few items say so little."""
+    low, high = format_metric(name, score.low), format_metric(name, score.high)
+    return f"{low} to {high}" if score.low < score.high else ""
 
 
 def format_ensemble(scores: Mapping[str, Any] | None) -> str:
@@ -376,7 +385,7 @@ def _shorten(text: str, most: int = 36) -> str:
 
 def format_lengths(evaluation: Evaluation) -> str:
     """Return the metrics of an evaluation by source length as a table."""
-    names = list(evaluation.metrics)
+    names = list(evaluation.telling)
     header = [f"source {evaluation.unit}", "sources", *(METRIC_LABELS.get(n, n) for n in names)]
     rows = [
         [
@@ -403,8 +412,11 @@ def format_bin(row: dict[str, Any]) -> str:
 def format_evaluation(evaluation: Evaluation) -> str:
     """Return a whole evaluation as text: scores, scores by length, signatures."""
     counts = f"{len(evaluation.sources):,} sources, {evaluation.num_pairs:,} pairs"
-    signatures = [f"  {score.signature}" for score in evaluation.metrics.values()]
-    parts = [counts, format_scores(evaluation.metrics), format_lengths(evaluation)]
+    scores = {name: evaluation.metrics[name] for name in evaluation.telling}
+    if evaluation.has_several_rows:
+        scores["exact_match_by_row"] = evaluation.by_row
+    signatures = [f"  {score.signature}" for score in scores.values()]
+    parts = [counts, format_scores(scores), format_lengths(evaluation)]
     return "\n\n".join([*parts, "\n".join(["signatures", *signatures])])
 
 

@@ -22,7 +22,7 @@ from foveate.console import (
     watch,
 )
 from foveate.errors import ConfigError
-from foveate.evaluation import Evaluation, evaluate, is_right
+from foveate.evaluation import Evaluation, evaluate
 from foveate.files import replace_file
 from foveate.output import check_folder
 
@@ -200,7 +200,7 @@ def list_examples(evaluations: dict[str, Evaluation], chosen: Sequence[int]) -> 
         references = first.references[index]
         rows = [("source", first.sources[index]), ("reference", " | ".join(references))]
         for architecture, found in evaluations.items():
-            mark = "*" if is_right(found.outputs[index], references) else " "
+            mark = "*" if found.outputs[index] in references else " "
             rows.append((architecture, f"{found.outputs[index]} {mark}"))
         blocks.append("\n".join(f"{label:<12}{text}".rstrip() for label, text in rows))
     return "\n\n".join(blocks)

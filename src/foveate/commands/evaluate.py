@@ -36,7 +36,7 @@ def evaluate(
     /,
     *,
     json: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
-    bleu_tokenize: Annotated[BleuTokenize, Parameter(group=ESSENTIAL)] = "13a",
+    bleu_tokenize: Annotated[BleuTokenize | None, Parameter(group=ESSENTIAL)] = None,
     skip_bad: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     beam_size: BeamSize = None,
     backend: Backend = "auto",
@@ -48,7 +48,8 @@ def evaluate(
         model: Folder of a trained model.
         pairs: Pairs to evaluate on; rows that repeat a source are further references for it.
         json: Write all of it to this file (- is standard output, instead of the table).
-        bleu_tokenize: How BLEU splits words: 13a for ordinary text, none for text that is split.
+        bleu_tokenize: How BLEU splits words: 13a for ordinary text, none for text that is split,
+            char or zh for text without blanks (default: 13a, or what suits text without blanks).
         skip_bad: Skip and count bad rows instead of stopping.
         beam_size: Hypotheses that the search keeps.
         backend: What computes: PyTorch, or ONNX Runtime for an exported model.

@@ -218,7 +218,8 @@ def finish_training(trained: Trained, out: str, test: PairTable | None) -> None:
     dev = {name: Score(**score) for name, score in scores.get("dev", {}).items()}
     if dev:
         beside = format_ensemble(translator.summary.get("ensemble"))
-        parts = (format_scores(dev), beside, format_diagnosis(diagnosis.get("dev")))
+        telling = diagnosis.get("dev", {}).get("telling")  # not in an interrupted run
+        parts = (format_scores(dev, telling), beside, format_diagnosis(diagnosis.get("dev")))
         say("\n".join(["\ndev set", *filter(None, parts), ""]))
     if test is not None:
         evaluation = run_evaluation(translator, test, watch=watch)

@@ -18,6 +18,7 @@ from foveate.data.table import PairTable
 from foveate.errors import BundleError
 from foveate.evaluation import evaluate
 from foveate.records import SoftTargets
+from foveate.text.matching import Matching
 from foveate.training.appraisal import appraise
 from foveate.training.distillation import (
     load_soft_targets,
@@ -84,7 +85,8 @@ def train_models(
 def _collect_scores(members: list[Trained], dev: PairTable) -> dict[str, Any]:
     """Return what each member has on dev, by the metric that it was chosen by."""
     bundles = [member.translator.bundle for member in members]
-    metric = Validation.build(dev, bundles[0].target_codec).metric
+    matching = Matching(bundles[0].source_codec, bundles[0].target_codec)
+    metric = Validation.build(dev, matching).metric
     return {"metric": metric, "alone": [one.scores["dev"][metric]["value"] for one in bundles]}
 
 

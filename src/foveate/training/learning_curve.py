@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from foveate.config import Config
+from foveate.text.matching import Matching
 from foveate.training.ensemble import train_models
 from foveate.training.report import Listener, Report
 from foveate.training.run import Trained
@@ -35,7 +36,8 @@ def learn_from_parts(
         KeyboardInterrupt: stopped by Ctrl-C.
     """
     bundle = trained.translator.bundle
-    metric = Validation.build(trained.dev, bundle.target_codec).metric
+    matching = Matching(bundle.source_codec, bundle.target_codec)
+    metric = Validation.build(trained.dev, matching).metric
     points: list[Point] = []
     for share in SHARES:
         _, part = trained.table.split_off(share, config.seed)

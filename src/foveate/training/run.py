@@ -28,6 +28,7 @@ from foveate.models.seq2seq import Seq2SeqModel
 from foveate.records import SoftTargets
 from foveate.text.codec import Codec
 from foveate.text.detection import build_codecs
+from foveate.text.matching import Matching
 from foveate.torch_backend import TorchStepper, keep_kernels, use_threads
 from foveate.training.appraisal import appraise
 from foveate.training.defaults import DataFacts, choose_learning_rate, describe_plan, resolve
@@ -210,7 +211,7 @@ class _Run:
         self.trainer.config = self.config
         self.trainer.total_updates = self.total = int(self.run["total_updates"])
         self.validation = Validation.build(
-            self.dev, self.target_codec, self.run["validation_sources"]
+            self.dev, self._matching(), self.run["validation_sources"]
         )
         self.plan = describe_plan(self.config, self.facts, self.num_parameters)
         self.report(
@@ -324,7 +325,7 @@ class _Run:
         model = model.to(self.device)
         self.num_parameters = sum(parameter.numel() for parameter in model.parameters())
         self.trainer = Trainer(model, self.config, self._encode_epoch, lexicon, self.soft_targets)
-        self.validation = Validation.build(self.dev, self.target_codec)
+        self.validation = Validation.build(self.dev, self._matching())
 
     def _learn_lexicon(self, model: Seq2SeqModel) -> Lexicon | None:
         """Learn the lexicon that the options ask for; a model that looks things up gets it."""
@@ -428,6 +429,9 @@ class _Run:
     def _is_stale(self) -> bool:
         return 0 < self.config.patience <= self.trainer.counters.stale
 
+    def _matching(self) -> Matching:
+        return Matching(self.source_codec, self.target_codec)
+
     def _validate(self) -> None:
         counters = self.trainer.counters
         outputs = self.validation.translate(self._translator())
@@ -451,7 +455,7 @@ class _Run:
         sources had no part in choosing it.
         """
         counters = self.trainer.counters
-        whole = Validation.build(self.dev, self.target_codec, len(self.dev))
+        whole = Validation.build(self.dev, self._matching(), len(self.dev))
         num_sources = len(whole.sources)
         if counters.best_update == counters.update or num_sources == len(self.validation.sources):
             return
