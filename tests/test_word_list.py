@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foveate.cli import main
-from foveate.commands.train import read_words
 from foveate.config import build_config
+from foveate.data.readers import read_words
 from foveate.data.table import PairTable
 from foveate.errors import BundleError
 from foveate.estimator import Seq2Seq

@@ -39,6 +39,7 @@ class Line(NamedTuple):
     number: int
     text: str
     problem: str
+    end: str = "\n"
 
 
 def read_numbered_lines(name: str) -> Iterator[Line]:
@@ -61,7 +62,7 @@ def read_numbered_lines(name: str) -> Iterator[Line]:
                 _skip_line(stream)
                 yield Line(number, "", f"longer than {MAX_LINE_BYTES:,} bytes")
             else:
-                yield _decode(number, raw.removesuffix(b"\n").removesuffix(b"\r"))
+                yield _decode(number, raw)
 
 
 def show_name(name: str) -> str:
@@ -145,8 +146,10 @@ def _skip_line(stream: io.BufferedReader) -> None:
 
 
 def _decode(number: int, raw: bytes) -> Line:
+    end = "\r\n" if raw.endswith(b"\r\n") else "\n"
+    raw = raw.removesuffix(b"\n").removesuffix(b"\r")
     try:
-        return Line(number, raw.decode("utf-8"), "")
+        return Line(number, raw.decode("utf-8"), "", end)
     except UnicodeDecodeError as error:
         problem = f"not UTF-8 (byte 0x{raw[error.start]:02x} at position {error.start + 1})"
-        return Line(number, raw.decode("utf-8", errors="replace"), problem)
+        return Line(number, raw.decode("utf-8", errors="replace"), problem, end)
