@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from foveate.config import Config, format_config, read_config, restore_config
 from foveate.errors import BundleError, ConfigError
 from foveate.files import hash_file, name_aside, sync_folder, write_synced
+from foveate.printable import make_printable
 from foveate.text.codec import Codec
 from foveate.text.memory import Memory
 from foveate.text.word_list import WordList
@@ -348,7 +349,7 @@ def format_card(bundle: Bundle) -> str:
         "",
         "Attention weights show where the model looked; they are not a proof of why.",
     ]
-    return "\n".join(lines) + "\n"
+    return make_printable("\n".join(lines) + "\n")
 
 
 def _format_ensemble(scores: dict[str, Any]) -> str:

@@ -10,10 +10,11 @@ import os
 import shutil
 import sys
 import time
-import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
+
+from foveate.printable import make_printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -52,14 +53,14 @@ SECONDS_BETWEEN_LINES = 5.0
 
 def print_error(message: str) -> None:
     """Print one line `foveate: error: ...` to standard error."""
-    lines = (" ".join(line.split()) for line in _printable(message).splitlines())
+    lines = (" ".join(line.split()) for line in make_printable(message).splitlines())
     line = "; ".join(line for line in lines if line)
     print(f"{_bold('foveate: error:', '31')} {line}", file=sys.stderr, flush=True)
 
 
 def say(message: str) -> None:
     """Print a message to standard error."""
-    print(_printable(message), file=sys.stderr, flush=True)
+    print(make_printable(message), file=sys.stderr, flush=True)
 
 
 def _bold(text: str, colour: str, stream: TextIO | None = None) -> str:
@@ -71,14 +72,9 @@ def has_colour(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _printable(text: str) -> str:
-    """Return text in which control characters cannot steer a terminal."""
-    return "".join(
-        character
-        if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cs")
-        else "\ufffd"
-        for character in text
-    )
+def show(text: str) -> None:
+    """Print a result: exactly into a file or pipe, in a form that is safe for a terminal."""
+    print(make_printable(text) if sys.stdout.isatty() else text, flush=True)
 
 
 def format_duration(seconds: float) -> str:
@@ -174,14 +170,14 @@ class TrainingDisplay:
 
     def _print(self, report: Report) -> None:
         if line := format_report(report):
-            print(_printable(line), file=self._stream, flush=True)
+            print(make_printable(line), file=self._stream, flush=True)
         if report.kind == "progress":
             self._last_line = time.monotonic()
 
     def _show(self, bar: Progress, report: Report) -> None:
         if report.kind not in ("progress", "validation"):
             if report.message:
-                bar.console.print(_printable(report.message), markup=False, highlight=False)
+                bar.console.print(make_printable(report.message), markup=False, highlight=False)
             return
         if report.dev:
             name, value = next(iter(report.dev.items()))
@@ -446,4 +442,4 @@ def format_attention(translation: Translation) -> str:
 
     width = shutil.get_terminal_size((100, 24)).columns
     picture = draw_terminal(translation, color=has_colour(sys.stdout), width=width)
-    return f"{picture}\n{translation.text}\nlog-probability {translation.score:.3f}"
+    return f"{picture}\n{make_printable(translation.text)}\nlog-probability {translation.score:.3f}"

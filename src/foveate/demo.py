@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foveate.commands.arguments import check_positive
 from foveate.config import build_config
 from foveate.console import (
     METRIC_LABELS,
@@ -21,7 +22,6 @@ from foveate.console import (
     say,
     watch,
 )
-from foveate.errors import ConfigError
 from foveate.evaluation import Evaluation, evaluate
 from foveate.files import replace_file
 from foveate.output import check_folder
@@ -64,8 +64,7 @@ def run_demo(name: str, out: str | None, minutes: float | None = None) -> int:
     """
     from foveate.data.bundled_data import load_demo
 
-    if minutes is not None and minutes <= 0:
-        raise ConfigError(f"--minutes: must be above 0, not {minutes:g}")
+    check_positive(minutes=minutes)
     demo = load_demo(name)
     folder = Path(out) if out is not None else _unused_folder(name)
     check_folder(str(folder))

@@ -195,7 +195,7 @@ def _open_session(graphs: Mapping[str, bytes], name: str, origin: str) -> Any:
 def granted_threads() -> int:
     """Return what OMP_NUM_THREADS says, as PyTorch would take it, or the number of cores."""
     said = os.environ.get("OMP_NUM_THREADS", "")
-    if said.isdigit() and int(said):
+    if said.isascii() and said.isdigit() and len(said) < 6 and int(said):
         return int(said)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

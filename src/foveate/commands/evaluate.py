@@ -55,7 +55,7 @@ def evaluate(
         backend: What computes: PyTorch, or ONNX Runtime for an exported model.
         threads: Processor threads (0: as many as there are cores).
     """
-    from foveate.console import format_evaluation, watch
+    from foveate.console import format_evaluation, show, watch
     from foveate.evaluation import evaluate as run_evaluation
     from foveate.formats import format_json
     from foveate.output import check_file, open_output
@@ -70,7 +70,7 @@ def evaluate(
     )
     tell_unknown(translator)
     if json != "-":
-        print(format_evaluation(evaluation))
+        show(format_evaluation(evaluation))
     if json is not None:
         with open_output(json) as stream:
             stream.write(format_json(evaluation.to_dict(), indent=2) + "\n")

@@ -6,6 +6,7 @@ Knows what can go wrong with files and bytes; knows nothing of pairs or columns.
 from __future__ import annotations
 
 import codecs
+import errno
 import gzip
 import io
 import sys
@@ -80,6 +81,8 @@ def open_bytes(name: str) -> Iterator[io.BufferedReader]:
     """Open a file for reading bytes; whatever fails until it is closed becomes a `DataError`."""
     try:
         if name == STANDARD_INPUT:
+            if sys.stdin is None:
+                raise OSError(errno.EBADF, "it is closed")
             yield _peekable(sys.stdin.buffer)
         else:
             if Path(name).is_dir():
