@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 
 from foveate.data.readers import read_pairs
-from foveate.data.table import PairTable, group_references
 from foveate.metrics import exact_match, token_error_rate
 
 
@@ -31,8 +30,10 @@ def main() -> None:
     lexicon: dict[str, list[list[str]]] = {}
     for pair in read_pairs(options.train):
         lexicon.setdefault(pair.source, []).append(pair.target.split())
-    table = PairTable.from_pairs(read_pairs(options.test))
-    words, references = group_references(table)
+    accepted: dict[str, list[str]] = {}
+    for pair in read_pairs(options.test):
+        accepted.setdefault(pair.source, []).append(pair.target)
+    words, references = list(accepted), list(accepted.values())
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model.fst"
         begin = time.perf_counter()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foveate.data.batching import collate, collate_sources, encode_table, plan_batches
-from foveate.data.table import PairTable, group_references
+from foveate.data.table import PairTable
 from foveate.errors import DataError
 from foveate.records import Pair
 from foveate.text.vocabulary import BOS, EOS, PAD
@@ -60,7 +60,6 @@ def test_empty_table() -> None:
     table = PairTable.from_texts([], [])
     assert len(table) == len(table.rows([])) == 0
     assert contents(table) == []
-    assert group_references(table) == ([], [])
 
 
 def test_rows_outside_the_table() -> None:
@@ -128,17 +127,6 @@ def test_split_off_refuses(wanted: float) -> None:
         table.split_off(wanted, seed=1)
     with pytest.raises(DataError, match="two different sources"):
         table.rows([0, 1]).split_off(1, seed=1)
-
-
-@settings(max_examples=50)
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"))))
-def test_group_references(pairs: list[tuple[str, str]]) -> None:
-    sources, references = group_references(PairTable.from_pairs(Pair(*pair) for pair in pairs))
-    assert sources == sorted(set(sources), key=[source for source, _ in pairs].index)
-    for source, targets in zip(sources, references, strict=True):
-        assert set(targets) == {target for other, target in pairs if other == source}
-        assert len(targets) == len(set(targets))
-    assert set(sources) == {source for source, _ in pairs}
 
 
 # --- encoding -------------------------------------------------------------------------------------

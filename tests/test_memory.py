@@ -16,6 +16,7 @@ from foveate.files import hash_file
 from foveate.metrics import Score
 from foveate.options import build_config
 from foveate.text.codec import Codec
+from foveate.text.matching import Matching
 from foveate.text.memory import build_memory, count_repeated, count_targets, leave_one_out
 from foveate.text.tokenizers import CharacterTokenizer
 from foveate.text.vocabulary import Vocabulary
@@ -107,10 +108,18 @@ def judge(num_known: int, recalled: int, written: int, exact_match: float = 0.5)
     outputs = [refs[0] if number < written else "-" for number, refs in enumerate(references)]
     score = Score(exact_match, 0.0, 1.0, "")
     evaluation = Evaluation(
-        num_known, sources, references, outputs, {"exact_match": score}, [], "characters"
+        num_pairs=num_known,
+        sources=sources,
+        references=references,
+        outputs=outputs,
+        metrics={"exact_match": score},
+        by_row=score,
+        by_source_length=[],
+        telling=("exact_match",),
+        unit="characters",
     )
     codec = Codec(CharacterTokenizer(), Vocabulary.learn(["w0123456789"]))
-    return is_as_good(lambda: pairs, codec, evaluation)
+    return is_as_good(lambda: pairs, Matching(codec, codec), evaluation)
 
 
 def test_dev_sources_that_are_known_decide() -> None:

@@ -13,13 +13,19 @@ from hypothesis import strategies as st
 
 from foveate.errors import ConfigError, DataError
 from foveate.metrics import (
+    CHUNK,
     METRICS,
+    Score,
     Statistics,
     bleu,
     by_length,
     character_error_rate,
+    choose_bleu_tokenizer,
+    choose_telling,
     chrf,
     collect_statistics,
+    count_shares,
+    estimate_share_interval,
     exact_match,
     measure,
     token_error_rate,
@@ -131,7 +137,7 @@ def test_signatures() -> None:
     scores = measure(HYPOTHESES, REFERENCES, bleu_tokenize="none", resamples=11, seed=5)
     signatures = {name: score.signature for name, score in scores.items()}
     version = sacrebleu.__version__
-    assert signatures["exact_match"].startswith("exact_match|refs:any|bootstrap:11|seed:5|v:")
+    assert signatures["exact_match"].startswith("exact_match|refs:any|interval:wilson|v:")
     assert signatures["token_error_rate"].startswith(
         "token_error_rate|refs:closest|tokens:whitespace|average:micro|bootstrap:11|seed:5|v:"
     )
@@ -157,21 +163,110 @@ def naive_interval(statistics: Statistics, resamples: int, seed: int) -> list[fl
     return [float(np.percentile(values, percent)) for percent in (2.5, 97.5)]
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", METRICS[1:])
 def test_intervals_against_naive_resampling(name: str) -> None:
     statistics = collect_statistics(HYPOTHESES, REFERENCES)[name]
-    score = statistics.score(resamples=97, seed=3)
+    score = measure(HYPOTHESES, REFERENCES, resamples=97, seed=3)[name]
     assert [score.low, score.high] == pytest.approx(naive_interval(statistics, 97, 3))
-    assert score == measure(HYPOTHESES, REFERENCES, resamples=97, seed=3)[name]
+    alone = measure(HYPOTHESES, REFERENCES, resamples=97, seed=3, names=[name])
+    assert score == alone[name]
+
+
+def score_shares(right: int, n: int) -> Score:
+    references = [["a"]] * right + [["b"]] * (n - right)
+    return measure(["a"] * n, references, names=["exact_match"])["exact_match"]
 
 
 def test_interval_of_a_proportion_is_the_textbook_one() -> None:
     n, right = 1009, 353
-    score = exact_match(["a"] * n, [["a"]] * right + [["b"]] * (n - right)).score()
+    score = score_shares(right, n)
     share = right / n
     half = 1.96 * math.sqrt(share * (1 - share) / n)
     assert score.low == pytest.approx(share - half, abs=0.004)
     assert score.high == pytest.approx(share + half, abs=0.004)
+
+
+@pytest.mark.parametrize(("right", "n"), [(5, 5), (0, 7), (1, 1), (3, 11), (353, 1009)])
+def test_interval_of_a_share_holds_what_its_test_would_not_refuse(right: int, n: int) -> None:
+    score = score_shares(right, n)
+    assert score.value == right / n
+    assert score.low < score.high
+    grid = np.linspace(0, 1, 200_001)[1:-1]
+    distance = np.abs(score.value - grid) / np.sqrt(grid * (1 - grid) / n)
+    kept = grid[distance <= 1.959964]  # of a normal approximation at each share
+    assert score.low == pytest.approx(kept.min() if right else 0, abs=1e-4)
+    assert score.high == pytest.approx(kept.max() if right < n else 1, abs=1e-4)
+
+
+def test_items_of_many_rows_count_as_what_they_can_tell() -> None:
+    each = estimate_share_interval(count_shares([(1, 1), (0, 1)] * 13, "x"))
+    assert estimate_share_interval(count_shares([(7, 7), (0, 7)] * 13, "x")) == each
+    one_large = estimate_share_interval(count_shares([(99, 99), (0, 1)], "x"))
+    assert one_large[1] - one_large[0] > 0.75  # nearly a single item
+
+
+def test_no_error_is_no_certainty() -> None:
+    for n, most in ((5, 0.4345), (50, 0.0714)):
+        scores = measure(["a b"] * n, [["a b"]] * n)
+        for name in ("token_error_rate", "character_error_rate"):
+            assert scores[name].low == scores[name].value == 0
+            assert scores[name].high == pytest.approx(most, abs=1e-4)
+
+
+def test_statistics_of_many_items_are_those_of_each() -> None:
+    rng = np.random.default_rng(7)
+    words = ["ab", "b", "cab", "d.", "E"]
+    count = 2 * CHUNK + 17
+    outputs = [" ".join(rng.choice(words, rng.integers(1, 7))) for _ in range(count)]
+    references = [[" ".join(rng.choice(words, 5))] * (1 + (n == 3)) for n in range(count)]
+    found = collect_statistics(outputs, references)
+    for name in METRICS:
+        for place in (0, 3, CHUNK - 1, CHUNK, count - 1):
+            alone = collect_statistics([outputs[place]], [references[place]], names=[name])
+            assert found[name].rows[place].tolist() == alone[name].rows[0].tolist()
+    assert "nrefs:var" in found["bleu"].sign(0, 1)
+    whole = sacrebleu.corpus_bleu(outputs, [[row[0] for row in references]], force=True)
+    assert found["bleu"].value() == pytest.approx(whole.score)
+
+
+JAPANESE = ["へやにいきました。", "ともだちとほんへ。"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "tokenizer"),
+    [
+        (["the cat sat on the mat"], "13a"),
+        (["שלום לכולם"], "13a"),
+        (["나는 학교에 갔다"], "13a"),
+        (JAPANESE, "char"),
+        (["学校へ行く。", "水がほしい。"], "char"),
+        (["我们去学校。", "他们喝水，看书。"], "zh"),
+        (["ฉันไปโรงเรียน"], "char"),
+        (["the word 水 means water"], "13a"),
+        ([""], "13a"),
+    ],
+)
+def test_bleu_splits_what_has_no_blanks(texts: list[str], tokenizer: str) -> None:
+    assert choose_bleu_tokenizer([[text] for text in texts]) == tokenizer
+
+
+@pytest.mark.parametrize(
+    ("texts", "tokenizer", "telling"),
+    [
+        (["canto", "cantas"], "13a", {"exact_match", "character_error_rate", "chrf"}),
+        (JAPANESE, "char", {"exact_match", "character_error_rate", "chrf", "bleu"}),
+        (["K AE", "D AO"], "13a", set(METRICS) - {"bleu"}),
+        (["the cat sat down", "a dog ran away"], "13a", set(METRICS)),
+    ],
+)
+def test_only_metrics_that_mean_something(
+    texts: list[str], tokenizer: str, telling: set[str]
+) -> None:
+    references = [[text] for text in texts]
+    chosen = collect_statistics(texts, references, bleu_tokenize=tokenizer)
+    assert set(choose_telling(references, chosen)) == telling
+    for name in telling & {"bleu", "chrf"}:  # right outputs have the best value
+        assert chosen[name].value() == pytest.approx(100)
 
 
 def test_without_resamples_there_is_no_interval() -> None:

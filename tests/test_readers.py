@@ -1,6 +1,7 @@
 """Readers: every format reads back what was written; every bad input gives a named error."""
 
 import contextlib
+import csv
 import gzip
 import io
 import json
@@ -8,6 +9,7 @@ import os
 import random
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foveate.data.readers import read_lines, read_pairs
+from foveate.data.readers import read_lines, read_pairs, read_words
 from foveate.errors import DataError, FoveateError
 
+CORPUS = Path(__file__).parent / "corpus" / "pairs"  # small files that were once read wrongly
 PAIRS = [("cat", "K AE T"), ('"quoted', "a, b"), ("Straße", "שלום"), ("x y", "語")]
 
 
@@ -287,7 +290,6 @@ BAD_ROWS = [
     ("a.tsv", b"\tx", "empty source"),
     ("a.tsv", b"x\t \xc2\xa0", "empty target"),
     ("a.tsv", b"x", "one column: no TAB"),
-    ("a.tsv", b"", "empty line"),
     ("a.tsv", b"x\ty\tz", "3 columns instead of 2 (cut -f1,2"),
     ("a.tsv", b"x\ty\tz\tw", "4 columns instead of 2"),
     ("a.tsv", b"x\tcaf\xe9", "not UTF-8 (byte 0xe9 at position 6)"),
@@ -343,6 +345,96 @@ def test_unclosed_csv_quote(tmp_path: Path) -> None:
     rest = "x,y\n" * 50_011  # longer than the field limit of the csv library
     message = fail(write(tmp_path, "b.csv", 'source,target\na,b\nc,"d\n' + rest))
     assert "b.csv:3: bad quotes" in message
+
+
+@pytest.mark.parametrize("is_quote_late", [False, True])
+def test_one_stray_csv_quote_is_one_bad_row(tmp_path: Path, is_quote_late: bool) -> None:
+    rows = [(f"s{number}", f"t{number}") for number in range(20_011)]
+    lines = [f"{source},{target}" for source, target in rows]
+    lines[7] = f'"{lines[7]}'
+    if is_quote_late:
+        lines[9_001] = '"one, two",x'  # the next quote is a good one
+        rows[9_001] = ("one, two", "x")
+    path = write(tmp_path, "a.csv", "\n".join(["source,target", *lines, ""]))
+    found = list(read_pairs(path, skip_bad=True))
+    assert [(pair.source, pair.target) for pair in found] == rows[:7] + rows[8:]
+    assert [pair.line for pair in found] == [n + 2 for n in range(20_011) if n != 7]
+    message = fail(path)
+    assert f"{path}: 1 bad row of 20,011\n  {path}:9: bad quotes: a double quote is not" in message
+
+
+def test_every_stray_csv_quote_is_reported(tmp_path: Path) -> None:
+    bad = ['"a,b', 'c,"d', '"e"f,g', 'h,"i', '"j,k"']
+    lines = [line for row in bad for line in (row, "x,y")]
+    path = write(tmp_path, "a.csv", "\n".join(["source,target", *lines]))
+    message = fail(path)
+    assert "5 bad rows of 10" in message
+    for number in range(2, 12, 2):
+        assert f"{path}:{number}: " in message
+    assert read(path, skip_bad=True) == [("x", "y")] * 5
+
+
+def test_quotes_that_swallow_a_row_of_few_characters_do_not_swallow_long_ones(
+    tmp_path: Path,
+) -> None:
+    lines = ['"a,b', *["x,y"] * 101, 'c",d', "e,f"]
+    path = write(tmp_path, "a.csv", "\n".join(["source,target", *lines]))
+    assert len(read(path, max_characters=10_000)) == 2  # it may be a text of many lines
+    assert read(path, max_characters=211, skip_bad=True) == [("x", "y")] * 101 + [
+        ('c"', "d"),
+        ("e", "f"),
+    ]
+
+
+def test_line_ends_within_csv_quotes_stay(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", 'source,target\r\n"a\r\nb\rc\nd",x\r\ne,"f"\r\n')
+    assert read(path) == [("a\r\nb\rc\nd", "x"), ("e", "f")]
+
+
+@settings(max_examples=100)
+@given(st.text(st.sampled_from('ab",\n'), max_size=40))
+def test_a_good_csv_is_read_as_the_csv_library_does(body: str) -> None:
+    try:
+        rows = [row for row in csv.reader(io.StringIO(body, newline=""), strict=True) if row]
+    except csv.Error:
+        rows = [["broken"]]
+    is_good = all(len(row) == 2 and all(side.strip() for side in row) for row in rows)
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder), "a.csv", "source,target\n" + body)
+        if is_good and rows:
+            assert read(path) == [tuple(row) for row in rows]
+        else:
+            with contextlib.suppress(DataError):
+                read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.tsv", "\n x\ty\n\n \t\u00a0\n\n\nz\tw\n\n"),
+        ("a.csv", "source,target\n\n x,y\n,\n  \nz,w\n , ,,\n"),
+        ("a.csv", "source;target\r\n x;y\r\n;\r\nz;w\r\n;\r\n"),
+        ("a.jsonl", '\n{"source": " x", "target": "y"}\n\n{"source": "z", "target": "w"}\n'),
+        ("a.jsonl", '{"source":" x","target":"y"}\n{"source":"","target":""}\n'),
+    ],
+)
+def test_blank_rows_are_skipped_in_every_format(tmp_path: Path, name: str, content: str) -> None:
+    assert (
+        read(write(tmp_path, name, content))
+        == [(" x", "y"), ("z", "w")][: content.count("y") + content.count("w")]
+    )
+
+
+def test_blank_rows_of_two_files_and_of_parquet_are_skipped(tmp_path: Path) -> None:
+    source, target = write(tmp_path, "s", "a\n\nb\n\n"), write(tmp_path, "t", "x\n \ny\n\n")
+    assert read(f"{source},{target}") == [("a", "x"), ("b", "y")]
+    columns: dict[str, list[object]] = {"source": ["a", None, "b"], "target": ["x", None, "y"]}
+    assert read(write_parquet(tmp_path / "a.parquet", columns)) == [("a", "x"), ("b", "y")]
+
+
+def test_separator_line_of_excel(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "sep=;\r\nsource;target\r\na,b;c\r\n")
+    assert [(pair.source, pair.target, pair.line) for pair in read_pairs(path)] == [("a,b", "c", 3)]
 
 
 def test_first_ten_bad_rows_and_the_total(tmp_path: Path) -> None:
@@ -417,6 +509,24 @@ def test_parquet_columns(tmp_path: Path) -> None:
     assert "needs the columns source and target" in fail(path)
 
 
+def test_damaged_parquet_column_name(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "a.parquet", {"source": ["a"], "target": ["b"]})
+    path.write_bytes(path.read_bytes().replace(b"source", b"s\xffurce"))
+    assert "a.parquet: not a readable parquet file" in fail(path)
+
+
+def test_parquet_is_unpacked_within_a_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = write_parquet(tmp_path / "plain.parquet", {"source": ["a"], "target": ["b"]})
+    path = write(tmp_path, "a.parquet.gz", plain.read_bytes())
+    size = plain.stat().st_size
+    monkeypatch.setattr("foveate.data.parquet.MAX_UNPACKED_BYTES", size)
+    assert read(path) == [("a", "b")]
+    monkeypatch.setattr("foveate.data.parquet.MAX_UNPACKED_BYTES", size - 1)
+    assert f"more than {size - 1:,} bytes when unpacked" in fail(path)
+
+
 def test_parquet_bad_values(tmp_path: Path) -> None:
     import pyarrow
     from pyarrow import parquet
@@ -488,3 +598,30 @@ def test_read_lines_names_the_bad_line(tmp_path: Path) -> None:
         next(lines)
     with pytest.raises(DataError, match="no such file"):
         list(read_lines(tmp_path / "none.txt"))
+
+
+def test_read_lines_bounds_a_line(tmp_path: Path) -> None:
+    longest = "é" * 100_000
+    assert list(read_lines(write(tmp_path, "a.txt", f"a\n{longest}\n"))) == ["a", longest]
+    with pytest.raises(DataError, match=r"b\.txt:2: 100,001 characters, more than 100,000"):
+        list(read_lines(write(tmp_path, "b.txt", f"a\n{longest}x\n")))
+
+
+def test_counts_of_words_are_read_in_linear_time(tmp_path: Path) -> None:
+    blanks = " " * 49_997
+    path = write(tmp_path, "words.txt", f"a{blanks}b{blanks}c\n")
+    begin = time.perf_counter()
+    assert read_words(path) == (f"a{blanks}b{blanks}c",)
+    assert time.perf_counter() - begin < 1  # the expression that did this took minutes
+
+
+@pytest.mark.parametrize("path", sorted(CORPUS.iterdir()), ids=lambda path: path.name)
+def test_corpus_of_finds_is_read_or_refused_in_one_error(path: Path) -> None:
+    for options in ({}, {"skip_bad": True}):
+        message, pairs = str(path), list[tuple[str, str]]()
+        try:
+            pairs = read(path, **options)
+        except FoveateError as error:
+            message = str(error)
+        assert message.startswith(str(path))
+        assert all(source.strip() and target.strip() for source, target in pairs)

@@ -19,11 +19,11 @@ import numpy as np
 import pytest
 import sacrebleu
 import torch
+from foveate.config import Config
 
 import foveate
 from foveate.bundle import Bundle
 from foveate.cli import main
-from foveate.config import Config
 from foveate.errors import ConfigError, ModelMismatchError, SearchError
 from foveate.models import build_model
 from foveate.outputs import order_outputs

@@ -13,6 +13,7 @@ from foveate.data.table import PairTable
 from foveate.metrics import bleu, character_error_rate, chrf, estimate_difference_error, exact_match
 from foveate.options import build_config
 from foveate.text.detection import build_codecs
+from foveate.text.matching import Matching
 from foveate.training.run import train
 from foveate.training.validation import Validation
 from foveate.translator import Translator
@@ -60,8 +61,9 @@ def test_error_of_a_difference_is_the_textbook_one(hits: list[tuple[bool, bool]]
 
 @pytest.mark.parametrize(("most", "rows"), [(48, 48), (64, 64), (500, 64), (1, 1)])
 def test_a_sample_is_as_large_as_was_asked_and_evenly_spread(most: int, rows: int) -> None:
-    codec, _ = build_codecs(lambda: WORDS, lambda: WORDS, len(WORDS), build_config({}))
-    sources = Validation.build(PairTable.from_texts(WORDS, WORDS), codec, most).sources
+    codecs = build_codecs(lambda: WORDS, lambda: WORDS, len(WORDS), build_config({}))
+    table = PairTable.from_texts(WORDS, WORDS)
+    sources = Validation.build(table, Matching(*codecs), most).sources
     places = [WORDS.index(source) for source in sources]
     assert len(places) == rows
     assert {b - a for a, b in pairwise([*places, len(WORDS)])} <= {64 // rows, -(-64 // rows)}

@@ -43,7 +43,7 @@ def format_card(bundle: Bundle) -> str:
         "",
         "Attention weights show where the model looked; they are not a proof of why.",
     ]
-    return "\n".join(lines) + "\n"
+    return make_printable("\n".join(lines) + "\n")
 
 
 def _format_ensemble(scores: dict[str, Any]) -> str:

@@ -8,18 +8,25 @@ before a command needs it, not even the command.
 
 from __future__ import annotations
 
-import io
-import os
+import errno
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from pathlib import Path
 
-from cyclopts import App, CycloptsError, MissingArgumentError, UnusedCliTokensError
+from cyclopts import (
+    App,
+    CycloptsError,
+    MissingArgumentError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
 
 from foveate import __version__
 from foveate.commands.arguments import STANDARD_STREAM
+from foveate.commands.other_names import find_ours
 from foveate.console import print_error, say
 from foveate.errors import FoveateError
+from foveate.streams import drop_output, prepare_streams
 
 # The first line of each command's docstring, so that `foveate --help` need not load them.
 COMMANDS = {
@@ -33,6 +40,11 @@ COMMANDS = {
     "export": "Make a model that runs without PyTorch (ONNX), checked against the original.",
     "info": "Say what a model is: its options, its training, its scores.",
 }
+
+OUT_OF_MEMORY = "out of memory; a smaller --batch-tokens or --beam-size needs less"
+# How PyTorch (on a CPU, on a GPU) and ONNX Runtime say it; neither raises a MemoryError.
+MEMORY_SIGNS = ("allocate memory", "not enough memory", "out of memory", "bad_alloc", "bad alloc")
+PAIR_COMMANDS = ("train", "evaluate", "align", "check")
 
 app = App(
     name="foveate",
@@ -58,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments after the program's name (default: those of this process).
     """
-    _write_utf8()
+    prepare_streams()
     tokens = [STANDARD_STREAM if token == "-" else token for token in argv or ()]
     if argv is None:
         tokens = [STANDARD_STREAM if token == "-" else token for token in sys.argv[1:]]
@@ -82,14 +94,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         say("\nstopped")
         return 130
     except BrokenPipeError:  # the reader has had enough, as with `| head`
-        _drop_output()
+        drop_output()
         return 128 + 13
     except OSError as error:
-        _drop_output()
+        drop_output()
         print_error(_describe_system(error))
         return 2
     except MemoryError:
-        print_error("out of memory; a smaller --batch-tokens or --beam-size needs less")
+        print_error(OUT_OF_MEMORY)
+        return 1
+    except RuntimeError as error:
+        if not _is_out_of_memory(error):
+            raise
+        print_error(OUT_OF_MEMORY)
         return 1
 
 
@@ -101,7 +118,9 @@ def _describe_call(error: CycloptsError) -> str:
         is_bare = bool(error.argument.tokens) or error.keyword
         what = f"{name} needs a value" if is_bare else f"{name} is missing"
     elif isinstance(error, UnusedCliTokensError):
-        what = f"too many arguments: {' '.join(error.unused_tokens or ())}"
+        what = _describe_unused(error)
+    elif isinstance(error, UnknownOptionError) and (ours := find_ours(_flag(error))):
+        what = f"unknown option: {_flag(error)}; here it is {ours}"
     else:
         what = str(error)
     what = what.replace(STANDARD_STREAM, "-").strip().rstrip(".")
@@ -109,24 +128,29 @@ def _describe_call(error: CycloptsError) -> str:
     return f"{what} (see {command} --help)"
 
 
+def _flag(error: UnknownOptionError) -> str:
+    return error.token.keyword or error.token.value
+
+
+def _describe_unused(error: UnusedCliTokensError) -> str:
+    """Say which arguments are too many; two parallel files are what people often mean."""
+    unused, given = list(error.unused_tokens or ()), list(error.root_input_tokens or ())
+    what = f"too many arguments: {' '.join(unused)}"
+    takes_pairs = (error.command_chain or ("",))[0] in PAIR_COMMANDS
+    if not takes_pairs or len(unused) != 1 or unused[0] not in given[2:]:
+        return what
+    before = given[given.index(unused[0], 2) - 1]
+    are_files = Path(before).is_file() and Path(unused[0]).is_file()
+    return f"{what}; two files are one argument: {before},{unused[0]}" if are_files else what
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    text = str(error).lower()
+    return any(sign in text for sign in MEMORY_SIGNS)
+
+
 def _describe_system(error: OSError) -> str:
+    if error.errno == errno.EBADF and not error.filename:
+        return "standard input or output is closed: open it, or name a file"
     place = f"{error.filename}: " if error.filename else "cannot read or write: "
     return place + (error.strerror or str(error))
-
-
-def _write_utf8() -> None:
-    """Write UTF-8 into files and pipes; a terminal keeps its own encoding."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            if stream.isatty():
-                stream.reconfigure(errors="replace")
-            else:
-                stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-
-
-def _drop_output() -> None:
-    """Send what is still to be written nowhere, so that leaving does not fail once more."""
-    with suppress(OSError, ValueError):
-        sink = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(sink, sys.stdout.fileno())
-        os.close(sink)

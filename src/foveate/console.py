@@ -10,10 +10,11 @@ import os
 import shutil
 import sys
 import time
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
+
+from foveate.printable import make_printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -28,6 +29,7 @@ Item = TypeVar("Item")
 
 METRIC_LABELS = {
     "exact_match": "exact match",
+    "exact_match_by_row": "exact match by row",
     "token_error_rate": "token error rate",
     "character_error_rate": "character error rate",
     "bleu": "BLEU",
@@ -45,20 +47,20 @@ KIND_LABELS: dict[Kind, str] = {
     "variants": "with other targets for the same source",
     "repeat": "that repeat a pair",
 }
-FRACTIONS = ("exact_match", "token_error_rate", "character_error_rate")
+FRACTIONS = ("exact_match", "exact_match_by_row", "token_error_rate", "character_error_rate")
 SECONDS_BETWEEN_LINES = 5.0
 
 
 def print_error(message: str) -> None:
     """Print one line `foveate: error: ...` to standard error."""
-    lines = (" ".join(line.split()) for line in _printable(message).splitlines())
+    lines = (" ".join(line.split()) for line in make_printable(message).splitlines())
     line = "; ".join(line for line in lines if line)
     print(f"{_bold('foveate: error:', '31')} {line}", file=sys.stderr, flush=True)
 
 
 def say(message: str) -> None:
     """Print a message to standard error."""
-    print(_printable(message), file=sys.stderr, flush=True)
+    print(make_printable(message), file=sys.stderr, flush=True)
 
 
 def _bold(text: str, colour: str, stream: TextIO | None = None) -> str:
@@ -70,14 +72,9 @@ def has_colour(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _printable(text: str) -> str:
-    """Return text in which control characters cannot steer a terminal."""
-    return "".join(
-        character
-        if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cs")
-        else "\ufffd"
-        for character in text
-    )
+def show(text: str) -> None:
+    """Print a result: exactly into a file or pipe, in a form that is safe for a terminal."""
+    print(make_printable(text) if sys.stdout.isatty() else text, flush=True)
 
 
 def format_duration(seconds: float) -> str:
@@ -173,14 +170,14 @@ class TrainingDisplay:
 
     def _print(self, report: Report) -> None:
         if line := format_report(report):
-            print(_printable(line), file=self._stream, flush=True)
+            print(make_printable(line), file=self._stream, flush=True)
         if report.kind == "progress":
             self._last_line = time.monotonic()
 
     def _show(self, bar: Progress, report: Report) -> None:
         if report.kind not in ("progress", "validation"):
             if report.message:
-                bar.console.print(_printable(report.message), markup=False, highlight=False)
+                bar.console.print(make_printable(report.message), markup=False, highlight=False)
             return
         if report.dev:
             name, value = next(iter(report.dev.items()))
@@ -262,17 +259,25 @@ def format_table(
     )
 
 
-def format_scores(scores: Mapping[str, Score]) -> str:
-    """Return scores with their intervals as a table."""
+def format_scores(scores: Mapping[str, Score], telling: Collection[str] | None = None) -> str:
+    """Return scores with their intervals as a table.
+
+    Args:
+        scores: of each metric.
+        telling: the metrics to show, those that mean something for the data; None is all.
+    """
     rows = [
-        (
-            METRIC_LABELS.get(name, name),
-            format_metric(name, score.value),
-            f"{format_metric(name, score.low)} to {format_metric(name, score.high)}",
-        )
+        (METRIC_LABELS.get(name, name), format_metric(name, score.value), _interval(name, score))
         for name, score in scores.items()
+        if telling is None or name in telling
     ]
     return format_table(("metric", "value", "95 % interval"), rows)
+
+
+def _interval(name: str, score: Score) -> str:
+    """Return an interval, and nothing for one without a width: too few items say so little."""
+    low, high = format_metric(name, score.low), format_metric(name, score.high)
+    return f"{low} to {high}" if score.low < score.high else ""
 
 
 def format_ensemble(scores: Mapping[str, Any] | None) -> str:
@@ -376,7 +381,7 @@ def _shorten(text: str, most: int = 36) -> str:
 
 def format_lengths(evaluation: Evaluation) -> str:
     """Return the metrics of an evaluation by source length as a table."""
-    names = list(evaluation.metrics)
+    names = list(evaluation.telling)
     header = [f"source {evaluation.unit}", "sources", *(METRIC_LABELS.get(n, n) for n in names)]
     rows = [
         [
@@ -403,8 +408,11 @@ def format_bin(row: dict[str, Any]) -> str:
 def format_evaluation(evaluation: Evaluation) -> str:
     """Return a whole evaluation as text: scores, scores by length, signatures."""
     counts = f"{len(evaluation.sources):,} sources, {evaluation.num_pairs:,} pairs"
-    signatures = [f"  {score.signature}" for score in evaluation.metrics.values()]
-    parts = [counts, format_scores(evaluation.metrics), format_lengths(evaluation)]
+    scores = {name: evaluation.metrics[name] for name in evaluation.telling}
+    if evaluation.has_several_rows:
+        scores["exact_match_by_row"] = evaluation.by_row
+    signatures = [f"  {score.signature}" for score in scores.values()]
+    parts = [counts, format_scores(scores), format_lengths(evaluation)]
     return "\n\n".join([*parts, "\n".join(["signatures", *signatures])])
 
 
@@ -434,4 +442,4 @@ def format_attention(translation: Translation) -> str:
 
     width = shutil.get_terminal_size((100, 24)).columns
     picture = draw_terminal(translation, color=has_colour(sys.stdout), width=width)
-    return f"{picture}\n{translation.text}\nlog-probability {translation.score:.3f}"
+    return f"{picture}\n{make_printable(translation.text)}\nlog-probability {translation.score:.3f}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foveate.commands.arguments import check_positive
 from foveate.console import (
     METRIC_LABELS,
     TrainingDisplay,
@@ -19,8 +20,7 @@ from foveate.console import (
     say,
     watch,
 )
-from foveate.errors import ConfigError
-from foveate.evaluation import Evaluation, evaluate, is_right
+from foveate.evaluation import Evaluation, evaluate
 from foveate.files import replace_file
 from foveate.options import build_config
 from foveate.output import check_folder
@@ -63,8 +63,7 @@ def run_demo(name: str, out: str | None, minutes: float | None = None) -> int:
     """
     from foveate.data.bundled_data import load_demo
 
-    if minutes is not None and minutes <= 0:
-        raise ConfigError(f"--minutes: must be above 0, not {minutes:g}")
+    check_positive(minutes=minutes)
     demo = load_demo(name)
     folder = Path(out) if out is not None else _unused_folder(name)
     check_folder(str(folder))
@@ -195,7 +194,7 @@ def list_examples(evaluations: dict[str, Evaluation], chosen: Sequence[int]) -> 
         references = first.references[index]
         rows = [("source", first.sources[index]), ("reference", " | ".join(references))]
         for architecture, found in evaluations.items():
-            mark = "*" if is_right(found.outputs[index], references) else " "
+            mark = "*" if found.outputs[index] in references else " "
             rows.append((architecture, f"{found.outputs[index]} {mark}"))
         blocks.append("\n".join(f"{label:<12}{text}".rstrip() for label, text in rows))
     return "\n\n".join(blocks)

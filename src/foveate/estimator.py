@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import unicodedata
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from foveate.data.table import PairTable
 from foveate.errors import DataError, MissingExtraError
 from foveate.options import Config, build_config, field_names
 from foveate.records import Pair
+from foveate.text.matching import Matching
 
 try:
     from sklearn.base import BaseEstimator
@@ -269,18 +269,19 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         return self._translate(read_column(texts, "texts"), n_best=n_best, **wishes)
 
     def score(self, X: Any, y: Any) -> float:
-        """Return the share of sources whose translation is exactly the target, row by row.
+        """Return the share of rows whose translation is exactly their own target.
 
-        Both are compared in NFC. (`foveate evaluate` has more metrics, and takes rows that repeat
-        a source as further references for it.)
+        A source that stands in several rows counts in each, and is right in those that have the
+        target it is turned into. `foveate evaluate` has the same number as exact match by row,
+        beside exact match by source: there, all targets of a source are right.
         """
         check_is_fitted(self, "translator_")
         sources, targets = read_column(X, "X", minimum=1), read_column(y, "y", minimum=1)
         check_consistent_length(sources, targets)
         outputs = self._translate(sources, attention=False)
+        matching = Matching(self.translator_.source_codec, self.translator_.target_codec)
         pairs = zip(outputs, targets, strict=True)
-        hits = [_compose(output.text) == _compose(target) for output, target in pairs]
-        return float(np.mean(hits))
+        return float(np.mean([matching.is_right(output.text, [one]) for output, one in pairs]))
 
     def save(self, path: str | Path) -> None:
         """Save the model as a bundle: a folder that every door of Foveate reads."""
@@ -432,10 +433,6 @@ def _import_train() -> Callable[..., Trained]:
             raise
         raise MissingExtraError("PyTorch", "train", "training") from None
     return train_models
-
-
-def _compose(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
 
 
 def _print_report(report: Report) -> None:

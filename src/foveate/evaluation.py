@@ -5,16 +5,24 @@ Knows nothing of files or terminals.
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from foveate.data.table import PairTable, group_references
+from foveate.data.table import PairTable
 from foveate.errors import DataError
 from foveate.insight.diagnosis import diagnose_outputs
-from foveate.metrics import Score, by_length, measure
+from foveate.metrics import (
+    Score,
+    bin_items,
+    choose_bleu_tokenizer,
+    choose_telling,
+    collect_statistics,
+    count_shares,
+    score_statistics,
+)
 from foveate.records import Translation
+from foveate.text.matching import Matching
 
 if TYPE_CHECKING:
     from foveate.translator import Translator
@@ -31,6 +39,9 @@ class Evaluation:
         sources: the distinct sources.
         references: for each source, its targets.
         outputs: for each source, what the model wrote.
+        by_row: the share of rows whose own target is the output; a source that stands in many
+            rows counts as often.
+        telling: the metrics that mean something for these references.
         unit: what source lengths are counted in.
     """
 
@@ -39,8 +50,15 @@ class Evaluation:
     references: list[list[str]]
     outputs: list[str]
     metrics: dict[str, Score]
+    by_row: Score
     by_source_length: list[dict[str, Any]]
+    telling: tuple[str, ...]
     unit: Unit
+
+    @property
+    def has_several_rows(self) -> bool:
+        """Whether a source stands in several rows, so that sources and rows count differently."""
+        return self.num_pairs > len(self.sources)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers, ready for JSON."""
@@ -48,6 +66,7 @@ class Evaluation:
             "pairs": self.num_pairs,
             "sources": len(self.sources),
             "metrics": {name: score.to_dict() for name, score in self.metrics.items()},
+            "exact_match_by_row": self.by_row.to_dict(),
             "by_source_length": self.by_source_length,
         }
 
@@ -57,34 +76,47 @@ def evaluate(
     table: PairTable,
     *,
     beam_size: int | None = None,
-    bleu_tokenize: str = "13a",
+    bleu_tokenize: str | None = None,
     watch: Watch | None = None,
 ) -> Evaluation:
-    """Translate every distinct source and compare with all of its targets, both in NFC.
+    """Translate every distinct source and compare with all of its targets.
 
-    `watch` gets the translations as they come, and how many there will be, to show progress.
+    What is the same source and what is right, `foveate.text.matching` says.
+
+    Args:
+        translator: of the model.
+        table: the pairs.
+        beam_size: hypotheses that the search keeps.
+        bleu_tokenize: how BLEU splits words; None finds it from the references.
+        watch: gets the translations as they come, and how many there will be, to show progress.
 
     Raises:
         DataError: there are no pairs.
     """
-    sources, references = group_references(table)
+    matching = Matching(translator.source_codec, translator.target_codec)
+    sources, counts = matching.group(zip(table.sources(), table.targets(), strict=True))
     if not sources:
         raise DataError("there are no pairs to evaluate on")
     stream: Iterable[Translation] = translator.translate(
         sources, beam_size=beam_size, attention=False
     )
-    outputs = [_compose(found.text) for found in (watch(stream, len(sources)) if watch else stream)]
-    kind = translator.target_codec.kind
-    references = [[_tidy(target, kind) for target in targets] for targets in references]
+    watched = watch(stream, len(sources)) if watch else stream
+    outputs = [matching.target(found.text) for found in watched]
+    rows = count_shares(matching.count_rows(outputs, counts), "exact_match_by_row")
+    references = [list(targets) for targets in counts]
     unit = length_unit(translator.source_codec.kind)
-    lengths = [source_length(source, unit) for source in sources]
+    chosen = collect_statistics(
+        outputs, references, bleu_tokenize=bleu_tokenize or choose_bleu_tokenizer(references)
+    )
     return Evaluation(
         num_pairs=len(table),
         sources=sources,
         references=references,
         outputs=outputs,
-        metrics=measure(outputs, references, bleu_tokenize=bleu_tokenize),
-        by_source_length=by_length(lengths, outputs, references, bleu_tokenize=bleu_tokenize),
+        metrics=score_statistics(chosen),
+        by_row=score_statistics({"": rows})[""],
+        by_source_length=bin_items([source_length(source, unit) for source in sources], chosen),
+        telling=choose_telling(references, chosen),
         unit=unit,
     )
 
@@ -94,27 +126,21 @@ def diagnose(evaluation: Evaluation, training: PairTable, translator: Translator
 
     Tokens are confused with each other; of subwords it is words, where these are written apart.
     """
-    kind = translator.target_codec.kind
-    targets = (_tidy(target, kind) for target in training.targets())
-    texts = [text for accepted in evaluation.references for text in accepted]
-    has_words = length_unit(kind) == "words" and any(" " in text for text in texts)
-    return diagnose_outputs(
-        evaluation.sources,
+    matching = Matching(translator.source_codec, translator.target_codec)
+    texts = (text for accepted in evaluation.references for text in accepted)
+    is_split = length_unit(translator.target_codec.kind) == "words"
+    has_words = is_split and any(" " in text for text in texts)
+    found = diagnose_outputs(
+        [matching.source(source) for source in evaluation.sources],
         evaluation.outputs,
         evaluation.references,
-        zip(training.sources(), targets, strict=True),
+        (
+            (matching.source(source), matching.target(target))
+            for source, target in zip(training.sources(), training.targets(), strict=True)
+        ),
         str.split if has_words else list,
     )
-
-
-def _tidy(target: str, kind: str) -> str:
-    """Return a target as it is compared: how wide the blanks between symbols are means nothing."""
-    return _compose(" ".join(target.split()) if kind == "whitespace" else target)
-
-
-def _compose(text: str) -> str:
-    """Return text in NFC: spellings that Unicode holds to be the same must not count as errors."""
-    return unicodedata.normalize("NFC", text)
+    return {"telling": list(evaluation.telling), **found}
 
 
 def length_unit(kind: str) -> Unit:
@@ -125,8 +151,3 @@ def length_unit(kind: str) -> Unit:
 def source_length(source: str, unit: Unit) -> int:
     """Return the length of a source in characters or in words."""
     return len(source) if unit == "characters" else len(source.split())
-
-
-def is_right(output: str, references: Sequence[str]) -> bool:
-    """Return whether an output equals one of its references."""
-    return output in references

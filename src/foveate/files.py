@@ -17,7 +17,7 @@ from pathlib import Path
 
 def write_synced(path: Path, content: bytes | str) -> None:
     """Write a file and wait until it is on the disk."""
-    data = content.encode("utf-8") if isinstance(content, str) else content
+    data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
     with path.open("wb") as stream:
         stream.write(data)
         stream.flush()

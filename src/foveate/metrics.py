@@ -1,16 +1,21 @@
 """How good are these outputs: exact match, error rates, BLEU, chrF, with intervals.
 
 Every metric is a table of sufficient statistics, one row an item, and a function from their sum
-to the value; subsets and bootstrap resamples are then sums over other rows. Knows nothing of
-models and files. sacrebleu enters here only.
+to the value; subsets and bootstrap resamples are then sums over other rows. The interval of a
+share is Wilson's, that of every other metric a bootstrap one. Knows nothing of models and files.
+sacrebleu enters here only.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Sequence
+import math
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import lru_cache, partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -21,8 +26,13 @@ from foveate.errors import ConfigError, DataError, did_you_mean
 
 METRICS = ("exact_match", "token_error_rate", "character_error_rate", "bleu", "chrf")
 BLEU_TOKENIZERS = ("none", "13a", "intl", "char", "zh")  # those of sacrebleu that need no download
+BLEU_LENGTH = 4  # tokens of the longest n-grams of BLEU
+CHUNK = 1000  # items whose statistics are held as sacrebleu makes them, ten times as large
+BLANKLESS = ("CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
+NORMAL = 1.959964  # of the standard normal distribution, 95 % lie within
 
 References = Sequence[Sequence[str]]
+Row = Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +56,19 @@ class Statistics:
     Attributes:
         rows: [items, k] numbers whose sum over any items gives the metric of these items.
         combine: from sums [n, k] to values [n].
-        sign: from `bootstrap:1000|seed:1`, or "", to the whole signature.
+        sign: from the number of resamples and their seed to the signature.
+        is_share: the value is a share of right ones among all, columns 0 and 1.
     """
 
     rows: NDArray[np.float64]
     combine: Callable[[NDArray[np.float64]], NDArray[np.float64]]
     sign: Callable[[int, int], str]
+    is_share: bool = False
 
     def value(self, chosen: NDArray[Any] | None = None) -> float:
         """Return the metric over all items, or over those chosen by number or mask."""
         rows = self.rows if chosen is None else self.rows[chosen]
         return float(self.combine(rows.sum(axis=0, keepdims=True))[0])
-
-    def score(self, *, resamples: int = 1000, seed: int = 1) -> Score:
-        """Return the metric with its bootstrap interval (`resamples=0`: without one)."""
-        return _score_all({"": self}, resamples, seed)[""]
 
 
 def measure(
@@ -74,8 +82,9 @@ def measure(
 ) -> dict[str, Score]:
     """Score outputs with every metric, in the order of `METRICS`.
 
-    The intervals are percentile bootstrap intervals over items; all metrics see the same
-    resamples.
+    The interval of exact match is Wilson's. The others are percentile bootstrap intervals over
+    items; all metrics see the same resamples. Where no item has an error, there is nothing to
+    draw from: the error rate is then at most what Wilson's interval leaves to items with errors.
 
     Args:
         hypotheses: one output an item.
@@ -95,7 +104,7 @@ def measure(
         0.25
     """
     chosen = collect_statistics(hypotheses, references, bleu_tokenize=bleu_tokenize, names=names)
-    return _score_all(chosen, resamples, seed)
+    return score_statistics(chosen, resamples=resamples, seed=seed)
 
 
 def collect_statistics(
@@ -124,9 +133,19 @@ def exact_match(hypotheses: Sequence[str], references: References) -> Statistics
     """Share of items whose output equals any of their references."""
     _check(hypotheses, references)
     pairs = zip(hypotheses, references, strict=True)
-    rows = [(hypothesis in accepted, 1) for hypothesis, accepted in pairs]
     recipe = f"exact_match|refs:{_count_references(references, 'any')}"
-    return Statistics(np.array(rows, dtype=np.float64), _divide, partial(_sign_own, recipe))
+    return count_shares(((output in accepted, 1) for output, accepted in pairs), recipe)
+
+
+def count_shares(rows: Iterable[Row], recipe: str) -> Statistics:
+    """Return the statistics of a share, given how many of how many are right for each item.
+
+    Args:
+        rows: for each item, how many are right, and of how many.
+        recipe: begin of the signature.
+    """
+    numbers = np.array(list(rows), dtype=np.float64).reshape(-1, 2)
+    return Statistics(numbers, _divide, partial(_sign_share, recipe), is_share=True)
 
 
 def token_error_rate(hypotheses: Sequence[str], references: References) -> Statistics:
@@ -176,25 +195,36 @@ def by_length(
     bleu_tokenize: str = "13a",
     names: Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Score the items in bins of source length.
+    """Score the items in bins of source length; arguments are those of `measure` and `bin_items`.
+
+    Returns:
+        What `bin_items` returns.
+    """
+    chosen = collect_statistics(hypotheses, references, bleu_tokenize=bleu_tokenize, names=names)
+    return bin_items(source_lengths, chosen, edges)
+
+
+def bin_items(
+    source_lengths: Sequence[int],
+    chosen: Mapping[str, Statistics],
+    edges: Sequence[int] | None = None,
+) -> list[dict[str, Any]]:
+    """Score the items in bins of source length, given their statistics.
 
     Args:
         source_lengths: number of source tokens of each item.
-        hypotheses: one output an item.
-        references: the right outputs of each item.
+        chosen: the statistics of each metric.
         edges: the last length of each bin but the last; None finds up to eight bins of readable
             edges with a fair share of the items each.
-        bleu_tokenize: as in `measure`.
-        names: as in `measure`.
 
     Returns:
         A dictionary a bin: `low` and `high` (lengths, inclusive), `sources` (number of items),
         and the value of each metric. Empty bins are left out.
     """
     lengths = np.asarray(source_lengths, dtype=np.int64)
-    if len(lengths) != len(hypotheses):
-        raise ValueError(f"{len(lengths)} lengths but {len(hypotheses)} hypotheses")
-    chosen = collect_statistics(hypotheses, references, bleu_tokenize=bleu_tokenize, names=names)
+    for one in chosen.values():
+        if len(lengths) != len(one.rows):
+            raise ValueError(f"{len(lengths)} lengths but {len(one.rows)} hypotheses")
     inner = sorted(set(_choose_edges(lengths) if edges is None else edges))
     bins = np.searchsorted(np.array(inner, dtype=np.int64), lengths, side="left")
     table = []
@@ -205,6 +235,69 @@ def by_length(
         values = {name: statistics.value(rows) for name, statistics in chosen.items()}
         table.append({"low": low, "high": high, "sources": len(rows), **values})
     return table
+
+
+# --- what means something for the data ------------------------------------------------------------
+
+
+def choose_bleu_tokenizer(references: References) -> str:
+    """Return how BLEU should split these texts: `13a`, or `zh` or `char` without blanks.
+
+    Chinese, Japanese, Thai and others are written without blanks between words: their BLEU counts
+    characters (`zh`: Chinese ones only).
+
+    Example:
+        >>> choose_bleu_tokenizer([["the cat"]]), choose_bleu_tokenizer([["我们去学校。"]])
+        ('13a', 'zh')
+        >>> choose_bleu_tokenizer([["みずへ行った。"]])
+        'char'
+    """
+    letters = Counter[str]()
+    for accepted in references:
+        for text in accepted:
+            letters.update(text)
+    blankless = {one: n for one, n in letters.items() if one >= "\u0e00" and _joins(one)}
+    total = sum(blankless.values())
+    if 2 * total <= letters.total():
+        return "13a"
+    chinese = sum(n for one, n in blankless.items() if _script(one) in ("CJK", "IDEOGRAPHIC"))
+    return "zh" if 10 * chinese > 9 * total else "char"
+
+
+def _joins(letter: str) -> bool:
+    """Tell whether a letter belongs to a script that has no blanks between its words."""
+    return _script(letter) in BLANKLESS
+
+
+@lru_cache(maxsize=4096)
+def _script(letter: str) -> str:
+    return unicodedata.name(letter, "").partition(" ")[0]
+
+
+def choose_telling(references: References, chosen: Mapping[str, Statistics]) -> tuple[str, ...]:
+    """Return the metrics that mean something for these references.
+
+    BLEU counts runs of up to four tokens: texts that are mostly shorter have none. The rate of
+    wrong tokens says no more than exact match where a text is one token.
+
+    Example:
+        >>> words = collect_statistics(["canto"], [["canto"]])
+        >>> choose_telling([["canto"]], words)
+        ('exact_match', 'character_error_rate', 'chrf')
+    """
+    left_out = set()
+    num_split = sum(len(accepted[0].split()) > 1 for accepted in references)
+    if num_split * 10 < len(references):
+        left_out.add("token_error_rate")
+    if "bleu" in chosen and not _has_long_runs(chosen["bleu"]):
+        left_out.add("bleu")
+    return tuple(name for name in chosen if name not in left_out)
+
+
+def _has_long_runs(statistics: Statistics) -> bool:
+    """Tell whether at least half of the items have a reference of four tokens (column 1)."""
+    lengths = statistics.rows[:, 1]
+    return bool((lengths >= BLEU_LENGTH).mean() >= 0.5)
 
 
 # --- edit distance --------------------------------------------------------------------------------
@@ -218,13 +311,13 @@ def _error_rate(
     recipe: str,
 ) -> Statistics:
     _check(hypotheses, references)
-    rows = [
+    rows = _stack(
         _compare_closest(split(hypothesis), [split(reference) for reference in accepted])
         for hypothesis, accepted in zip(hypotheses, references, strict=True)
-    ]
+    )
     refs = _count_references(references, "closest")
     sign = partial(_sign_own, f"{name}|refs:{refs}|{recipe}|average:micro")
-    return Statistics(np.array(rows, dtype=np.float64), _divide, sign)
+    return Statistics(rows, _divide, sign)
 
 
 def _compare_closest(
@@ -259,9 +352,9 @@ def _from_sacrebleu(
     test compares with its public `corpus_score`.
     """
     _check(hypotheses, references)
-    most = max(map(len, references))
-    streams = [[row[n] if n < len(row) else None for row in references] for n in range(most)]
-    rows = metric._extract_corpus_statistics(hypotheses, streams)
+    rows = _stack(_extract_rows(metric, hypotheses, references))
+    counts = {len(accepted) for accepted in references}
+    metric.num_refs = counts.pop() if len(counts) == 1 else -1  # not those of the last chunk
 
     def combine(sums: NDArray[np.float64]) -> NDArray[np.float64]:
         counts = np.rint(sums).astype(np.int64).tolist()
@@ -271,27 +364,74 @@ def _from_sacrebleu(
         metric.n_bootstrap, metric.seed = (resamples, seed) if resamples else (None, None)
         return f"{title}|{metric.get_signature()}"
 
-    return Statistics(np.array(rows, dtype=np.float64), combine, sign)
+    return Statistics(rows, combine, sign)
 
 
-# --- bootstrap ------------------------------------------------------------------------------------
+def _extract_rows(metric: Any, hypotheses: Sequence[str], references: References) -> Iterator[Row]:
+    """Yield the statistics of each sentence, made chunk by chunk."""
+    for begin in range(0, len(hypotheses), CHUNK):
+        chunk = references[begin : begin + CHUNK]
+        most = max(map(len, chunk))
+        streams = [[row[n] if n < len(row) else None for row in chunk] for n in range(most)]
+        yield from metric._extract_corpus_statistics(hypotheses[begin : begin + CHUNK], streams)
 
 
-def _score_all(chosen: dict[str, Statistics], resamples: int, seed: int) -> dict[str, Score]:
-    if not chosen:
-        return {}
-    sums = _resample(np.hstack([one.rows for one in chosen.values()]), resamples, seed)
+# --- intervals ------------------------------------------------------------------------------------
+
+
+def score_statistics(
+    chosen: Mapping[str, Statistics], *, resamples: int = 1000, seed: int = 1
+) -> dict[str, Score]:
+    """Return the value of each metric with its interval, given the statistics of the items.
+
+    Args:
+        chosen: the statistics of each metric.
+        resamples: 0 leaves the intervals away (low = high = value).
+        seed: of the resamples.
+    """
+    drawn = {name: one for name, one in chosen.items() if resamples and not one.is_share}
+    sums = _resample([one.rows for one in drawn.values()], resamples, seed)
+    values = {
+        name: one.combine(rows) for (name, one), rows in zip(drawn.items(), sums, strict=True)
+    }
     scores = {}
-    column = 0
     for name, one in chosen.items():
-        width = one.rows.shape[1]
         value = low = high = one.value()
-        if resamples:
-            values = one.combine(sums[:, column : column + width])
-            low, high = np.percentile(values, [2.5, 97.5]).tolist()
+        if name in values:
+            low, high = np.percentile(values[name], [2.5, 97.5]).tolist()
+            if one.combine is _divide and not one.rows[:, 0].any():  # no errors to draw from
+                high = 1 - _wilson(1.0, len(one.rows))[0]
+        elif resamples:
+            low, high = estimate_share_interval(one)
         scores[name] = Score(value, low, high, one.sign(resamples, seed))
-        column += width
     return scores
+
+
+def estimate_share_interval(statistics: Statistics) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share, which has a width at 0 and at 1, too.
+
+    (p + z^2 / 2n -+ z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
+
+    Items of several rows are no more independent than one row each: n is then Kish's effective
+    number, (sum of rows)^2 / (sum of squared rows).
+
+    Reference: Wilson 1927; Brown, Cai & DasGupta 2001; Kish 1965, section 11.7.
+
+    Example:
+        >>> low, high = estimate_share_interval(exact_match(["a"] * 5, [["a"]] * 5))
+        >>> round(low, 3), round(high, 3)
+        (0.566, 1.0)
+    """
+    sizes = statistics.rows[:, 1]
+    return _wilson(statistics.value(), float(sizes.sum() ** 2 / (sizes**2).sum()))
+
+
+def _wilson(share: float, n: float) -> tuple[float, float]:
+    z = NORMAL
+    middle = share + z * z / (2 * n)
+    half = z * math.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
+    low, high = ((middle + sign * half) / (1 + z * z / n) for sign in (-1, 1))
+    return max(0.0, min(low, share)), min(1.0, max(high, share))
 
 
 def estimate_difference_error(
@@ -309,19 +449,39 @@ def estimate_difference_error(
         >>> estimate_difference_error(ones, ones)
         0.0
     """
-    sums = _resample(np.hstack((one.rows, other.rows)), resamples, seed)
-    width = one.rows.shape[1]
-    return float((one.combine(sums[:, :width]) - other.combine(sums[:, width:])).std())
+    ours, theirs = _resample([one.rows, other.rows], resamples, seed)
+    return float((one.combine(ours) - other.combine(theirs)).std())
 
 
-def _resample(rows: NDArray[np.float64], resamples: int, seed: int) -> NDArray[np.float64]:
-    """Return the sums [resamples, k] of as many rows as there are, drawn with replacement."""
+def _resample(
+    tables: Sequence[NDArray[np.float64]], resamples: int, seed: int
+) -> list[NDArray[np.float64]]:
+    """Return for each table the sums [resamples, k] of as many rows as it has, drawn anew.
+
+    The rows of all tables are about the same items, and the same ones are drawn of each.
+    """
     generator = np.random.default_rng(seed)
-    sums = np.empty((resamples, rows.shape[1]))
-    for number in range(resamples):
-        drawn = generator.integers(len(rows), size=len(rows))
-        sums[number] = np.bincount(drawn, minlength=len(rows)) @ rows
+    sums = [np.empty((resamples, rows.shape[1])) for rows in tables]
+    count = len(tables[0]) if tables else 0
+    for number in range(resamples if tables else 0):
+        times = np.bincount(generator.integers(count, size=count), minlength=count)
+        for rows, summed in zip(tables, sums, strict=True):
+            summed[number] = times @ rows
     return sums
+
+
+def _stack(rows: Iterable[Row]) -> NDArray[np.float64]:
+    """Return rows of numbers as an array, which holds them in a tenth of the space."""
+    blocks = []
+    stream = iter(rows)
+    while block := list(islice(stream, CHUNK)):
+        blocks.append(np.array(block, dtype=np.float64))
+    return np.concatenate(blocks)
+
+
+def _sign_share(recipe: str, resamples: int, seed: int) -> str:
+    interval = "|interval:wilson" if resamples else ""
+    return f"{recipe}{interval}|v:{_version()}"
 
 
 def _sign_own(recipe: str, resamples: int, seed: int) -> str:

@@ -5,6 +5,7 @@ Knows nothing of what is written.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from typing import TextIO
 
 from foveate.errors import ConfigError
 from foveate.files import name_aside
+from foveate.printable import make_printable
+
+HALVES = "backslashreplace"  # half a surrogate pair is no text, but must not cost the rest
 
 
 def check_file(where: str) -> None:
@@ -56,6 +60,17 @@ def check_folder(where: str, *, resume: bool = False) -> None:
         raise ConfigError(f"{where}: cannot be made in {parent}: no permission, or not a folder")
 
 
+class _Terminal(io.StringIO):
+    """Writes to a terminal what cannot steer it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(make_printable(text))
+
+
 @contextmanager
 def open_output(where: str) -> Iterator[TextIO]:
     """Open `where` for writing text; `-` is standard output.
@@ -64,18 +79,18 @@ def open_output(where: str) -> Iterator[TextIO]:
     or Ctrl-C leaves what was there before. A pipe or a device is written to directly.
     """
     if where == "-":
-        yield sys.stdout
+        yield _Terminal(sys.stdout) if sys.stdout.isatty() else sys.stdout
         sys.stdout.flush()
         return
     check_file(where)
     path = Path(os.path.realpath(where))
     if path.exists() and not path.is_file():
-        with path.open("w", encoding="utf-8", newline="\n") as stream:
+        with path.open("w", encoding="utf-8", errors=HALVES, newline="\n") as stream:
             yield stream
         return
     beside = name_aside(path)
     try:
-        with beside.open("x", encoding="utf-8", newline="\n") as stream:
+        with beside.open("x", encoding="utf-8", errors=HALVES, newline="\n") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

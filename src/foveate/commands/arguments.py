@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -21,6 +23,10 @@ STANDARD_STREAM = "\0-"  # how a bare `-` passes through the parser, which takes
 def _restore_dash(kind: Any, tokens: Sequence[Token]) -> str:
     return "-" if tokens[0].value == STANDARD_STREAM else tokens[0].value
 
+
+# Larger numbers are slips of the hand: they would take all memory, or fit no integer.
+MOST_OF_ANY = 10**9
+MOST = defaultdict(lambda: MOST_OF_ANY, threads=4096, beam_size=10_000, n_best=10_000, folds=1000)
 
 SEARCH = Group("Search", sort_key=2)
 STEERING = Group("Steering", sort_key=3)
@@ -80,8 +86,26 @@ def require_attention(translator: Translator) -> None:
 
 
 def check_least(least: int, **values: int | None) -> None:
-    """Raise a ConfigError for the first number given that is below the least one allowed."""
+    """Raise a ConfigError for the first number given that is too small, or larger than any use."""
     for name, value in values.items():
-        if value is not None and value < least:
-            flag = "--" + name.replace("_", "-")
-            raise ConfigError(f"{flag}: must be at least {least}, not {value}")
+        if value is not None and not least <= value <= MOST[name]:
+            bound = f"at least {least}" if value < least else f"at most {MOST[name]:,}"
+            raise ConfigError(f"{_flag(name)}: must be {bound}, not {value}")
+
+
+def check_positive(**values: float | None) -> None:
+    """Raise a ConfigError for the first number given that is not above 0, or not finite."""
+    for name, value in values.items():
+        if value is not None and not (value > 0 and math.isfinite(value)):
+            raise ConfigError(f"{_flag(name)}: must be a number above 0, not {value:g}")
+
+
+def check_finite(**values: float | None) -> None:
+    """Raise a ConfigError for the first number given that is infinite or not a number."""
+    for name, value in values.items():
+        if value is not None and not math.isfinite(value):
+            raise ConfigError(f"{_flag(name)}: must be a finite number, not {value:g}")
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

@@ -36,7 +36,7 @@ def evaluate(
     /,
     *,
     json: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
-    bleu_tokenize: Annotated[BleuTokenize, Parameter(group=ESSENTIAL)] = "13a",
+    bleu_tokenize: Annotated[BleuTokenize | None, Parameter(group=ESSENTIAL)] = None,
     skip_bad: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     beam_size: BeamSize = None,
     backend: Backend = "auto",
@@ -48,13 +48,14 @@ def evaluate(
         model: Folder of a trained model.
         pairs: Pairs to evaluate on; rows that repeat a source are further references for it.
         json: Write all of it to this file (- is standard output, instead of the table).
-        bleu_tokenize: How BLEU splits words: 13a for ordinary text, none for text that is split.
+        bleu_tokenize: How BLEU splits words: 13a for ordinary text, none for text that is split,
+            char or zh for text without blanks (default: 13a, or what suits text without blanks).
         skip_bad: Skip and count bad rows instead of stopping.
         beam_size: Hypotheses that the search keeps.
         backend: What computes: PyTorch, or ONNX Runtime for an exported model.
         threads: Processor threads (0: as many as there are cores).
     """
-    from foveate.console import format_evaluation, watch
+    from foveate.console import format_evaluation, show, watch
     from foveate.evaluation import evaluate as run_evaluation
     from foveate.formats import format_json
     from foveate.output import check_file, open_output
@@ -74,7 +75,7 @@ def evaluate(
     )
     remarks.tell()
     if json != "-":
-        print(format_evaluation(evaluation))
+        show(format_evaluation(evaluation))
     if json is not None:
         with open_output(json) as stream:
             stream.write(format_json(evaluation.to_dict(), indent=2) + "\n")

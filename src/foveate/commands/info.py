@@ -33,8 +33,9 @@ def info(
         json: Print it as JSON.
     """
     from foveate.bundle import load_bundle
+    from foveate.console import show
     from foveate.formats import describe_bundle, format_facts, format_json
 
     facts = describe_bundle(load_bundle(model))
-    print(format_json(facts, indent=2) if json else format_facts(facts))
+    show(format_json(facts, indent=2) if json else format_facts(facts))
     return 0

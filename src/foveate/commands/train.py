@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Collection
 from contextlib import suppress
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 else:
     Flags = build_flags()
 
-
-# A word, a tab or blank, a count, and perhaps further columns.
-COUNT = re.compile(r"(?P<word>[^\t]+?)\s+(?P<count>\d+(\.\d+)?([eE][-+]?\d+)?)\s*(\t.*)?$")
 
 app = App(
     name="train",
@@ -82,6 +78,7 @@ def train(
             does attention give on PAIRS? Takes twice the minutes.
         flags: The options of the configuration.
     """
+    from foveate.data.readers import read_words
     from foveate.output import check_folder
     from foveate.training.folder import was_killed_early
 
@@ -109,25 +106,6 @@ def train(
 
 
 offer_whole_help(app, train)
-
-
-def read_words(where: str) -> tuple[str, ...]:
-    """Read a list of words: lines, or the first column of a table, in the order of its counts.
-
-    Counts may stand behind a blank, too, if every line has one.
-    """
-    from foveate.data.readers import read_lines
-    from foveate.errors import DataError
-
-    lines = [line for line in map(str.strip, read_lines(where)) if line]
-    if not lines:
-        raise DataError(f"{where}: there are no words in it: one a line is needed")
-    counted = [COUNT.match(line) for line in lines]
-    found = [match for match in counted if match]
-    if len(found) == len(lines):
-        found.sort(key=lambda match: -float(match["count"]))  # equals stay in order
-        return tuple(dict.fromkeys(match["word"] for match in found))
-    return tuple(dict.fromkeys(line.split("\t")[0].strip() for line in lines))
 
 
 def compare_traditional(
@@ -204,7 +182,8 @@ def finish_training(trained: Trained, out: str, test: PairTable | None) -> None:
     dev = {name: Score(**score) for name, score in scores.get("dev", {}).items()}
     if dev:
         beside = format_ensemble(translator.summary.ensemble)
-        parts = (format_scores(dev), beside, format_diagnosis(diagnosis.get("dev")))
+        telling = diagnosis.get("dev", {}).get("telling")  # not in an interrupted run
+        parts = (format_scores(dev, telling), beside, format_diagnosis(diagnosis.get("dev")))
         say("\n".join(["\ndev set", *filter(None, parts), ""]))
     if test is not None:
         evaluation = score_test(trained, test, watch)

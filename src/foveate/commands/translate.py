@@ -19,7 +19,9 @@ from foveate.commands.arguments import (
     BeamSize,
     Place,
     Threads,
+    check_finite,
     check_least,
+    check_positive,
     load_translator,
 )
 from foveate.commands.remarks import Remarks
@@ -114,6 +116,9 @@ def translate(
         raise ConfigError("--attention: only with --format jsonl")
     check_least(1, n_best=n_best, beam_size=beam_size, max_length=max_length, top_k=top_k)
     check_least(0, seed=seed, threads=threads, no_repeat=no_repeat)
+    check_least(0, seed=seed, threads=threads)
+    check_positive(temperature=temperature, top_p=top_p)
+    check_finite(length_penalty=length_penalty)
     sampling = _sampling(sample, temperature, top_k, top_p, seed)
     translator = load_translator(model, backend, threads, max_source)
     run = partial(

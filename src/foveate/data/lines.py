@@ -6,6 +6,7 @@ Knows what can go wrong with files and bytes; knows nothing of pairs or columns.
 from __future__ import annotations
 
 import codecs
+import errno
 import gzip
 import io
 import sys
@@ -39,6 +40,7 @@ class Line(NamedTuple):
     number: int
     text: str
     problem: str
+    end: str = "\n"
 
 
 def read_numbered_lines(name: str) -> Iterator[Line]:
@@ -61,7 +63,7 @@ def read_numbered_lines(name: str) -> Iterator[Line]:
                 _skip_line(stream)
                 yield Line(number, "", f"longer than {MAX_LINE_BYTES:,} bytes")
             else:
-                yield _decode(number, raw.removesuffix(b"\n").removesuffix(b"\r"))
+                yield _decode(number, raw)
 
 
 def show_name(name: str) -> str:
@@ -79,6 +81,8 @@ def open_bytes(name: str) -> Iterator[io.BufferedReader]:
     """Open a file for reading bytes; whatever fails until it is closed becomes a `DataError`."""
     try:
         if name == STANDARD_INPUT:
+            if sys.stdin is None:
+                raise OSError(errno.EBADF, "it is closed")
             yield _peekable(sys.stdin.buffer)
         else:
             if Path(name).is_dir():
@@ -145,8 +149,10 @@ def _skip_line(stream: io.BufferedReader) -> None:
 
 
 def _decode(number: int, raw: bytes) -> Line:
+    end = "\r\n" if raw.endswith(b"\r\n") else "\n"
+    raw = raw.removesuffix(b"\n").removesuffix(b"\r")
     try:
-        return Line(number, raw.decode("utf-8"), "")
+        return Line(number, raw.decode("utf-8"), "", end)
     except UnicodeDecodeError as error:
         problem = f"not UTF-8 (byte 0x{raw[error.start]:02x} at position {error.start + 1})"
-        return Line(number, raw.decode("utf-8", errors="replace"), problem)
+        return Line(number, raw.decode("utf-8", errors="replace"), problem, end)

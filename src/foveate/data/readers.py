@@ -5,24 +5,22 @@ Text is handed on exactly as it stands in the file; tokens and normalisation com
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from foveate.data.formats import (
-    BadRow,
-    Report,
-    Rows,
-    read_csv,
-    read_json_lines,
-    read_parallel,
-    read_parquet,
-    read_tsv,
-)
+from foveate.data.csv_rows import read_csv
+from foveate.data.json_lines import read_json_lines
 from foveate.data.lines import STANDARD_INPUT, is_gzip_name, read_numbered_lines, show_name
+from foveate.data.parquet import read_parquet
+from foveate.data.rows import BadRow, Report, Rows
+from foveate.data.separated import read_parallel, read_tsv
 from foveate.errors import DataError
 from foveate.records import Pair
 
 _NUM_SHOWN = 10
+MAX_LINE = 100_000  # characters of a line: the memory of a search grows with it
+_COUNT = re.compile(r"\d+(\.\d+)?([eE][-+]?\d+)?")
 
 
 def read_pairs(
@@ -60,7 +58,9 @@ def read_pairs(
     name = str(where)
     note = report or _say_nothing
     num_good, num_bad, shown = 0, 0, list[str]()
-    for row in _read_rows(name, note):
+    for row in _read_rows(name, note, max_characters):
+        if isinstance(row, Pair) and not (row.source + row.target).strip():
+            continue  # a blank row is no row
         problem = row.problem if isinstance(row, BadRow) else find_fault(row, max_characters)
         if not problem:
             num_good += 1
@@ -76,13 +76,52 @@ def read_lines(where: str | Path) -> Iterator[str]:
     """Read the lines of a text file, or of standard input for `-`, without their ends.
 
     Raises:
-        DataError: the file cannot be read, or a line is not UTF-8.
+        DataError: the file cannot be read, or a line is not UTF-8 or longer than `MAX_LINE`.
     """
     name = str(where)
     for line in read_numbered_lines(name):
-        if line.problem:
-            raise DataError(f"{show_name(name)}:{line.number}: {line.problem}")
+        problem = line.problem
+        if len(line.text) > MAX_LINE:
+            problem = f"{len(line.text):,} characters, more than {MAX_LINE:,}: cut it into lines"
+        if problem:
+            raise DataError(f"{show_name(name)}:{line.number}: {problem}")
         yield line.text
+
+
+def read_words(where: str | Path) -> tuple[str, ...]:
+    r"""Read a list of words: lines, or the first column of a table, in the order of its counts.
+
+    A count stands in the second column, or behind a blank, if every line has one.
+
+    Raises:
+        DataError: the file cannot be read, or there are no words in it.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "words.txt")
+        ...     _ = path.write_text("hus 7\nost og te 9\n", encoding="utf-8")
+        ...     read_words(path)
+        ('ost og te', 'hus')
+    """
+    lines = [line for line in map(str.strip, read_lines(where)) if line]
+    if not lines:
+        raise DataError(f"{show_name(str(where))}: there are no words in it: one a line is needed")
+    counted = [found for found in map(_split_count, lines) if found]
+    if len(counted) == len(lines):
+        counted.sort(key=lambda found: -found[1])  # equals stay in order
+        return tuple(dict.fromkeys(word for word, _ in counted))
+    return tuple(dict.fromkeys(line.partition("\t")[0].strip() for line in lines))
+
+
+def _split_count(line: str) -> tuple[str, float] | None:
+    """Return a word and its count; None where there is no count."""
+    head, _, rest = line.partition("\t")
+    word, *count_behind = head.rsplit(maxsplit=1) if head.strip() else [""]
+    if count_behind and _COUNT.fullmatch(count_behind[0]):
+        return word, float(count_behind[0])
+    count = rest.lstrip().partition("\t")[0].strip()
+    return (head.strip(), float(count)) if _COUNT.fullmatch(count) else None
 
 
 def _say_nothing(_: str) -> None:
@@ -121,13 +160,16 @@ def _judge(
     note(f"{name}: left out {rows} (the first: {shown[0]})")
 
 
-def _read_rows(name: str, note: Report) -> Rows:
+def _read_rows(name: str, note: Report, max_characters: int) -> Rows:
     if name == STANDARD_INPUT:
         return read_tsv(name, note)
     if parallel := _split_parallel(name):
         return read_parallel(*parallel)
     plain_name = name[:-3] if is_gzip_name(name) else name
-    return _READERS.get(Path(plain_name).suffix.lower(), read_tsv)(name, note)
+    suffix = Path(plain_name).suffix.lower()
+    if suffix == ".csv":
+        return read_csv(name, note, max_characters)
+    return _READERS.get(suffix, read_tsv)(name, note)
 
 
 def _split_parallel(name: str) -> tuple[str, str] | None:
@@ -151,7 +193,6 @@ def _exists(name: str) -> bool:
 
 
 _READERS: dict[str, Callable[[str, Report], Rows]] = {
-    ".csv": read_csv,
     ".jsonl": read_json_lines,
     ".ndjson": read_json_lines,
     ".json": read_json_lines,

@@ -156,19 +156,6 @@ class PairTable:
         return max(count, 1)
 
 
-def group_references(table: PairTable) -> tuple[list[str], list[list[str]]]:
-    """Return the different sources, as first seen, and the different targets of each.
-
-    Example:
-        >>> group_references(PairTable.from_texts(["a", "b", "a"], ["1", "2", "3"]))
-        (['a', 'b'], [['1', '3'], ['2']])
-    """
-    references: dict[str, dict[str, None]] = {}
-    for source, target in zip(table.sources(), table.targets(), strict=True):
-        references.setdefault(source, {})[target] = None
-    return list(references), [list(targets) for targets in references.values()]
-
-
 def _choose_groups(
     texts: list[bytes], sizes: NDArray[np.int64], count: int, seed: int
 ) -> NDArray[np.bool_]:

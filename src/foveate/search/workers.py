@@ -73,7 +73,7 @@ def cut_batches(
 def granted_threads() -> int:
     """Return what OMP_NUM_THREADS says, as PyTorch would take it, or the number of cores."""
     said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # more are for nested regions
-    if said.isdigit() and int(said):
+    if said.isascii() and said.isdigit() and len(said) < 6 and int(said):
         return int(said)
     try:
         return len(os.sched_getaffinity(0))

@@ -8,6 +8,7 @@ from typing import Any
 
 from foveate.data.table import PairTable
 from foveate.options import Config
+from foveate.text.matching import Matching
 from foveate.training.ensemble import train_models
 from foveate.training.report import Listener, Report, be_silent
 from foveate.training.run import Trained
@@ -39,10 +40,11 @@ def learn_from_parts(
         KeyboardInterrupt: stopped by Ctrl-C.
     """
     bundle = trained.translator.bundle
-    metric = Validation.build(trained.dev, bundle.target_codec).metric
     if config.max_updates is None:
         config = config.replace(minutes=trained.options.training.minutes)
     parts = [trained.table.split_off(share, config.seed)[1] for share in SHARES]
+    matching = Matching(bundle.source_codec, bundle.target_codec)
+    metric = Validation.build(trained.dev, matching).metric
     points: list[Point] = []
     for part, scores in zip(
         parts, _train_parts(parts, trained, config, report, words), strict=True

@@ -8,6 +8,7 @@ from foveate.data.table import PairTable
 from foveate.evaluation import Evaluation
 from foveate.options import SUBWORD_KINDS
 from foveate.text.codec import Codec
+from foveate.text.matching import Matching
 from foveate.text.memory import (
     Memory,
     build_memory,
@@ -43,12 +44,14 @@ def choose_memory(
     if is_wanted is False or (is_wanted is None and not _can_help(target_codec, evaluation)):
         return {}
 
+    matching = Matching(source_codec, target_codec)
+
     def pairs() -> Iterator[tuple[str, str]]:
-        sources = map(source_codec.normalize, table.sources())
+        sources = map(matching.source, table.sources())
         targets = (target_codec.join(target_codec.split(target)) for target in table.targets())
         return zip(sources, targets, strict=True)
 
-    if is_wanted or evaluation is None or is_as_good(pairs, source_codec, evaluation):
+    if is_wanted or evaluation is None or is_as_good(pairs, matching, evaluation):
         return build_memory(count_targets(pairs()))
     return {}
 
@@ -57,11 +60,11 @@ def _can_help(target_codec: Codec, evaluation: Evaluation | None) -> bool:
     return evaluation is not None and target_codec.kind not in SUBWORD_KINDS
 
 
-def is_as_good(pairs: Pairs, source_codec: Codec, evaluation: Evaluation) -> bool:
+def is_as_good(pairs: Pairs, matching: Matching, evaluation: Evaluation) -> bool:
     """Say whether a memory of the pairs is right at least as often as the model."""
-    wanted = set(map(source_codec.normalize, evaluation.sources))
+    wanted = set(map(matching.source, evaluation.sources))
     memory = build_memory(count_targets(pair for pair in pairs() if pair[0] in wanted))
-    known = compare_on_known(memory, source_codec, evaluation)
+    known = compare_on_known(memory, matching, evaluation)
     if len(known) >= LEAST_EVIDENCE:
         return sum(recalled for recalled, _ in known) >= sum(written for _, written in known)
     num_right, num_repeated = leave_one_out(count_repeated(pairs))
@@ -70,12 +73,12 @@ def is_as_good(pairs: Pairs, source_codec: Codec, evaluation: Evaluation) -> boo
 
 
 def compare_on_known(
-    memory: Memory, source_codec: Codec, evaluation: Evaluation
+    memory: Memory, matching: Matching, evaluation: Evaluation
 ) -> list[tuple[bool, bool]]:
     """For every dev source in the memory, say whether memory and model are right."""
     rows = zip(evaluation.sources, evaluation.references, evaluation.outputs, strict=True)
     return [
-        (memory[key] in references, output in references)
+        (matching.target(memory[key]) in references, output in references)
         for source, references, output in rows
-        if (key := source_codec.normalize(source)) in memory
+        if (key := matching.source(source)) in memory
     ]

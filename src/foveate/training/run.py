@@ -25,6 +25,7 @@ from foveate.models.seq2seq import Seq2SeqModel
 from foveate.options import Config, Options, restore_options
 from foveate.records import SoftTargets
 from foveate.search.workers import granted_threads
+from foveate.text.matching import Matching
 from foveate.torch_backend import TorchStepper
 from foveate.torch_loading import threads_here
 from foveate.training.appraisal import appraise
@@ -259,7 +260,9 @@ def reload_model(prepared: Prepared, recorder: Recorder) -> Trained:
 def build_validation(prepared: Prepared, most_sources: int | None = None) -> Validation:
     """Take so many sources of dev, evenly spread, and the metric to select by."""
     most = MOST_SOURCES if most_sources is None else most_sources
-    return Validation.build(prepared.dev, prepared.target_codec, most)
+    return Validation.build(
+        prepared.dev, Matching(prepared.source_codec, prepared.target_codec), most
+    )
 
 
 @contextmanager

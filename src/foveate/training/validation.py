@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from foveate.data.table import PairTable, group_references
+from foveate.data.table import PairTable
 from foveate.metrics import Statistics, collect_statistics, estimate_difference_error
 from foveate.options import SUBWORD_KINDS
-from foveate.text.codec import Codec
+from foveate.text.matching import Matching
 from foveate.translator import Translator
 
 MOST_SOURCES = 500  # translated at each validation; the final score uses all of them
@@ -55,26 +55,25 @@ class Validation:
 
     @classmethod
     def build(
-        cls, dev: PairTable, target_codec: Codec, most_sources: int = MOST_SOURCES
+        cls, dev: PairTable, matching: Matching, most_sources: int = MOST_SOURCES
     ) -> Validation:
         """Take up to `most_sources` sources, evenly spread."""
-        sources, references = group_references(dev)
+        pairs = zip(dev.sources(), dev.targets(), strict=True)
+        sources, references = matching.group_references(pairs)
         size = min(len(sources), most_sources)
         rows = [number * len(sources) // size for number in range(size)]
-        references = [
-            [target_codec.join(target_codec.split(text)) for text in references[row]]
-            for row in rows
-        ]
+        references = [references[row] for row in rows]
         metric = "exact_match"
-        if target_codec.kind in SUBWORD_KINDS:
+        if matching.target_codec.kind in SUBWORD_KINDS:
             has_blanks = any(" " in text for texts in references for text in texts)
             metric = "bleu" if has_blanks else "chrf"
         return cls([sources[row] for row in rows], references, metric)
 
     def translate(self, translator: Translator) -> list[str]:
-        """Return the greedy outputs for the sources."""
+        """Return the greedy outputs for the sources, in the form in which they are compared."""
+        matching = Matching(translator.source_codec, translator.target_codec)
         found = translator.translate(self.sources, beam_size=1, attention=False)
-        return [one.text for one in found]
+        return [matching.target(one.text) for one in found]
 
     def measure(self, outputs: Sequence[str]) -> dict[str, float]:
         """Return the metrics of outputs; the first is the one to select by."""

@@ -8,9 +8,10 @@ from itertools import product
 
 import numpy as np
 
-from foveate.data.table import PairTable, group_references
+from foveate.data.table import PairTable
 from foveate.metrics import chrf, exact_match
 from foveate.options import SUBWORD_KINDS
+from foveate.text.matching import Matching
 from foveate.text.word_list import WordList
 from foveate.translator import DEFAULT_BEAM_SIZE, DEFAULT_LENGTH_PENALTY, Translator
 
@@ -40,11 +41,12 @@ def fit_words(translator: Translator, dev: PairTable, words: Collection[str]) ->
         ),
         bonus=0.0,
     )
-    memory, normalize = translator.bundle.decoding.memory, translator.source_codec.normalize
+    memory, matching = translator.bundle.decoding.memory, Matching(translator.source_codec, codec)
+    grouped = matching.group_references(zip(dev.sources(), dev.targets(), strict=True))
     asked = [
-        (source, [codec.join(codec.split(target)) for target in targets])
-        for source, targets in zip(*group_references(dev), strict=True)
-        if normalize(source) not in memory
+        (source, targets)
+        for source, targets in zip(*grouped, strict=True)
+        if matching.source(source) not in memory
     ]
     if not asked:
         return None
@@ -54,7 +56,8 @@ def fit_words(translator: Translator, dev: PairTable, words: Collection[str]) ->
     choices = [[one, *one.alternatives] for one in found]
     accepted = [texts for some, texts in zip(choices, references, strict=True) for _ in some]
     every = [one for some in choices for one in some]
-    statistics = measure([one.text for one in every], accepted)  # of each, once for all weights
+    texts = [matching.target(one.text) for one in every]
+    statistics = measure(texts, accepted)  # of each, once for all weights
     places = {id(one): place for place, one in enumerate(every)}
 
     def score(candidate: WordList) -> float:
