@@ -271,10 +271,8 @@ def test_collate_against_naive_padding(rows: list[tuple[list[int], list[int]]]) 
     assert batch.source_mask.dtype == batch.target_mask.dtype == np.bool_
 
 
-def test_collate_without_targets() -> None:
-    batch = collate([[5, 6, 7], [5]])
-    assert batch.source.shape == (2, 3)
-    assert batch.target_in.shape == batch.target_out.shape == batch.target_mask.shape == (2, 0)
+def test_sources_alone_are_padded_alike() -> None:
+    batch = collate([[5, 6, 7], [5]], [[8], [9]])
     source, mask = collate_sources([[5, 6, 7], [5]])
     assert np.array_equal(source, batch.source)
     assert np.array_equal(mask, batch.source_mask)

@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +18,8 @@ from foveate.metrics import (
     METRICS,
     Score,
     Statistics,
+    bin_items,
     bleu,
-    by_length,
     character_error_rate,
     choose_bleu_tokenizer,
     choose_telling,
@@ -289,6 +290,16 @@ def test_refusals() -> None:
 
 
 # --- by length ------------------------------------------------------------------------------------
+
+
+def by_length(
+    lengths: Sequence[int],
+    outputs: Sequence[str],
+    references: Sequence[Sequence[str]],
+    edges: Sequence[int] | None = None,
+    **options: Any,
+) -> list[dict[str, Any]]:
+    return bin_items(lengths, collect_statistics(outputs, references, **options), edges)
 
 
 def test_bins_of_given_edges() -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from foveate.printable import make_printable
+
 if TYPE_CHECKING:
     from foveate.bundle import Bundle
 

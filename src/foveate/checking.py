@@ -7,7 +7,6 @@ swapped columns and shifted rows are what it cannot explain.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -240,17 +239,13 @@ def deal(table: PairTable, folds: int, seed: int) -> NDArray[np.int64]:
     """
     if folds < 2:
         raise ConfigError(f"folds: must be at least 2, not {folds}")
-    sources = dict.fromkeys(table.sources())
-    if len(sources) < 2 * folds:
+    num_sources = len(set(table.sources()))
+    if num_sources < 2 * folds:
         raise DataError(
-            f"{len(sources)} different sources are too few to train on a part and judge the rest: "
+            f"{num_sources} different sources are too few to train on a part and judge the rest: "
             "check them by rules only (--rules-only; minutes=0 in Python)"
         )
-    key = str(seed).encode()
-    hashed = {text: hashlib.blake2b(text.encode(), digest_size=8, key=key) for text in sources}
-    order = sorted(sources, key=lambda text: hashed[text].digest())
-    fold_of_source = {text: place % folds for place, text in enumerate(order)}
-    return np.array([fold_of_source[text] for text in table.sources()])
+    return table.deal(folds, seed)
 
 
 def default_minutes(table: PairTable) -> float:

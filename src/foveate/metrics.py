@@ -186,24 +186,6 @@ def chrf(hypotheses: Sequence[str], references: References) -> Statistics:
     return _from_sacrebleu("chrF2", _sacrebleu().CHRF(), hypotheses, references)
 
 
-def by_length(
-    source_lengths: Sequence[int],
-    hypotheses: Sequence[str],
-    references: References,
-    edges: Sequence[int] | None = None,
-    *,
-    bleu_tokenize: str = "13a",
-    names: Sequence[str] | None = None,
-) -> list[dict[str, Any]]:
-    """Score the items in bins of source length; arguments are those of `measure` and `bin_items`.
-
-    Returns:
-        What `bin_items` returns.
-    """
-    chosen = collect_statistics(hypotheses, references, bleu_tokenize=bleu_tokenize, names=names)
-    return bin_items(source_lengths, chosen, edges)
-
-
 def bin_items(
     source_lengths: Sequence[int],
     chosen: Mapping[str, Statistics],

@@ -21,7 +21,7 @@ _CHUNK = 10_000  # rows encoded at once
 _ENOUGH = 0.04  # share of padding below which batches may be looser, and so more random
 
 
-class Encoder(Protocol):
+class TextCodec(Protocol):
     """What is needed of a codec."""
 
     def encode_many(self, texts: list[str], /, *, sampling: float, seed: int) -> list[list[int]]:
@@ -81,8 +81,8 @@ class EncodedPairs:
 
 def encode_table(
     table: PairTable,
-    source_codec: Encoder,
-    target_codec: Encoder,
+    source_codec: TextCodec,
+    target_codec: TextCodec,
     *,
     sampling: float = 0.0,
     seed: int = 0,
@@ -102,7 +102,7 @@ def encode_table(
 
 
 def _encode_side(
-    texts: Iterator[str], codec: Encoder, sampling: float, seed: int, side: int
+    texts: Iterator[str], codec: TextCodec, sampling: float, seed: int, side: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     ids = [np.zeros(0, dtype=np.int32)]
     lengths = [np.zeros(1, dtype=np.int64)]
@@ -192,12 +192,12 @@ def _count_cells(S: NDArray[np.int64], T: NDArray[np.int64], begins: NDArray[np.
 Row = Sequence[int] | NDArray[np.integer[Any]]
 
 
-def collate(sources: Sequence[Row], targets: Sequence[Row] | None = None) -> Batch:
+def collate(sources: Sequence[Row], targets: Sequence[Row]) -> Batch:
     """Pad rows of ids on the right and add BOS and EOS to the targets.
 
     Args:
         sources: ids of each source.
-        targets: ids of each target, without BOS and EOS; None leaves the target arrays [B, 0].
+        targets: ids of each target, without BOS and EOS.
 
     Raises:
         ValueError: there is no row, a source is empty, or the sides differ in number.
@@ -208,9 +208,6 @@ def collate(sources: Sequence[Row], targets: Sequence[Row] | None = None) -> Bat
         ([[7, 8], [9, 0]], [[2, 5, 0], [2, 5, 6]], [[5, 3, 0], [5, 6, 3]])
     """
     source, source_mask = collate_sources(sources)
-    if targets is None:
-        nothing = np.zeros((len(sources), 0), dtype=np.int64)
-        return Batch(source, source_mask, nothing, nothing.copy(), nothing.astype(np.bool_))
     if len(sources) != len(targets):
         raise ValueError(f"{len(sources)} sources but {len(targets)} targets")
     target_in, target_mask = _pad(targets, lambda row: np.concatenate(([BOS], row)))

@@ -148,6 +148,16 @@ class PairTable:
         is_held = _choose_groups(list(groups), np.bincount(group_of_row), count, seed)[group_of_row]
         return self.rows(np.flatnonzero(~is_held)), self.rows(np.flatnonzero(is_held))
 
+    def deal(self, parts: int, seed: int) -> NDArray[np.int64]:
+        """Return for every row the number of its part: all rows of a source are in one.
+
+        Sources are dealt out by a hash of their text and the seed, as in `split_off`.
+        """
+        texts = list(dict.fromkeys(self._sources))
+        order = _order_by_hash(texts, seed)
+        part_of = {texts[index]: place % parts for place, index in enumerate(order)}
+        return np.array([part_of[raw] for raw in self._sources], dtype=np.int64)
+
     def _count_to_hold(self, share_or_count: float) -> int:
         is_share = isinstance(share_or_count, float)
         count = round(share_or_count * len(self)) if is_share else int(share_or_count)
@@ -160,9 +170,7 @@ def _choose_groups(
     texts: list[bytes], sizes: NDArray[np.int64], count: int, seed: int
 ) -> NDArray[np.bool_]:
     """Mark groups in the order of their hashes, as long as they fit into `count` rows."""
-    key = str(seed).encode()
-    hashes = [hashlib.blake2b(text, digest_size=8, key=key).digest() for text in texts]
-    order = sorted(range(len(texts)), key=hashes.__getitem__)
+    order = _order_by_hash(texts, seed)
     is_held = np.zeros(len(texts), dtype=np.bool_)
     num_rows = 0
     for group in order:
@@ -174,6 +182,13 @@ def _choose_groups(
     if not num_rows:
         is_held[min(order, key=sizes.__getitem__)] = True
     return is_held
+
+
+def _order_by_hash(texts: list[bytes], seed: int) -> list[int]:
+    """Return the places of texts in the order of their hashes: the same in any order of rows."""
+    key = str(seed).encode()
+    hashes = [hashlib.blake2b(text, digest_size=8, key=key).digest() for text in texts]
+    return sorted(range(len(texts)), key=hashes.__getitem__)
 
 
 def _zip_sides(sources: Iterable[str], targets: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveate.errors import MissingExtraError
-from foveate.insight.labels import reading_note, shorten, show_tokens, weights_of, width_in_em
+from foveate.insight.labels import (
+    LEAST_NUMBER,
+    LONGEST_LABEL,
+    SLANT,
+    cell_sizes,
+    reading_note,
+    shorten,
+    show_tokens,
+    show_weight,
+    weights_of,
+    width_in_em,
+)
 from foveate.insight.palette import LIGHT, NUM_LEVELS, ink_on, level_of, ramp
 from foveate.records import Translation
 
@@ -24,8 +35,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.font_manager import FontEntry
 
-_LONGEST_LABEL = 22.0  # em: a word of thirty characters is whole
-_SLANT = 0.71
 _BASE_FONT = "DejaVu Sans"  # comes with matplotlib
 
 
@@ -54,7 +63,7 @@ class _Plan:
 
     @property
     def above(self) -> float:
-        header = max(self.widths) * _SLANT + self.font if self.is_slanted else self.font * 2
+        header = max(self.widths) * SLANT + self.font if self.is_slanted else self.font * 2
         return 16 + header + (24 if self.title else 0)
 
     @property
@@ -69,7 +78,7 @@ class _Plan:
     def size(self) -> tuple[float, float]:
         width, height = self.grid
         if self.is_slanted:
-            ends = (self.cell * (j + 0.5) + w * _SLANT for j, w in enumerate(self.widths))
+            ends = (self.cell * (j + 0.5) + w * SLANT for j, w in enumerate(self.widths))
             width = max(width, *ends)
         least = (350.0 if self.note else 0.0, 36 + width_in_em(self.title) * 13)
         return max(self.left + max(width, 120.0) + 16, *least), self.above + height + self.below
@@ -116,12 +125,10 @@ def figure_to_png(figure: Figure) -> bytes:
 
 def _plan(translation: Translation, title: str) -> _Plan:
     columns, rows = (
-        [shorten(label, _LONGEST_LABEL) for label in show_tokens(tokens, hyphens=True)]
+        [shorten(label, LONGEST_LABEL) for label in show_tokens(tokens, hyphens=True)]
         for tokens in (translation.source_tokens, translation.tokens)
     )
-    length = max(len(columns), len(rows))
-    steps = ((10, 28.0), (16, 24.0), (24, 20.0), (44, 15.0), (64, 12.0))
-    cell = next((size for longest, size in steps if length <= longest), 9.0)
+    _, cell = cell_sizes(max(len(columns), len(rows)))
     font = min(max(cell * 0.55, 7.0), 10.5)
     return _Plan(columns, rows, title, reading_note(translation), cell, font)
 
@@ -138,8 +145,8 @@ def _draw_weights(axes: Axes, weights: NDArray[np.float64], cell: float) -> None
     if cell < 20:
         return
     for (i, j), weight in np.ndenumerate(weights):
-        if weight >= 0.05:
-            text = f"{weight:.2f}".removeprefix("0").removesuffix(".00")
+        if weight >= LEAST_NUMBER:
+            text = show_weight(weight)
             ink = ink_on(ramp(LIGHT)[levels[i, j]])
             _write(axes, j + 0.5, i + 0.52, text, size=7.5, color=ink, ha="center", va="center")
 

@@ -6,6 +6,7 @@ A picture shows what a token is, not what a terminal or browser would make of it
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -16,6 +17,19 @@ from numpy.typing import NDArray
 from foveate.errors import ModelMismatchError
 from foveate.insight.alignment import WORD_MARK, word_groups
 from foveate.records import Translation
+
+LONGEST_LABEL = 22.0  # em, in every drawing: a word of thirty characters is whole
+SLANT = 0.7071  # cosine and sine of the 45 degrees of long column labels
+LEAST_NUMBER = 0.05  # weights below it have no number in their cell
+# Up to so many rows and columns, a cell has so many pixels in a page, and points in a figure.
+_CELLS = (
+    (10, 38.0, 28.0),
+    (16, 32.0, 24.0),
+    (24, 26.0, 20.0),
+    (44, 20.0, 15.0),
+    (64, 16.0, 12.0),
+    (math.inf, 12.0, 9.0),
+)
 
 _VISIBLE = {" ": "␣", "\t": "⇥", "\n": "↵", "\r": "␍", "\xa0": "⍽", "\u3000": "␣"}
 _JOINERS = {"\u200c", "\u200d"}  # they shape their neighbours: only visible when alone
@@ -41,6 +55,26 @@ def weights_of(translation: Translation) -> NDArray[np.float64]:
     if weights.shape != shape:
         raise ValueError(f"attention is {weights.shape}, but tokens and source tokens are {shape}")
     return np.clip(np.nan_to_num(weights), 0.0, 1.0)
+
+
+def cell_sizes(length: int) -> tuple[float, float]:
+    """Return the size of a cell in pixels and in points, for so many rows or columns.
+
+    Example:
+        >>> cell_sizes(7), cell_sizes(500)
+        ((38.0, 28.0), (12.0, 9.0))
+    """
+    return next((pixels, points) for longest, pixels, points in _CELLS if length <= longest)
+
+
+def show_weight(weight: float) -> str:
+    """Return a weight as the number in its cell.
+
+    Example:
+        >>> show_weight(0.254), show_weight(1.0)
+        ('.25', '1')
+    """
+    return f"{weight:.2f}".removeprefix("0").removesuffix(".00")
 
 
 def uses_pieces(tokens: Sequence[str]) -> bool:

@@ -17,9 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveate.insight.labels import (
+    LEAST_NUMBER,
+    LONGEST_LABEL,
+    SLANT,
+    cell_sizes,
     reading_note,
     shorten,
     show_tokens,
+    show_weight,
     weights_of,
     width_in_em,
     word_spans,
@@ -30,8 +35,6 @@ from foveate.records import Translation
 FONTS = "system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans','Helvetica Neue',Arial,sans-serif"
 _MARGIN = 20.0
 _LEGEND_WIDTH = 180.0
-_LONGEST_LABEL = 22.0  # em: a word of thirty characters is whole
-_SLANT = 0.7071  # cosine and sine of the 45 degrees of long column labels
 
 
 @dataclass(frozen=True)
@@ -82,21 +85,21 @@ def draw_svg(translation: Translation, title: str = "", *, tooltips: bool = True
 
 def _lay_out(translation: Translation, title: str, has_note: bool) -> _Layout:
     columns, rows = (
-        [shorten(label, _LONGEST_LABEL) for label in show_tokens(tokens)]
+        [shorten(label, LONGEST_LABEL) for label in show_tokens(tokens)]
         for tokens in (translation.source_tokens, translation.tokens)
     )
-    cell = _cell_size(max(len(columns), len(rows)))
+    cell, _ = cell_sizes(max(len(columns), len(rows)))
     font = min(max(cell * 0.56, 9.0), 13.0)
     widths = [width_in_em(label) * font for label in columns]
     is_slanted = max(widths) > cell - 3
     gap = 12.0
     row_space = max(max(width_in_em(label) for label in rows) * font, 44.0)
     left = _MARGIN + row_space + gap
-    header = max(widths) * _SLANT + font if is_slanted else font + 2
+    header = max(widths) * SLANT + font if is_slanted else font + 2
     top = _MARGIN + (34.0 if title else 0.0) + max(header, 2 * font) + gap
     right = left + cell * len(columns)
     if is_slanted:
-        ends = (left + (j + 0.5) * cell + width * _SLANT for j, width in enumerate(widths))
+        ends = (left + (j + 0.5) * cell + width * SLANT for j, width in enumerate(widths))
         right = max(right, *ends) + font * 0.5
     if title:
         right = max(right, _MARGIN + width_in_em(title) * 16)
@@ -105,13 +108,6 @@ def _lay_out(translation: Translation, title: str, has_note: bool) -> _Layout:
         right = max(right, _MARGIN + 430.0)
     height = top + cell * len(rows) + 50.0 + (18.0 if has_note else 0.0)
     return _Layout(columns, rows, cell, font, is_slanted, left, top, right + _MARGIN, height)
-
-
-def _cell_size(length: int) -> float:
-    for longest, size in ((10, 38.0), (16, 32.0), (24, 26.0), (44, 20.0), (64, 16.0)):
-        if length <= longest:
-            return size
-    return 12.0
 
 
 def _open(width: float, height: float, description: str, attribute: str = "") -> Iterator[str]:
@@ -206,14 +202,14 @@ def _draw_cells(layout: _Layout, weights: NDArray[np.float64], tooltips: bool) -
                 yield f"<rect {place} {fill}><title>{says}</title></rect>"
             else:
                 yield f"<rect {place} {fill}/>"
-            if layout.cell >= 26 and weight >= 0.05:
+            if layout.cell >= 26 and weight >= LEAST_NUMBER:
                 yield _number(x + (layout.cell - gap) / 2, y + (layout.cell - gap) / 2, weight)
 
 
 def _number(x: float, y: float, weight: float) -> str:
     level = level_of(weight)
     fill = ink_on(ramp(LIGHT)[level])
-    text = f"{weight:.2f}".removeprefix("0").removesuffix(".00")
+    text = show_weight(weight)
     return (
         f'<text class="n{level}" x="{_n(x)}" y="{_n(y + 3.5)}" fill="{fill}" font-size="10" '
         f'text-anchor="middle" pointer-events="none" aria-hidden="true">{text}</text>'

@@ -91,10 +91,6 @@ class Codec:
         """Return the text of ids: unknown tokens as U+FFFD, begin, end and padding left out."""
         return self.join(self.tokens(ids))
 
-    def count_unknown(self, text: str) -> int:
-        """Count the tokens of a text that the vocabulary does not have."""
-        return self.vocabulary.count_unknown(self.split(text))
-
     def round_trips(self, text: str) -> bool:
         """Tell whether a text, once normalised, comes back from its ids unchanged."""
         return self.decode(self.encode(text)) == self.normalize(text)

@@ -36,10 +36,6 @@ class Tokenizer(Protocol):
     def kind(self) -> str:
         """Name of the tokenizer, as in the options."""
 
-    @property
-    def is_lossless(self) -> bool:
-        """Whether `join(split(text))` is `text` for every text."""
-
     def split(self, text: str) -> list[str]:
         """Cut a text into tokens."""
 
@@ -56,7 +52,6 @@ class CharacterTokenizer:
     """
 
     kind = "characters"
-    is_lossless = True
 
     def split(self, text: str) -> list[str]:
         """Cut a text into its code points."""
@@ -78,7 +73,6 @@ class TaggedTokenizer:
     """
 
     kind = "tagged"
-    is_lossless = True
 
     def split(self, text: str) -> list[str]:
         """Cut a text into tags and code points."""
@@ -100,7 +94,6 @@ class WhitespaceTokenizer:
     """
 
     kind = "whitespace"
-    is_lossless = False
 
     def split(self, text: str) -> list[str]:
         """Cut a text at runs of whitespace."""
@@ -120,7 +113,6 @@ class ByteTokenizer:
     """
 
     kind = "bytes"
-    is_lossless = True
     alphabet = tuple(f"<0x{byte:02X}>" for byte in range(256))
 
     def split(self, text: str) -> list[str]:
@@ -142,8 +134,6 @@ class SentencepieceTokenizer:
 
     Reference: Kudo 2018 (1804.10959) for unigram, Sennrich et al. 2016 (1508.07909) for bpe.
     """
-
-    is_lossless = True
 
     def __init__(self, model_bytes: bytes, kind: SubwordKind) -> None:
         """Load a model from its bytes.

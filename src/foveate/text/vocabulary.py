@@ -77,10 +77,6 @@ class Vocabulary:
         """Return the token of each id, reserved ones too."""
         return [self.entries[index] for index in ids]
 
-    def count_unknown(self, tokens: Sequence[str]) -> int:
-        """Count the tokens that are not in the vocabulary."""
-        return self.ids(tokens).count(UNK)
-
     def to_text(self) -> str:
         """Write one token a line, in order of ids, control characters escaped."""
         return "".join(_UNSAFE.sub(_escape, token) + "\n" for token in self.entries)
