@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from foveate.training.loop import to_tensors
+from foveate.training.trainer import to_tensors
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor

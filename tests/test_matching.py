@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from foveate.config import build_config
+from foveate.options import build_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

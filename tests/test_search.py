@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import Counter
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -597,32 +596,15 @@ def test_bad_sources_and_broken_models_are_named():
             SEARCHES[name](stepper, source, mask, max_lengths=5)
 
 
-class Workers:
-    """What `run_all` needs to know of a stepper, and how many batches ran at a time."""
-
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
-        self.meeting = threading.Barrier(workers, timeout=20)
-        self.alone = 0
-
-    @contextmanager
-    def on_one_core(self):
-        self.alone += 1
-        yield
-        self.alone -= 1
-
-
 def test_as_many_batches_as_workers_are_searched_at_a_time() -> None:
-    stepper, done = Workers(3), []
+    meeting, done = threading.Barrier(3, timeout=20), []
 
     def run(batch: int) -> None:
-        stepper.meeting.wait()  # breaks unless three batches are here together
-        assert stepper.alone
+        meeting.wait()  # breaks unless three batches are here together
         done.append(batch)
 
-    run_all(stepper, run, range(6))
+    run_all(3, run, range(6))
     assert sorted(done) == list(range(6))
-    assert not stepper.alone
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -632,10 +614,10 @@ def test_what_a_batch_raises_is_raised(workers: int) -> None:
             raise SearchError("no")
 
     with pytest.raises(SearchError, match="no"):
-        run_all(Workers(workers), run, range(5))
+        run_all(workers, run, range(5))
 
 
-def test_a_stepper_without_workers_searches_one_after_the_other() -> None:
+def test_one_worker_searches_one_after_the_other() -> None:
     done: list[int] = []
-    run_all(FakeStepper(0), done.append, range(5))
+    run_all(1, done.append, range(5))
     assert done == list(range(5))

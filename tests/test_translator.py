@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import sacrebleu
 import torch
-from foveate.config import Config
+from foveate.options import Config
 
 import foveate
 from foveate.bundle import Bundle

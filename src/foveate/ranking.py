@@ -5,7 +5,7 @@ The beam uses it while it searches, and whoever puts outputs in another order af
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +30,7 @@ def rank_score(score: Number, length: int | NDArray[np.int64], length_penalty: N
         >>> float(rank_score(-6.0, 3, 1.0))
         -2.0
     """
-    ranks: Number = score / np.maximum(length, 1.0) ** length_penalty
-    return ranks
+    return cast(Number, score / np.maximum(length, 1.0) ** length_penalty)
 
 
 def place_key(rank: float, is_finished: bool) -> tuple[bool, float]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from foveate.console import say
+from foveate.text.vocabulary import UNK
 
 if TYPE_CHECKING:
     from foveate.records import Translation
@@ -83,7 +84,7 @@ class Remarks:
         self._unknown.update({tokens[place] for place in translation.unknown})
         if self._is_lower_known:
             codec = self._translator.source_codec
-            self._is_lower_known = not codec.count_unknown(codec.join(tokens).lower())
+            self._is_lower_known = UNK not in codec.encode(codec.join(tokens).lower())
 
     def tell(self) -> None:
         """Say on standard error what there is to say."""
