@@ -159,8 +159,12 @@ def test_the_only_two_texts_of_json_objects_are_taken(
 
 
 def test_json_keys_that_could_be_either_are_not_guessed(tmp_path: Path) -> None:
-    record = {"a": "x", "b": "y", "c": {"d": "z", "e": "w"}}
-    assert "no key 'source'" in fail(write(tmp_path, "a.jsonl", json.dumps(record)))
+    for record in (
+        {"a": "x", "b": "y", "c": {"d": "z", "e": "w"}},
+        {"table_id": "1-0", "question": "x"},
+        {"count": "17", "question": "x"},
+    ):
+        assert "no key 'source'" in fail(write(tmp_path, "a.jsonl", json.dumps(record)))
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.parquet.gz"])

@@ -6,7 +6,7 @@ import json
 from typing import Any, NamedTuple
 
 from foveate.data.lines import read_numbered_lines
-from foveate.data.rows import BadRow, Report, Rows
+from foveate.data.rows import NUMBER, BadRow, Report, Rows, is_count
 from foveate.errors import DataError, did_you_mean
 from foveate.records import Pair
 
@@ -45,7 +45,11 @@ def _choose_keys(text: str, place: str, note: Report) -> tuple[Key, Key] | None:
         return None
     if {"source", "target"} & record.keys():
         return NAMED
-    outer: list[Key] = [(name,) for name, value in record.items() if isinstance(value, str)]
+    outer: list[Key] = [
+        (name,)
+        for name, value in record.items()
+        if isinstance(value, str) and not is_count(name) and not NUMBER.fullmatch(value.strip())
+    ]
     inner: list[Key] = [
         (name, within)
         for name, value in record.items()

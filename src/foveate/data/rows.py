@@ -50,7 +50,7 @@ def choose_columns(
     texts = [
         column
         for column, name in enumerate(plain)
-        if not _COUNTS.fullmatch(name) and not _holds_numbers(column, examples)
+        if not is_count(name) and not _holds_numbers(column, examples)
     ]
     if found or len(names) < 2 or (len(texts) < 2 < len(names)):
         listed = ", ".join(map(repr, names)) or "none"
@@ -66,6 +66,16 @@ def choose_columns(
     source, target = texts[:2]
     note(f"{place}: columns {names[source]!r} and {names[target]!r} are taken as source and target")
     return source, target
+
+
+def is_count(name: str) -> bool:
+    """Tell whether a column or key is called like a number of rows, or not at all.
+
+    Example:
+        >>> [is_count(name) for name in ("", "id", "table_id", "Unnamed: 0", "idea", "english")]
+        [True, True, True, True, False, False]
+    """
+    return _COUNTS.fullmatch(name.strip().lower()) is not None
 
 
 def _holds_numbers(column: int, examples: Sequence[Sequence[str]]) -> bool:
