@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foveate.bundle import Bundle, load_bundle
+from foveate.console import format_evaluation
 from foveate.data.table import PairTable
 from foveate.estimator import Seq2Seq
 from foveate.evaluation import diagnose, evaluate
@@ -126,6 +127,20 @@ def test_sources_and_rows_are_two_counts_with_two_names() -> None:
     model = Seq2Seq(beam_size=1)
     model.translator_ = knower
     assert model.score(*map(list, zip(*rows, strict=True))) == pytest.approx(2 / 10)
+
+
+def test_only_what_means_something_is_shown() -> None:
+    knower = build_knower({"attend": "canto", "train": "canta"}, "NFC")
+    table = PairTable.from_texts(["attend", "train"], ["canto", "canta"])
+    evaluation = evaluate(knower, table)
+    shown = format_evaluation(evaluation).partition("signatures")[0]
+    assert "BLEU" not in shown and "token error" not in shown and "by row" not in shown
+    assert "exact match           100.0 %  34.2 % to 100.0 %" in shown
+    assert "chrF                    100.0\n" in shown  # two items leave no interval to draw
+    asked = evaluate(knower, table, bleu_tokenize="char")
+    assert "BLEU" in format_evaluation(asked).partition("signatures")[0]
+    twice = evaluate(knower, PairTable.from_texts(["train"] * 3, ["canta", "x", "canta"]))
+    assert "exact match by row     66.7 %" in format_evaluation(twice)
 
 
 @pytest.mark.parametrize("form", ["NFKC", "NFD"])

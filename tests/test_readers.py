@@ -112,6 +112,61 @@ def test_first_two_csv_columns_are_reported(tmp_path: Path) -> None:
     assert "'word' and 'sound'" in notes[0]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        ",english,german\n0,a b,x\n1,c,y\n",
+        "Unnamed: 0,english,german\n0,a b,x\n1,c,y\n",
+        "pair_id,english,german\ns1,a b,x\ns2,c,y\n",
+        "english,count,german\na b,17,x\nc,2.5,y\n",
+    ],
+)
+def test_numbers_of_rows_are_no_source(tmp_path: Path, text: str) -> None:
+    notes: list[str] = []
+    assert read(write(tmp_path, "a.csv", text), report=notes.append) == [("a b", "x"), ("c", "y")]
+    assert "columns 'english' and 'german'" in notes[0]
+
+
+def test_two_columns_are_taken_whatever_they_hold(tmp_path: Path) -> None:
+    assert read(write(tmp_path, "a.csv", "id,word\n12,twelve\n")) == [("12", "twelve")]
+
+
+def test_more_than_two_columns_of_text_beside_numbers_are_listed(tmp_path: Path) -> None:
+    text = "sentence_id,class,before,after\n0,PLAIN,was,was\n"
+    message = fail(write(tmp_path, "a.csv", text))
+    assert "which two columns are meant?" in message
+    assert "'class' ('PLAIN'); 'before' ('was'); 'after' ('was')" in message
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [{"en": "a", "de": "b"}, {"de": "d", "en": "c"}],
+        [{"n": 7, "en": "a", "de": "b"}, {"en": "c", "de": "d"}],
+        [{"translation": {"en": "a", "de": "b"}}, {"translation": {"en": "c", "de": "d"}}],
+    ],
+)
+def test_the_only_two_texts_of_json_objects_are_taken(
+    tmp_path: Path, records: list[dict[str, object]]
+) -> None:
+    notes: list[str] = []
+    text = "\n" + "".join(json.dumps(record) + "\n" for record in records)
+    path = write(tmp_path, "a.jsonl", text)
+    assert read(path, report=notes.append) == [("a", "b"), ("c", "d")]
+    assert "a.jsonl:2: keys " in notes[0] and "are taken as source and target" in notes[0]
+    path.write_text(text + '{"en": 3}\n')
+    assert "a.jsonl:4: no key" in fail(path) or "a.jsonl:4: en is not a string" in fail(path)
+
+
+def test_json_keys_that_could_be_either_are_not_guessed(tmp_path: Path) -> None:
+    for record in (
+        {"a": "x", "b": "y", "c": {"d": "z", "e": "w"}},
+        {"table_id": "1-0", "question": "x"},
+        {"count": "17", "question": "x"},
+    ):
+        assert "no key 'source'" in fail(write(tmp_path, "a.jsonl", json.dumps(record)))
+
+
 @pytest.mark.parametrize("name", ["a.parquet", "a.parquet.gz"])
 def test_parquet(tmp_path: Path, name: str) -> None:
     columns: dict[str, list[object]] = {
@@ -507,6 +562,19 @@ def test_parquet_columns(tmp_path: Path) -> None:
     assert "column 'source' is int64, not text" in fail(path)
     path = write_parquet(tmp_path / "b.parquet", {"source": ["a"]})
     assert "needs the columns source and target" in fail(path)
+
+
+def test_parquet_numbers_beside_texts_are_no_side(tmp_path: Path) -> None:
+    columns: dict[str, list[object]] = {"id": [7, 8], "en": ["a", "c"], "de": ["b", "d"]}
+    assert read(write_parquet(tmp_path / "a.parquet", columns)) == [("a", "b"), ("c", "d")]
+
+
+def test_parquet_lists_of_targets_are_several_pairs(tmp_path: Path) -> None:
+    columns: dict[str, list[object]] = {"source": ["a", "b"], "target": [["x", "y"], ["z"]]}
+    path = write_parquet(tmp_path / "a.parquet", columns)
+    assert read(path) == [("a", "x"), ("a", "y"), ("b", "z")]
+    path = write_parquet(tmp_path / "b.parquet", {"source": [["a"]], "target": ["x"]})
+    assert "column 'source' is list<element: string>, not text" in fail(path)
 
 
 def test_damaged_parquet_column_name(tmp_path: Path) -> None:

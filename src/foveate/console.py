@@ -409,9 +409,11 @@ def format_evaluation(evaluation: Evaluation) -> str:
     """Return a whole evaluation as text: scores, scores by length, signatures."""
     counts = f"{len(evaluation.sources):,} sources, {evaluation.num_pairs:,} pairs"
     scores = {name: evaluation.metrics[name] for name in evaluation.telling}
+    every = [*evaluation.metrics.values()]  # of JSON, too
     if evaluation.has_several_rows:
         scores["exact_match_by_row"] = evaluation.by_row
-    signatures = [f"  {score.signature}" for score in scores.values()]
+        every.append(evaluation.by_row)
+    signatures = [f"  {score.signature}" for score in every]
     parts = [counts, format_scores(scores), format_lengths(evaluation)]
     return "\n\n".join([*parts, "\n".join(["signatures", *signatures])])
 

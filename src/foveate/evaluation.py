@@ -116,7 +116,9 @@ def evaluate(
         metrics=score_statistics(chosen),
         by_row=score_statistics({"": rows})[""],
         by_source_length=bin_items([source_length(source, unit) for source in sources], chosen),
-        telling=choose_telling(references, chosen),
+        telling=choose_telling(
+            references, chosen, asked=() if bleu_tokenize is None else ("bleu",)
+        ),
         unit=unit,
     )
 

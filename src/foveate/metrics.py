@@ -12,7 +12,7 @@ import importlib.metadata
 import math
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from itertools import islice
@@ -256,11 +256,18 @@ def _script(letter: str) -> str:
     return unicodedata.name(letter, "").partition(" ")[0]
 
 
-def choose_telling(references: References, chosen: Mapping[str, Statistics]) -> tuple[str, ...]:
+def choose_telling(
+    references: References, chosen: Mapping[str, Statistics], asked: Collection[str] = ()
+) -> tuple[str, ...]:
     """Return the metrics that mean something for these references.
 
     BLEU counts runs of up to four tokens: texts that are mostly shorter have none. The rate of
     wrong tokens says no more than exact match where a text is one token.
+
+    Args:
+        references: the right outputs of each item.
+        chosen: the metrics to choose from.
+        asked: metrics to keep in any case.
 
     Example:
         >>> words = collect_statistics(["canto"], [["canto"]])
@@ -273,7 +280,7 @@ def choose_telling(references: References, chosen: Mapping[str, Statistics]) -> 
         left_out.add("token_error_rate")
     if "bleu" in chosen and not _has_long_runs(chosen["bleu"]):
         left_out.add("bleu")
-    return tuple(name for name in chosen if name not in left_out)
+    return tuple(name for name in chosen if name in asked or name not in left_out)
 
 
 def _has_long_runs(statistics: Statistics) -> bool:

@@ -18,6 +18,7 @@ from foveate.data.rows import BadRow, Report, Rows, choose_columns
 from foveate.errors import DataError
 from foveate.records import Pair
 
+NUM_PEEKED = 100  # lines whose fields tell which columns are text
 MAX_ROW_LINES = 1000  # that a quoted field may span
 NOT_CLOSED = "bad quotes: a double quote is not closed"
 _SEPARATOR = re.compile(r"sep=([,;\t])", re.IGNORECASE)
@@ -37,8 +38,9 @@ def read_csv(name: str, note: Report, max_characters: int) -> Rows:
         return
     if header.problem:
         raise DataError(f"{name}:1: bad header: {header.problem}")
-    columns = choose_columns(header.fields, f"{name}:{header.line}", note)
     num_columns = len(header.fields)
+    first = rows.peek(NUM_PEEKED)
+    columns = choose_columns(header.fields, f"{name}:{header.line}", note, first)
 
     def find_fault(fields: list[str]) -> str:
         if len(fields) != num_columns:
@@ -129,6 +131,20 @@ class _RowReader:
             if line.text or line.problem:
                 return self._read_row(line, find_fault)
         return None
+
+    def peek(self, count: int) -> list[list[str]]:
+        """Return the fields of the next lines that are whole rows, without taking them."""
+        taken: list[Line] = []
+        while len(taken) < count and (line := self._lines.take()) is not None:
+            taken.append(line)
+        self._lines.give_back(taken)
+        rows = []
+        for line in taken:
+            fields = _Fields(self._delimiter)
+            fields.add(line.text)
+            if line.text and not (line.problem or fields.problem or fields.is_open):
+                rows.append(fields.values)
+        return rows
 
     def _read_row(self, line: Line, find_fault: FindFault) -> _Row:
         if '"' not in line.text:

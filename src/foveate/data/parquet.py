@@ -13,6 +13,8 @@ from foveate.errors import DataError, MissingExtraError
 from foveate.records import Pair
 
 MAX_UNPACKED_BYTES = 2**32  # of a .parquet.gz: a small file must not fill the disk
+TEXT_TYPES = ("string", "large_string", "string_view")
+LIST_TYPES = tuple(f"list<{name}: string>" for name in ("element", "item"))  # several targets
 COPIED_AT_ONCE = 2**20  # bytes
 
 
@@ -64,19 +66,28 @@ def _read_batches(table: Any, name: str, note: Report) -> Rows:
         sides = [_to_strings(batch.column(column)) for column in names]
         for source, target in zip(*sides, strict=True):
             number += 1
-            yield _row_of_values(source, target, name, number)
+            for one in target if isinstance(target, list) and target else [target]:
+                yield _row_of_values(source, one, name, number)
 
 
 def _choose_text_columns(schema: Any, name: str, note: Report) -> list[str]:
-    chosen = [schema.names[index] for index in choose_columns(schema.names, name, note)]
+    named = {column.strip().lower() for column in schema.names} & {"source", "target"}
+    texts = [field.name for field in schema if _text_type(field.type) in TEXT_TYPES]
+    names = schema.names if named or len(texts) < 2 else texts  # beside text, numbers are no side
+    chosen = [names[index] for index in choose_columns(names, name, note)]
     for column in chosen:
         if schema.names.count(column) > 1:
             raise DataError(f"{name}: has two columns {column!r}")
-        kind = schema.field(column).type
-        kind = getattr(kind, "value_type", kind)  # of a dictionary-encoded (categorical) column
-        if str(kind) not in ("string", "large_string", "string_view"):
+        kind = _text_type(schema.field(column).type)
+        if kind not in TEXT_TYPES and (column == chosen[0] or kind not in LIST_TYPES):
             raise DataError(f"{name}: column {column!r} is {kind}, not text")
     return chosen
+
+
+def _text_type(kind: Any) -> str:
+    """Return the name of a type, of categories that of what they stand for."""
+    is_dictionary = str(kind).startswith("dictionary<")
+    return str(kind.value_type if is_dictionary else kind)
 
 
 def _to_strings(column: Any) -> list[str | bytes | None]:

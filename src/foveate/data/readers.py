@@ -33,9 +33,10 @@ def read_pairs(
     r"""Read pairs one by one; the suffix says the format, and `.gz` may follow it.
 
     `.csv` has a header, `.jsonl` and `.json` have one object a line, `.parquet` is parquet: their
-    columns are `source` and `target`, or the first two. Every other name, and `-` for standard
-    input, is TSV: source TAB target, no quoting; a numeric third column (a frequency) is not
-    used. `SOURCE,TARGET` are two parallel files, unless a file of that very name exists.
+    columns are `source` and `target`, or the first two of text. Every other name, and `-` for
+    standard input, is TSV: source TAB target, no quoting; a numeric third column (a frequency) is
+    not used. `SOURCE,TARGET` are two parallel files, unless a file of that very name exists.
+    Blank rows are skipped.
 
     Args:
         where: the file.

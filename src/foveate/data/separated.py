@@ -7,14 +7,11 @@ bad rows; a file that is wrong as a whole is a `DataError` at once.
 from __future__ import annotations
 
 import itertools
-import re
 
 from foveate.data.lines import read_numbered_lines, show_name
-from foveate.data.rows import BadRow, Report, Rows
+from foveate.data.rows import NUMBER, BadRow, Report, Rows
 from foveate.errors import DataError
 from foveate.records import Pair
-
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def read_tsv(name: str, note: Report) -> Rows:
@@ -37,7 +34,7 @@ def read_tsv(name: str, note: Report) -> Rows:
 
 
 def _has_weight(fields: list[str]) -> bool:
-    return len(fields) == 3 and _NUMBER.fullmatch(fields[2].strip()) is not None
+    return len(fields) == 3 and NUMBER.fullmatch(fields[2].strip()) is not None
 
 
 def _find_column_fault(fields: list[str], num_columns: int) -> str:
