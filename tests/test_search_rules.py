@@ -160,7 +160,7 @@ def test_any_beam_meets_demands_that_can_be_met(seed: int, must: Any) -> None:
     source, mask = make_sources(seed, 2)
     queries = [Query(23, beam_size=size, must=tuple(must)) for size in (1, 3)]
     for (best,) in search(stepper, source, mask, queries):
-        assert best.is_finished
+        assert best.num_unmet == 0  # some of these models never end
         assert obeys(tuple(best.ids), queries[0], "")
 
 
@@ -192,7 +192,7 @@ def test_tokens_that_are_demanded_need_not_be_likely() -> None:
 def test_demands_that_contradict_come_back_unmet() -> None:
     stepper = FakeStepper(5, vocabulary_size=SIZE)
     source, mask = make_sources(5, 12)
-    torn = Query(4, beam_size=5, num_found=8, must=(((4, 4),), ((5,),)), no_repeat=1)
+    torn = Query(2, beam_size=5, num_found=8, must=(((4, 4),), ((5,),)), no_repeat=1)
     stuck = Query(5, beam_size=3, begins=({4: 1, 5: 1}, {4: 2}), must_not=((4, 4), (5, 4)))
     found = search(stepper, source, mask, [torn] * 11 + [stuck])
     for outputs in found:
