@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foveate.errors import SearchError
 from foveate.records import Sampling
 from foveate.search import Hypothesis, Query, search
+from foveate.search.automaton import build_phrases
 from foveate.text.vocabulary import BOS, EOS, UNK
 from test_search import FakeStepper, assert_same, make_sources, walk_slowly
 
@@ -158,7 +160,7 @@ def test_any_beam_meets_demands_that_can_be_met(seed: int, must: Any) -> None:
     source, mask = make_sources(seed, 2)
     queries = [Query(23, beam_size=size, must=tuple(must)) for size in (1, 3)]
     for (best,) in search(stepper, source, mask, queries):
-        assert best.is_finished
+        assert best.num_unmet == 0  # some of these models never end
         assert obeys(tuple(best.ids), queries[0], "")
 
 
@@ -176,18 +178,67 @@ def test_a_demand_is_met_where_it_costs_least() -> None:
     assert max(gaps) < 2
 
 
+def test_tokens_that_are_demanded_need_not_be_likely() -> None:
+    stepper = FakeStepper(29, vocabulary_size=53, end_bias=2.0)
+    stepper.log_probs[:, 50:] -= 30
+    source, mask = make_sources(29, 5)
+    query = Query(9, beam_size=2, must=(((52, 50),), ((51,),)))
+    for (best,) in search(stepper, source, mask, [query] * 5):
+        assert best.is_finished
+        assert contains(tuple(best.ids), (52, 50))
+        assert 51 in best.ids
+
+
 def test_demands_that_contradict_come_back_unmet() -> None:
     stepper = FakeStepper(5, vocabulary_size=SIZE)
-    source, mask = make_sources(5, 2)
-    queries = [
-        Query(5, beam_size=3, n_best=3, must=(((4, 4),), ((5,),)), no_repeat=1),
-        Query(5, beam_size=3, begins=({4: 1, 5: 1}, {4: 2}), must_not=((4, 4), (5, 4))),
-    ]
-    for found, least in zip(search(stepper, source, mask, queries), (1, 1), strict=True):
-        assert found
-        assert not any(one.is_finished for one in found)
-        assert found[0].num_unmet == least
-        assert [one.num_unmet for one in found] == sorted(one.num_unmet for one in found)
+    source, mask = make_sources(5, 12)
+    torn = Query(2, beam_size=5, num_found=8, must=(((4, 4),), ((5,),)), no_repeat=1)
+    stuck = Query(5, beam_size=3, begins=({4: 1, 5: 1}, {4: 2}), must_not=((4, 4), (5, 4)))
+    found = search(stepper, source, mask, [torn] * 11 + [stuck])
+    for outputs in found:
+        unmet = [one.num_unmet for one in outputs]
+        assert unmet == sorted(unmet)
+        assert min(unmet) == 1
+        assert not any(one.is_finished for one in outputs)
+    assert {one.num_unmet for outputs in found for one in outputs} == {1, 2}
+    for outputs in found[:11]:
+        for one in outputs:
+            assert one.num_unmet == 2 - (5 in one.ids)
+
+
+short = st.lists(st.integers(4, 5), min_size=1, max_size=4).map(tuple)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    must=st.lists(st.lists(short, min_size=1, max_size=3).map(tuple), max_size=3),
+    must_not=st.lists(short, max_size=3),
+    text=st.lists(st.integers(4, 6), max_size=23),
+)
+def test_the_table_of_phrases_knows_what_an_output_ends_with(
+    must: Any, must_not: Any, text: list[int]
+) -> None:
+    try:
+        query = Query(5, must=tuple(must), must_not=tuple(must_not))
+    except SearchError:  # they contradict each other
+        query = Query(5, must=tuple(must))
+    table = build_phrases([Query(5, must=(((4, 6),),)), query, Query(5)])
+    place = table.starts[1:2]
+    for end in range(1, len(text) + 1):
+        place = table.follow(place, np.array(text[end - 1 : end]))
+        written = tuple(text[:end])
+
+        def ends_with(part: tuple[int, ...], written: tuple[int, ...] = written) -> bool:
+            return written[-len(part) :] == part
+
+        assert table.is_forbidden[place[0]] == any(map(ends_with, query.must_not))
+        for item, sequences in enumerate(query.must):
+            weight = min(map(len, sequences))
+            begun = [one[:size] for one in sequences for size in range(1, len(one) + 1)]
+            sizes = [len(part) for part in begun if ends_with(part)]
+            assert table.meets[place[0], item] == any(map(ends_with, sequences))
+            assert table.opens[place[0], item] == bool(sizes)
+            assert table.progress[place[0], item] == min(max(sizes, default=0), weight - 1)
 
 
 def test_a_row_without_a_way_on_ends() -> None:
