@@ -54,8 +54,9 @@ def search(
     plan = _plan(queries)
     state = stepper.start(source, source_mask, attention=attention)
     if plan.sources is not None:
-        state = stepper.reorder(state, plan.sources)
         lengths = lengths[plan.sources]
+        if not _is_identity(plan.sources, len(queries)):
+            state = stepper.reorder(state, plan.sources)
     run = _Search(stepper, state, plan, Trace(lengths))
     run.run()
     found = run.trace.hypotheses(np.array(plan.num_found))
@@ -81,27 +82,35 @@ class _Plan:
 
 
 def _plan(queries: Sequence[Query]) -> _Plan:
+    if any(query.has_rules for query in queries):
+        return _plan_beams(queries)
+    widths = [query.beam_size for query in queries]
+    num_singles = widths.count(1)
+    if 0 < num_singles < len(widths):
+        return _plan_beams(queries)
+    limits = [query.max_length for query in queries]
+    num_found = [query.num_found or query.n_best for query in queries]
+    return _Plan(queries, None, Chooser(widths), widths, limits, num_found, num_singles)
+
+
+def _plan_beams(queries: Sequence[Query]) -> _Plan:
     beams = [
         (query.width, place, copy)
         for place, query in enumerate(queries)
         for copy in range(query.num_beams)
     ]
+    beams.sort(key=lambda beam: beam[0] > 1)
     widths = [width for width, _, _ in beams]
-    num_singles, sources = widths.count(1), None
-    if 0 < num_singles < len(beams) or len(beams) > len(queries):
-        beams.sort(key=lambda beam: beam[0] > 1)
-        widths = [width for width, _, _ in beams]
-        sources = np.array([place for _, place, _ in beams])
     own = [_strip(queries[place]) for _, place, _ in beams]
     is_ruled = any(query.has_rules for query in own)
     return _Plan(
         own,
-        sources,
+        np.array([place for _, place, _ in beams]),
         Rules(own, widths, [copy for _, _, copy in beams]) if is_ruled else Chooser(widths),
         widths,
         [0 if query.target == () else query.max_length for query in own],
         [query.num_found or query.n_best for query in own],
-        num_singles,
+        widths.count(1),
     )
 
 

@@ -245,7 +245,9 @@ def _join(parts: list[NDArray[Any]]) -> NDArray[Any]:
 
 
 def _fill(count: int, value: NDArray[Any] | float, kind: type[Any]) -> NDArray[Any]:
-    return value if isinstance(value, np.ndarray) else np.full(count, value, kind)
+    if isinstance(value, np.ndarray):
+        return value
+    return np.full(count, value, kind) if value else np.zeros(count, kind)
 
 
 def find_lowest(log_probs: NDArray[np.float32]) -> float:
