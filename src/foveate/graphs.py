@@ -202,40 +202,77 @@ def repeat_step(graph: bytes) -> bytes:
 
     The first step is the graph as it was, with its outputs. The others are a copy of it in a loop,
     which reads the same weights; that spares the way to Python and back after every token. With one
-    step the loop has no turns. It ends early when every row has written EOS; what a
-    row writes after its own EOS means nothing.
+    step the loop has no turns. It ends early when every row has written EOS; what a row writes
+    after its own EOS means nothing.
     """
     import onnx
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import TensorProto, helper
 
     model = onnx.load_from_string(graph)
     put = {value.name: value for value in [*model.graph.input, *model.graph.output]}
     moving = [name.removeprefix(NEXT) for name in put if name.startswith(NEXT)]
-    node, value = helper.make_node, helper.make_tensor_value_info
-    has_attention = "attention" in put
+    int64, float32 = TensorProto.INT64, TensorProto.FLOAT
+    kept = {WRITTEN: ("token", int64), WRITTEN_LOG_PROBS: ("log_prob", float32)}
+    if "attention" in put:
+        kept[WRITTEN_ATTENTION] = ("attention", float32)
+    step = [*model.graph.node, *_take_best()]
+    whole = helper.make_graph(
+        [*step, *_loop_nodes(_loop_body(step, put, moving, kept), moving, kept)],
+        "steps",
+        [helper.make_tensor_value_info(STEPS, TensorProto.INT64, []), *model.graph.input],
+        [
+            *model.graph.output,
+            *(_rename(put[NEXT + name], LAST + name) for name in moving),
+            *(helper.make_tensor_value_info(name, kind, None) for name, (_, kind) in kept.items()),
+        ],
+        [*model.graph.initializer, *_loop_constants()],
+    )
+    finished = helper.make_model(
+        whole, opset_imports=model.opset_import, ir_version=model.ir_version
+    )
+    return bytes(finished.SerializeToString())
 
-    def array(name: str, number: Any) -> Any:
-        return numpy_helper.from_array(np.asarray(number), f"loop.{name}")
 
-    step = [
-        *model.graph.node,
+def _take_best() -> list[Any]:
+    """Return nodes that take the most probable token, and tell whether it is EOS."""
+    from onnx.helper import make_node as node
+
+    return [
         node("Slice", ["log_probs", "loop.eos", "loop.end", "loop.axis"], ["allowed"]),
         node("ArgMax", ["allowed"], ["best"], axis=1, keepdims=0),
         node("Add", ["best", "loop.eos"], ["token"]),
         node("ReduceMax", ["allowed", "loop.axis"], ["log_prob"], keepdims=0),
         node("Equal", ["token", "loop.eos"], ["is_end"]),
     ]
-    again = _copy_nodes(step, {"tokens", *moving})
-    kept = {
-        WRITTEN: ("token", TensorProto.INT64),
-        WRITTEN_LOG_PROBS: ("log_prob", TensorProto.FLOAT),
-    }
-    if has_attention:
-        kept[WRITTEN_ATTENTION] = ("attention", TensorProto.FLOAT)
 
-    body = helper.make_graph(
+
+def _loop_constants() -> list[Any]:
+    from onnx import numpy_helper
+
+    numbers: dict[str, Any] = {
+        "one": 1,
+        "front": [0],
+        "eos": [EOS],
+        "end": [np.iinfo(np.int64).max],
+        "axis": [1],
+        "zero": np.int32(0),
+    }
+    return [
+        numpy_helper.from_array(np.asarray(number), f"loop.{name}")
+        for name, number in numbers.items()
+    ]
+
+
+def _loop_body(
+    step: list[Any], put: dict[str, Any], moving: list[str], kept: Mapping[str, tuple[str, int]]
+) -> Any:
+    """Return what the loop does at a turn: a copy of the step, fed with what the last one made."""
+    from onnx import TensorProto, helper
+
+    node, value = helper.make_node, helper.make_tensor_value_info
+    return helper.make_graph(
         [
-            *again,
+            *_copy_nodes(step, {"tokens", *moving}),
             node("Identity", ["again.token"], ["again.following"]),
             node("Or", ["again.is_end", "again.had_ended"], ["again.has_ended"]),
             *_any_left("again.has_ended", "again.goes_on"),
@@ -256,44 +293,25 @@ def repeat_step(graph: bytes) -> bytes:
             *(value(f"again.{name}", kind, None) for name, kind in kept.values()),
         ],
     )
+
+
+def _loop_nodes(body: Any, moving: list[str], kept: Mapping[str, tuple[str, int]]) -> list[Any]:
+    """Return the loop, and what joins the first step with its turns."""
+    from onnx.helper import make_node as node
+
     first = ["loop.more", "loop.goes_on", "token", "is_end", *(NEXT + name for name in moving)]
     last = ["loop.token", "loop.has_ended", *(LAST + name for name in moving)]
-    whole = helper.make_graph(
-        [
-            *step,
-            node("Sub", [STEPS, "loop.one"], ["loop.more"]),
-            *_any_left("is_end", "loop.goes_on"),
-            node("Loop", first, [*last, *(f"loop.{name}" for name in kept)], body=body),
-            *(
-                part
-                for name, (of_first, _) in kept.items()
-                for part in (
-                    node("Unsqueeze", [of_first, "loop.front"], [f"first.{name}"]),
-                    node("Concat", [f"first.{name}", f"loop.{name}"], [name], axis=0),
-                )
-            ),
-        ],
-        "steps",
-        [value(STEPS, TensorProto.INT64, []), *model.graph.input],
-        [
-            *model.graph.output,
-            *(_rename(put[NEXT + name], LAST + name) for name in moving),
-            *(value(name, kind, None) for name, (_, kind) in kept.items()),
-        ],
-        [
-            *model.graph.initializer,
-            array("one", 1),
-            array("front", [0]),
-            array("eos", [EOS]),
-            array("end", [np.iinfo(np.int64).max]),
-            array("axis", [1]),
-            array("zero", np.int32(0)),
-        ],
-    )
-    finished = helper.make_model(
-        whole, opset_imports=model.opset_import, ir_version=model.ir_version
-    )
-    return bytes(finished.SerializeToString())
+    nodes = [
+        node("Sub", [STEPS, "loop.one"], ["loop.more"]),
+        *_any_left("is_end", "loop.goes_on"),
+        node("Loop", first, [*last, *(f"loop.{name}" for name in kept)], body=body),
+    ]
+    for name, (of_first, _) in kept.items():
+        nodes += [
+            node("Unsqueeze", [of_first, "loop.front"], [f"first.{name}"]),
+            node("Concat", [f"first.{name}", f"loop.{name}"], [name], axis=0),
+        ]
+    return nodes
 
 
 def _rename(one: Any, name: str) -> Any:
