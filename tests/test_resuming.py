@@ -205,7 +205,6 @@ def test_weights_that_are_no_numbers_end_the_run_with_the_best_before(tmp_path: 
     (out / "state").mkdir(parents=True)
     run = _Run(prepared, trainer, Recorder(out, spoil), time.perf_counter)
     run.follow(run.plan(0.0))
-    run.describe()
     with pytest.raises(TrainingError, match=r"update 15 cannot be used.* best weights so far"):
         run.loop()
     kept = Translator.load(out)

@@ -33,7 +33,6 @@ from foveate.training.report import Listener, be_silent
 from foveate.training.run import (
     Machine,
     Trained,
-    build_validation,
     open_run,
     own_folder,
     own_threads,
@@ -41,6 +40,7 @@ from foveate.training.run import (
     run_prepared,
     train,
 )
+from foveate.training.selection import build_validation
 from foveate.training.side_by_side import run_side_by_side
 from foveate.translator import Translator
 
