@@ -186,7 +186,7 @@ class TrainingOptions:
     batch_tokens: Annotated[int, Ge(16), Le(10**7)]
     """Source and target tokens of one batch, padding included (found: 16 to 96 pairs of mean
     length)."""
-    learning_rate: Annotated[float, Gt(0), Le(100)] | None = None
+    learning_rate: Annotated[float, Gt(0)] | None = None
     """Peak learning rate of AdamW (found: 0.001 to 0.016, by width and number of updates)."""
     warmup: Share = 0.04
     """Share of the updates in which the learning rate rises; then it decays to zero."""

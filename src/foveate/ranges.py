@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 
+LARGEST = 10**300  # about what a float holds
 NOUNS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
@@ -105,6 +106,7 @@ def check_value(annotation: Any, value: Any) -> Any:
         is_right = isinstance(value, kind)
     elif kind is float:
         is_right = isinstance(value, (int, float)) and _is_within(value, limits)
+        is_right = is_right and abs(value) < LARGEST
         value = float(value) if is_right else value
     else:
         is_right = isinstance(value, int) and _is_within(value, limits)
