@@ -320,8 +320,7 @@ def test_planted_errors_have_their_reasons(
 
 def test_the_same_seed_gives_the_same_ranking() -> None:
     pairs = make_lexicon(30, 2)
-    config = {**vars(SMALL), "max_updates": 1}
-    del config["minutes"]
+    config = SMALL.replace(minutes=None, max_updates=1).given
     sources, targets = [s for s, _ in pairs], [t for _, t in pairs]
     first, second = (check(sources, targets, **config) for _ in range(2))
     assert first == second

@@ -18,7 +18,7 @@ from foveate.text.vocabulary import BOS, EOS
 from foveate.training.distillation import load_soft_targets, write_soft_targets
 from foveate.training.ensemble import SOFT_TARGETS, train_models
 from foveate.training.report import Report
-from foveate.training.run import hold_out, train
+from foveate.training.run import Machine, hold_out
 from foveate.translator import Translator
 from test_search import FakeStepper, make_sources, walk_slowly
 
@@ -151,16 +151,17 @@ def test_members_are_the_models_of_their_seeds(ensemble: Path) -> None:
 
 
 def test_members_take_what_the_first_found_whatever_the_machine_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    speeds = iter((1.0, 200.0, 4000.0))
-    monkeypatch.setitem(train.__globals__, "measure_speed", lambda device: next(speeds))
+    speeds = iter((1.0, 200.0))
+    machine = Machine(measure_speed=lambda device: next(speeds))
     out = tmp_path / "model"
     options = {"max_updates": None, "minutes": 0.02, "hidden_size": None, "models": 2}
-    train_models(make_table(), None, configure(**options), out=out)
-    first, second = (Translator.load(out / "state" / f"model-{k}").bundle.model for k in (1, 2))
-    assert next(speeds) == 4000.0  # both had measured
-    assert first.dropout == second.dropout != 0.35  # which the second would have
+    train_models(make_table(), None, configure(**options), out=out, machine=machine)
+    folders = [out / "state" / f"model-{number}" for number in (1, 2)]
+    first, second = (Translator.load(folder).bundle.model for folder in folders)
+    assert next(speeds) == 200.0  # the second did not measure
+    assert first.dropout == second.dropout != 0.35  # which 200 times the speed would have had
 
 
 def test_bundle_decides_by_the_mean_of_its_members(ensemble: Path) -> None:
@@ -186,8 +187,14 @@ def test_exported_ensemble_does_the_same(ensemble: Path, tmp_path: Path) -> None
 def test_stopped_ensemble_goes_on_where_it_was(ensemble: Path, tmp_path: Path) -> None:
     """The second of three models was never begun: the first is not trained again."""
     out = tmp_path / "model"
-    pairs, folder = hold_out(make_table(), 5), out / "state" / "model-1"
-    first = train(*pairs, configure(models=1, memory=False), out=folder)
+
+    def stop(report: Report) -> None:
+        if report.message == "model 2 of 3":
+            raise KeyboardInterrupt
+
+    first = train_models(make_table(), None, configure(), out=out, report=stop)
+    assert first.was_interrupted and first.summary.models == 1
+    folder = out / "state" / "model-1"
     kept = (folder / "bundle.json").stat().st_mtime_ns
     with pytest.raises(BundleError, match="add --resume"):
         train_models(make_table(), None, configure(), out=out)

@@ -10,7 +10,7 @@ import pytest
 from foveate.cli import main
 from foveate.console import format_learning_curve
 from foveate.data.table import PairTable
-from foveate.options import build_config
+from foveate.options import Config, build_config
 from foveate.training import learning_curve
 from foveate.training.learning_curve import learn_from_parts
 from foveate.training.report import Report, be_silent
@@ -43,6 +43,20 @@ def test_each_part_is_trained_as_a_whole_file_of_its_size(monkeypatch: pytest.Mo
     assert points[-1] == {"pairs": 65, "metric": "exact_match", **scores}
 
 
+def test_parts_get_the_minutes_that_were_found_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = CONFIG.replace(max_updates=None, minutes=0.01)
+    trained = train(PairTable.from_texts(*zip(*PAIRS, strict=True)), None, told)
+    seen: list[float] = []
+
+    def watched(table: PairTable, dev: PairTable, config: Config, **more: Any) -> Trained:
+        seen.append(config.minutes)
+        return trained
+
+    monkeypatch.setattr(learning_curve, "train_models", watched)
+    learn_from_parts(trained, CONFIG.replace(max_updates=None), be_silent)
+    assert seen == [0.01, 0.01]
+
+
 def test_command_keeps_the_curve_with_the_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,7 +84,7 @@ def test_command_shows_the_model_without_attention_beside(
     kept = Translator.load(out)
     assert kept.bundle.model.architecture == "attention"
     table = PairTable.from_texts(*zip(*PAIRS, strict=True))
-    alone = train(table, None, CONFIG.replace(architecture="traditional", threads=0))
+    alone = train(table, None, CONFIG.replace(architecture="traditional", threads=None))
     assert kept.summary.traditional["dev"] == alone.translator.bundle.scores["dev"]
     assert "exact_match" in kept.summary.traditional["test"]
 

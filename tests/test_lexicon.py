@@ -16,14 +16,17 @@ from foveate.export import export_bundle
 from foveate.models import build_model
 from foveate.models.copying import EPSILON, LexicalPrior
 from foveate.models.regularizers import GuidedAlignment
-from foveate.models.seq2seq import Seq2SeqModel, TensorBatch
+from foveate.models.seq2seq import Seq2SeqModel
 from foveate.options import Config, build_config
 from foveate.text.vocabulary import PAD
+from foveate.training.build import build_trainer
+from foveate.training.defaults import DataFacts, resolve
 from foveate.training.lexicon import DIAGONAL, EMPTY_SHARE, ITERATIONS, Lexicon
-from foveate.training.report import Report, be_silent
-from foveate.training.run import _Run, train
+from foveate.training.prepare import prepare
+from foveate.training.report import Report
+from foveate.training.run import train
+from foveate.training.trainer import to_tensors
 from foveate.translator import Translator
-from made import make_options
 from models_naive import randomise, sigmoid, softmax
 
 Rows = list[tuple[list[int], list[int]]]
@@ -90,6 +93,13 @@ def test_a_dictionary_is_found_from_shuffled_sentences() -> None:
     assert (chances.sum(axis=1) < 1 + 1e-6).all()
 
 
+def test_a_sorted_file_is_looked_at_everywhere() -> None:
+    """Where not all pairs are affordable, those of the end are as good as those of the head."""
+    rows = [([4 + place // 10], [4 + place // 10]) for place in range(100)]
+    chances = Lexicon(encode(rows), 14, 14, most_links=60).likeliest(1)[1]
+    assert (chances[4:, 0] > 0.9).all()
+
+
 def test_alignments_are_those_of_a_naive_loop() -> None:
     rows = [([4, 5, 4], [6, 7]), ([5], [7, 7, 8]), ([6, 4], [8])]
     chances = naive_model_1(rows, 9)
@@ -118,8 +128,8 @@ def test_guidance_costs_what_the_attention_misses() -> None:
     weights = torch.tensor([[[0.5, 0.5], [0.9, 0.1], [0.0, 1.0]]])
     alignment = torch.tensor([[[0.8, 0.1], [0.0, 0.0], [1.0, 0.0]]])
     expected = (-0.9 * np.log(0.5) - np.log(1e-6)) / 2  # the row of zeros does not count
-    assert GuidedAlignment(0.7, alignment).cost(weights).item() == pytest.approx(0.7 * expected)
-    assert GuidedAlignment(0.7, torch.zeros_like(alignment)).cost(weights).item() == 0
+    assert GuidedAlignment(3.0, alignment).cost(weights).item() == pytest.approx(3 * expected)
+    assert GuidedAlignment(3.0, torch.zeros_like(alignment)).cost(weights).item() == 0
 
 
 def test_guidance_falls_to_nothing_by_mid_run() -> None:
@@ -127,16 +137,15 @@ def test_guidance_falls_to_nothing_by_mid_run() -> None:
     weights: list[float] = []
 
     class Model(Seq2SeqModel):
-        def loss(self, *arguments: Any, **named: Any) -> torch.Tensor:
-            weights.append(sum(regularizer.weight for regularizer in named["regularizers"]))
-            return super().loss(*arguments, **named)
+        def loss(self, *batch: Any, regularizers: Any, **named: Any) -> torch.Tensor:
+            weights.append(sum(one.weight for one in regularizers))
+            return super().loss(*batch, regularizers=regularizers, **named)
 
-    run = _Run(table, table, tiny(guidance=0.4, learning_rate=1e-3), None, be_silent)
-    run.begin()
-    run.trainer.model.__class__ = Model
-    run.trainer.total_updates = 8
+    trainer = build_trainer(prepare(table, table, tiny(guidance=0.4)))
+    trainer.model.__class__ = Model
+    trainer.total_updates = 8
     for _ in range(8):
-        run.trainer.update()
+        trainer.update()
     assert weights == pytest.approx([0.4, 0.3, 0.2, 0.1, 0, 0, 0, 0])
 
 
@@ -177,11 +186,11 @@ def test_the_part_equals_the_naive_loop() -> None:
 
 
 def test_nothing_trains_the_lexicon() -> None:
-    made = make_options(embedding_size=8, hidden_size=8, lexicon=True)
-    model = build_model(made, 9, 9, shared=False)
-    batch = [torch.tensor(rows) for rows in ([[4, 5]], [[2, 6]], [[6, 3]])]
-    real = torch.ones(1, 2, dtype=torch.bool)
-    model.loss(TensorBatch(batch[0], real, batch[1], batch[2], real)).backward()  # type: ignore[no-untyped-call]
+    config = Config(embedding_size=8, hidden_size=8, num_heads=1, dropout=0.0, lexicon=True)
+    facts = DataFacts(50, 2.0, 2.0, 9, 9, "whitespace", "whitespace")
+    model = build_model(resolve(config, facts).model, 9, 9, shared=False)
+    batch = to_tensors(collate([[4, 5]], [[6]]), torch.device("cpu"))
+    model.loss(batch).backward()  # type: ignore[no-untyped-call]
     names = {name for name, p in model.named_parameters() if p.grad is None}
     assert names == {"copying.words", "copying.chances"}
 

@@ -9,9 +9,8 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from itertools import count, pairwise
+from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ import torch
 from foveate.bundle import load_bundle
 from foveate.data.table import PairTable
 from foveate.errors import BundleError, ConfigError, DataError, TrainingError
-from foveate.options import Config
+from foveate.options import AttendingOptions, AttentionOptions, Config, Options
 from foveate.records import Batch
 from foveate.torch_backend import GRANTED_THREADS, use_threads
 from foveate.training.defaults import (
@@ -32,11 +31,13 @@ from foveate.training.defaults import (
     resolve,
 )
 from foveate.training.interrupt import InterruptGate
-from foveate.training.loop import Trainer
 from foveate.training.optimizer import Optimizer, learning_rate_factor, update_average
+from foveate.training.recorder import cut_log
 from foveate.training.report import Report
-from foveate.training.run import cut_log, hold_out, train
+from foveate.training.run import Machine, hold_out, train
 from foveate.training.speed import measure_speed
+from foveate.training.state import StateFolder
+from foveate.training.trainer import Trainer
 from foveate.translator import Translator
 
 TINY = Config(
@@ -190,10 +191,10 @@ def test_resume_refuses_other_data_and_other_options(tmp_path: Path) -> None:
 def test_architectures_learn_and_their_bundles_translate_the_same(
     tmp_path: Path, architecture: str
 ) -> None:
-    options = {"architecture": architecture, "max_updates": 80, "learning_rate": 2e-2}
+    options = {"max_updates": 80, "learning_rate": 2e-2}
     reports: list[Report] = []
     trained = train(
-        make_table(), None, TINY.replace(**options), out=tmp_path / "m",
+        make_table(), None, TINY.fit_to(architecture).replace(**options), out=tmp_path / "m",
         report=reports.append,
     )  # fmt: skip
     losses = [report.loss for report in reports if report.kind == "progress" and report.loss]
@@ -298,7 +299,7 @@ def test_training_loads_no_compiler() -> None:
 
 
 def test_infinite_loss_is_told(tmp_path: Path) -> None:
-    wild = TINY.replace(learning_rate=1e30, average_decay=0.0, warmup=0.0)
+    wild = TINY.replace(learning_rate=100.0, weight_decay=1000.0, average_decay=0.0, warmup=0.0)
     with pytest.raises(TrainingError, match="learning_rate below"):
         train(make_table(), None, wild)
 
@@ -307,7 +308,7 @@ def test_patience_stops_the_run() -> None:
     options = {"learning_rate": 1e-12, "patience": 2, "num_validations": 20}
     frozen = TINY.replace(**options)
     summary = train(make_table(), None, frozen).summary
-    assert summary["updates"] == 3  # the first validation is the best, two more are not better
+    assert summary.updates == 3  # the first validation is the best, two more are not better
 
 
 def test_minutes_become_updates_and_the_log_tells_them(tmp_path: Path) -> None:
@@ -322,25 +323,36 @@ def test_minutes_become_updates_and_the_log_tells_them(tmp_path: Path) -> None:
     assert 1 < seconds < 30
 
 
+class Ticks:
+    """A clock that goes on by a hundredth of a second whenever it is looked at.
+
+    By `calibration` of them while updates are timed before the run, and by three while the first
+    `slow` updates are done.
+    """
+
+    def __init__(self, calibration: float, slow: int) -> None:
+        self.looks, self.now = 0, 0.0
+        self.calibration, self.slow = calibration, slow
+
+    def __call__(self) -> float:
+        self.looks += 1
+        done = self.looks - 8  # updates; the begin, two of search, one before and four to calibrate
+        is_calibration = -4 < done <= 0
+        self.now += 0.01 * (self.calibration if is_calibration else 3 if done <= self.slow else 1)
+        return self.now
+
+
 @pytest.mark.parametrize(
-    ("planned", "slow", "least", "most"), [(40, 0, 80, 120), (1000, 0, 80, 120), (40, 8, 40, 60)]
+    ("calibration", "slow", "least", "most"),
+    [(12, 0, 80, 120), (1, 0, 80, 120), (8, 8, 40, 60)],
 )
 def test_a_wrong_calibration_and_a_slow_begin_are_put_right(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    planned: int,
-    slow: int,
-    least: int,
-    most: int,
+    tmp_path: Path, calibration: float, slow: int, least: int, most: int
 ) -> None:
-    """A clock on which an update takes a hundredth of a second, in the slow ticks three of them.
+    """An update takes a hundredth of a second, at first perhaps three of them.
 
     By the first tenth alone the slow ones would leave 33 updates.
     """
-    ticks = (tick + 2 * min(tick, slow) for tick in count())
-    clock = SimpleNamespace(perf_counter=lambda: next(ticks) / 100)
-    monkeypatch.setitem(train.__globals__, "time", clock)
-    monkeypatch.setattr(Trainer, "plan", lambda trainer, seconds: planned)
     notes: list[str] = []
     config = TINY.replace(max_updates=None, minutes=0.02)
 
@@ -348,11 +360,14 @@ def test_a_wrong_calibration_and_a_slow_begin_are_put_right(
         if report.kind == "note":
             notes.append(report.message)
 
-    trained = train(make_table(), None, config, out=tmp_path / "m", report=listen)
+    machine = Machine(Ticks(calibration, slow), lambda device: 1.0)
+    out = tmp_path / "m"
+    trained = train(make_table(), None, config, out=out, report=listen, machine=machine)
     updates = trained.summary.updates
     assert least < updates < most and any("the time is enough for" in note for note in notes)
-    run = json.loads((tmp_path / "m" / "state" / "run.json").read_text())
-    assert run["total_updates"] == updates and run["trials"] == []
+    saved = StateFolder(out).load()
+    assert saved is not None
+    assert saved.schedule.total_updates == updates and saved.schedule.trials == ()
 
 
 def test_hold_out_keeps_sources_apart() -> None:
@@ -375,8 +390,8 @@ def facts(num_pairs: int, kind: str = "characters") -> DataFacts:
 
 def test_many_letters_that_are_seen_a_few_times_have_ngrams() -> None:
     def ngrams(num_pairs: int, updates: int, kind: str = "characters") -> tuple[int | None, ...]:
-        chosen = resolve(Config(max_updates=updates), facts(num_pairs, kind))
-        return chosen.source_ngrams, chosen.ngram_rows
+        chosen = resolve(Config(max_updates=updates), facts(num_pairs, kind)).model
+        return chosen.source_ngrams, chosen.ngram_rows if chosen.source_ngrams > 1 else None
 
     assert ngrams(100_000, 4000) == (5, 2**16)
     assert ngrams(100_000, 14_000) == ngrams(100_000, 4000)  # 13 passes
@@ -384,14 +399,14 @@ def test_many_letters_that_are_seen_a_few_times_have_ngrams() -> None:
     assert ngrams(25_000, 4000) == (5, 2**15)
     assert ngrams(10_000, 500) == (1, None)
     assert ngrams(100_000, 4000, "unigram") == (1, None)
-    told = resolve(Config(max_updates=300, source_ngrams=3), facts(5_000, "unigram"))
+    told = resolve(Config(max_updates=300, source_ngrams=3), facts(5_000, "unigram")).model
     assert (told.source_ngrams, told.ngram_rows) == (3, 2**12)
 
 
 def test_the_more_passes_the_more_ngrams_are_dropped() -> None:
     def share(updates: int, num_pairs: int = 100_000, **told: object) -> float | None:
         config = Config(max_updates=updates, **told)  # type: ignore[arg-type]
-        return resolve(config, facts(num_pairs)).ngram_dropout
+        return resolve(config, facts(num_pairs)).model.ngram_dropout
 
     few, more = share(1_000), share(8_000)
     assert few is not None and more is not None
@@ -404,28 +419,29 @@ def test_the_more_passes_the_more_ngrams_are_dropped() -> None:
 def test_a_transformer_gets_ngrams_earlier_and_a_window() -> None:
     def sees(num_pairs: int, updates: int, kind: str = "characters") -> tuple[int | None, ...]:
         asked = Config(architecture="transformer", max_updates=updates)
-        chosen = resolve(asked, facts(num_pairs, kind))
+        chosen = resolve(asked, facts(num_pairs, kind)).model
         return chosen.source_ngrams, chosen.source_window
 
     assert sees(100_000, 40_000) == sees(10_000, 500) == (5, 5)
     assert sees(3_000, 500) == sees(100_000, 4000, "unigram") == (1, 5)
-    assert resolve(Config(max_updates=500), facts(800)).source_window == 1
+    assert resolve(Config(max_updates=500), facts(800)).model.source_window == 1
     told = Config(architecture="transformer", max_updates=500, source_window=1)
-    assert resolve(told, facts(800)).source_window == 1
+    assert resolve(told, facts(800)).model.source_window == 1
 
 
 def test_the_attention_rnn_knows_where_it_looked() -> None:
-    def window(**told: object) -> int | None:
-        return resolve(Config(max_updates=500, **told), facts(800)).location_window  # type: ignore[arg-type]
+    def window(**told: Any) -> int:
+        options = resolve(Config(max_updates=500, **told), facts(800)).model
+        assert isinstance(options, AttentionOptions)
+        return options.location_window
 
     assert window() == 7
-    assert window(architecture="traditional") == window(architecture="transformer") == 0
     assert window(location_window=0) == 0 and window(location_window=3) == 3
 
 
 def test_batches_grow_with_the_square_root_of_the_pairs() -> None:
     def batch_size(num_pairs: int) -> int:
-        tokens = resolve(Config(), facts(num_pairs)).batch_tokens
+        tokens = resolve(Config(), facts(num_pairs)).training.batch_tokens
         assert tokens is not None
         return round(tokens / facts(num_pairs).pair_length)
 
@@ -439,25 +455,27 @@ def test_batches_grow_with_the_square_root_of_the_pairs() -> None:
 
 def test_defaults_grow_with_data_and_minutes() -> None:
     def width(num_pairs: int, minutes: float) -> int:
-        size = resolve(Config(minutes=minutes), facts(num_pairs)).hidden_size
+        size = resolve(Config(minutes=minutes), facts(num_pairs)).model.hidden_size
         assert size is not None and size % 16 == 0
         return size
 
     assert width(100_000, 10) < width(100_000, 30) < width(100_000, 170)
     assert width(800, 10) < width(10_000, 10)
-    told = resolve(Config(hidden_size=100, dropout=0.5), facts(5000))
+    told = resolve(Config(hidden_size=100, dropout=0.5), facts(5000)).model
     assert (told.hidden_size, told.dropout) == (100, 0.5)
 
 
 def test_a_faster_machine_trains_a_wider_model_in_the_same_minutes() -> None:
-    slow, fast = (resolve(Config(minutes=10), facts(100_000), speed=speed) for speed in (1, 6))
+    slow, fast = (
+        resolve(Config(minutes=10), facts(100_000), speed=speed).model for speed in (1, 6)
+    )
     assert slow.hidden_size and fast.hidden_size and fast.hidden_size > 1.5 * slow.hidden_size
     assert slow.dropout and fast.dropout and fast.dropout > slow.dropout
     assert slow.ngram_dropout and fast.ngram_dropout and fast.ngram_dropout > slow.ngram_dropout
     hour, minutes = Config(minutes=60), Config(minutes=10)
     assert (
-        resolve(hour, facts(100_000)).hidden_size
-        == resolve(minutes, facts(100_000), speed=6).hidden_size
+        resolve(hour, facts(100_000)).model.hidden_size
+        == resolve(minutes, facts(100_000), speed=6).model.hidden_size
     )
 
 
@@ -480,20 +498,21 @@ def test_speed_is_the_best_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> Non
     assert speed == pytest.approx(2 * 96 * 512 * 2048 / 0.25 / 3.15e10)
 
 
-def test_sizes_depend_on_the_machine_only_where_minutes_count(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(train.__globals__, "measure_speed", lambda device: 1e6)
+def test_sizes_depend_on_the_machine_only_where_minutes_count() -> None:
+    fast = Machine(measure_speed=lambda device: 1e6)
     open_size = TINY.replace(dropout=None)
-    for_updates = train(make_table(), None, open_size.replace(max_updates=1)).config
-    in_time = train(make_table(), None, open_size.replace(max_updates=None, minutes=0.01)).config
+    told = open_size.replace(max_updates=1)
+    for_updates = train(make_table(), None, told, machine=fast).options.model
+    told = open_size.replace(max_updates=None, minutes=0.01)
+    in_time = train(make_table(), None, told, machine=fast).options.model
     assert for_updates.dropout == 0.02 and in_time.dropout == 0.35
 
 
 def test_short_runs_and_few_pairs_get_a_high_learning_rate() -> None:
-    def rate(num_pairs: int, updates: int, **options: Any) -> float:
-        config = Config(**{"hidden_size": 144, "batch_tokens": 720, **options})
-        return choose_learning_rate(config, facts(num_pairs), updates)
+    def rate(num_pairs: int, updates: int, **told: Any) -> float:
+        config = Config(**{"hidden_size": 144, "batch_tokens": 720, **told})
+        data = facts(num_pairs)
+        return choose_learning_rate(resolve(config, data), data, updates)
 
     assert rate(100_000, 800) > rate(100_000, 6000) > rate(100_000, 19_000)
     assert rate(100_000, 19_000) == rate(100_000, 90_000) == 0.0036
@@ -508,24 +527,29 @@ def test_short_runs_and_few_pairs_get_a_high_learning_rate() -> None:
 def test_the_learning_rate_follows_from_the_number_of_updates_unless_it_is_told() -> None:
     table = make_table()
     for told in (None, 0.5):
-        chosen = train(table, table, TINY.replace(learning_rate=told)).config.learning_rate
-        assert chosen == (told or HIGHEST_RATE)
+        summary = train(table, table, TINY.replace(learning_rate=told)).summary
+        assert summary.training["learning_rate"] == (told or HIGHEST_RATE)
 
 
 def test_sentences_are_guided_and_get_noise_in_long_runs_only() -> None:
     sentences = DataFacts(2000, 17, 16, 2000, 2000, "unigram", "unigram")
     short, long = (resolve(Config(minutes=minutes), sentences) for minutes in (5, 120))
-    assert (short.word_dropout, short.subword_sampling) == (0.0, 0.0)
-    assert (long.word_dropout, long.subword_sampling) == (0.1, 0.1)
-    assert short.guidance == long.guidance == 0.3
-    assert short.lexicon and not resolve(Config(copy=True), sentences).lexicon
-    assert not resolve(Config(), replace(sentences, num_pairs=29_000)).lexicon
+    assert (short.model.word_dropout, short.training.subword_sampling) == (0.0, 0.0)
+    assert (long.model.word_dropout, long.training.subword_sampling) == (0.1, 0.1)
+    assert short.training.guidance == long.training.guidance == 0.3
+    assert has_lexicon(short) and not has_lexicon(resolve(Config(copy=True), sentences))
+    assert not has_lexicon(resolve(Config(), replace(sentences, num_pairs=29_000)))
     transformer = resolve(Config(architecture="transformer"), sentences)
-    assert (transformer.guidance, transformer.lexicon) == (0.3, True)
+    assert transformer.training.guidance == 0.3 and has_lexicon(transformer)
     plain = resolve(Config(architecture="traditional"), sentences)
-    assert (plain.guidance, plain.lexicon) == (0.0, False)
+    assert plain.training.guidance == 0.0 and not has_lexicon(plain)
     letters = resolve(Config(minutes=120), facts(2000))
-    assert (letters.guidance, letters.lexicon, letters.word_dropout) == (0.0, False, 0.0)
+    assert (letters.training.guidance, letters.model.word_dropout) == (0.0, 0.0)
+    assert not has_lexicon(letters)
+
+
+def has_lexicon(options: Options) -> bool:
+    return isinstance(options.model, AttendingOptions) and options.model.lexicon
 
 
 def test_gate_holds_the_first_interrupt_and_lets_the_second_through() -> None:
@@ -576,7 +600,6 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:
     out = tmp_path / "m"
     first = train(make_table(), None, TINY, out=out)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    assert not any(path.name == "tensors.safetensors" for path in before)
     again = train(make_table(), None, TINY, out=out, resume=True)
     assert again.summary == first.summary and not again.was_interrupted
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before

@@ -181,6 +181,13 @@ def tidy(path: Path, hashes: Mapping[str, str]) -> None:
             (path / name).unlink(missing_ok=True)
 
 
+def tidy_up(path: Path) -> None:
+    """Finish what a killed save of a model left to do, in the folder and beside it."""
+    remove_left_overs(path)
+    if path.is_dir():
+        tidy(path, _read_hashes(path))
+
+
 def _has(folder: Path, name: str, wanted: str) -> bool:
     path = folder / name
     return path.is_file() and digest(path.read_bytes()) == wanted

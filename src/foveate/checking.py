@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -163,20 +162,73 @@ class _Judged:
 def judge(table: PairTable, config: Config, folds: int, display: Display, watch: Watch) -> _Judged:
     """Let a model that has not seen it judge every pair; arguments are those of `check_table`."""
     fold_of_row = deal(table, folds, config.seed)
-    run = _load_training()
-    config = _share_minutes(table, config, folds)
+    _require_training()
+    tasks = [
+        _Fold(table, np.flatnonzero(fold_of_row == fold), _share_minutes(table, config, folds))
+        for fold in range(folds)
+    ]
     judged = _Judged.build(len(table))
-    for fold in range(folds):
-        rest, held = np.flatnonzero(fold_of_row != fold), np.flatnonzero(fold_of_row == fold)
-        with display(f"model {fold + 1} of {folds}") as report:
-            report(Report("note", f"model {fold + 1} of {folds}"))
-            training, dev = run.hold_out(table.rows(rest), config.seed, MOST_DEV)
-            trained = run.train(training, dev, config, report=report)
-        if trained.was_interrupted:
-            raise KeyboardInterrupt
-        _judge_fold(table, held, trained.translator, judged, watch)
+    for fold, found in enumerate(_judge_folds(tasks, config.jobs, display, watch)):
+        rows = tasks[fold].held
+        judged.excess[rows] = found.excess[rows]
+        for row in rows.tolist():
+            judged.expected[row] = found.expected[row]
+        judged.oddities += found.oddities
     judged.oddities = keep_runs(judged.oddities)
     return judged
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """The rows that one model judges, having learnt from all others."""
+
+    table: PairTable
+    held: NDArray[np.int64]
+    config: Config
+
+
+def _judge_folds(
+    folds: Sequence[_Fold], jobs: int, display: Display, watch: Watch
+) -> Iterator[_Judged]:
+    """Yield what each model says of its fold, one after another or side by side."""
+    from foveate.training.side_by_side import run_side_by_side
+
+    if min(jobs, len(folds)) > 1:
+        with display(f"{len(folds)} models, {jobs} at a time") as report:
+            report(Report("note", f"{len(folds)} models, {jobs} at a time"))
+            yield from run_side_by_side(_judge_apart, folds, jobs)
+        return
+    for number, fold in enumerate(folds, start=1):
+        with display(f"model {number} of {len(folds)}") as report:
+            report(Report("note", f"model {number} of {len(folds)}"))
+            translator = _train_fold(fold, report)
+        yield _judge(fold, translator, watch)
+
+
+def _judge_apart(fold: _Fold) -> _Judged:
+    return _judge(fold, _train_fold(fold, be_silent), _pass_through)
+
+
+def _judge(fold: _Fold, translator: Translator, watch: Watch) -> _Judged:
+    judged = _Judged.build(len(fold.table))
+    _judge_fold(fold.table, fold.held, translator, judged, watch)
+    return judged
+
+
+def _train_fold(fold: _Fold, report: Listener) -> Translator:
+    """Train a model on all rows but those of a fold.
+
+    Raises:
+        KeyboardInterrupt: stopped by Ctrl-C.
+    """
+    from foveate.training.run import hold_out, train
+
+    rest = np.delete(np.arange(len(fold.table)), fold.held)
+    training, dev = hold_out(fold.table.rows(rest), fold.config.seed, MOST_DEV)
+    trained = train(training, dev, fold.config, report=report)
+    if trained.was_interrupted:
+        raise KeyboardInterrupt
+    return trained.translator
 
 
 def deal(table: PairTable, folds: int, seed: int) -> NDArray[np.int64]:
@@ -214,9 +266,9 @@ def _share_minutes(table: PairTable, config: Config, folds: int) -> Config:
     return config.replace(minutes=TRAINING_SHARE * minutes / folds)
 
 
-def _load_training() -> ModuleType:
+def _require_training() -> None:
     try:
-        return import_module("foveate.training.run")
+        import_module("foveate.training.run")
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise

@@ -115,6 +115,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         models: int = 1,
         distill: bool = False,
         memory: bool | None = None,
+        jobs: int = 1,
         patience: int = 0,
         num_validations: int = 20,
         threads: int = 0,
@@ -164,6 +165,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         self.models = models
         self.distill = distill
         self.memory = memory
+        self.jobs = jobs
         self.patience = patience
         self.num_validations = num_validations
         self.threads = threads

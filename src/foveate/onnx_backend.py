@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveate.errors import BundleError, MissingExtraError
+from foveate.graph_check import CheckedSession, check_graph, guard_runtime
 from foveate.search.ensemble import join_steppers
 from foveate.search.stepper import Step, Stepper, Written, best_candidates
 
@@ -177,19 +178,23 @@ def _open_session(graphs: Mapping[str, bytes], name: str, origin: str) -> Any:
         raise MissingExtraError("ONNX Runtime", "all", "running an exported model") from None
     if name not in graphs:
         raise BundleError(f"{origin}: onnx/{name}.onnx is missing from the model")
+    place = f"{origin}: onnx/{name}.onnx"
+    check_graph(graphs[name], place)
     options = onnxruntime.SessionOptions()
+    guard_runtime(onnxruntime, options)
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = ERRORS_ONLY
     try:
-        return onnxruntime.InferenceSession(
+        session = onnxruntime.InferenceSession(
             graphs[name], options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # its classes have no common base but this
         reason = " ".join(str(error).split())
         raise BundleError(
-            f"{origin}: onnx/{name}.onnx is damaged, or too new for the ONNX Runtime here: {reason}"
+            f"{place} is damaged, or too new for the ONNX Runtime here: {reason}"
         ) from None
+    return CheckedSession(session, place)
 
 
 def granted_threads() -> int:

@@ -206,6 +206,9 @@ class TrainingOptions:
     memory: bool | None = None
     """Carry the training pairs, and give a source seen there its commonest target (found: where
     dev has at least as many right with it)."""
+    jobs: Annotated[int, Ge(1), Le(64)] = 1
+    """Models of an ensemble, folds of a check or parts of a learning curve that are trained side
+    by side, each in a process of its own."""
     patience: Annotated[int, Ge(0), Le(10**9)] = 0
     """Stop after this many validations without a better dev score (0: never)."""
     num_validations: Count = 20

@@ -83,9 +83,10 @@ def train(
         flags: The options of the configuration.
     """
     from foveate.output import check_folder
+    from foveate.training.folder import was_killed_early
 
     options = merge_config(config, given_flags(flags))
-    check_folder(out, resume=resume)
+    check_folder(out, resume=resume or was_killed_early(Path(out)))
     limits: Any = {"skip_bad": options.skip_bad, "max_characters": options.max_characters}
     table = read_table(pairs, **limits)
     dev_table = read_table(dev, **limits) if dev is not None else None
@@ -134,31 +135,17 @@ def compare_traditional(
 ) -> bool:
     """Print the scores of a model without attention, trained alike; False when stopped."""
     from foveate.console import TrainingDisplay, format_scores, watch
-    from foveate.evaluation import evaluate as run_evaluation
     from foveate.metrics import Score
-    from foveate.training.run import train as run
+    from foveate.training.comparison import score_traditional
 
     try:
         with TrainingDisplay("traditional") as display:
-            other = run(
-                trained.table,
-                trained.dev,
-                config.fit_to("traditional").replace(models=None, distill=None, memory=False),
-                report=display,
-                words=words,
-            )
-        if other.was_interrupted:
-            return False
-        sets = {"dev": other.translator.bundle.scores["dev"]}
-        if test is not None:
-            evaluation = run_evaluation(other.translator, test, watch=watch)
-            sets["test"] = evaluation.to_dict()["metrics"]
+            sets = score_traditional(trained, config, test, display, words, watch)
     except KeyboardInterrupt:
         return False
     for name, metrics in sets.items():
         scores = {metric: Score(**score) for metric, score in metrics.items()}
         say(f"\nwithout attention, {name} set\n{format_scores(scores)}")
-    trained.translator.summary.traditional = sets
     trained.translator.save(out)
     return True
 
@@ -208,9 +195,8 @@ def finish_training(trained: Trained, out: str, test: PairTable | None) -> None:
         format_scores,
         watch,
     )
-    from foveate.evaluation import diagnose
-    from foveate.evaluation import evaluate as run_evaluation
     from foveate.metrics import Score
+    from foveate.training.comparison import score_test
 
     translator = trained.translator
     scores = translator.bundle.scores
@@ -221,10 +207,8 @@ def finish_training(trained: Trained, out: str, test: PairTable | None) -> None:
         parts = (format_scores(dev), beside, format_diagnosis(diagnosis.get("dev")))
         say("\n".join(["\ndev set", *filter(None, parts), ""]))
     if test is not None:
-        evaluation = run_evaluation(translator, test, watch=watch)
+        evaluation = score_test(trained, test, watch)
         print(f"test set: {format_evaluation(evaluation)}", flush=True)
-        scores["test"] = evaluation.to_dict()["metrics"]
-        diagnosis["test"] = diagnose(evaluation, trained.table, translator)
         say(f"\ntest set\n{format_diagnosis(diagnosis['test'])}")
         translator.save(out)
     model = shlex.quote(out)

@@ -29,7 +29,8 @@ def seeded_dropout(*entropy: int) -> Iterator[None]:
             that goes on after a stop needs no state of a random generator.
     """
     sequence = np.random.SeedSequence(entropy)
-    torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1))  # for other devices
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # draws its own masks
+        torch.cuda.manual_seed_all(int(sequence.generate_state(1, np.uint64)[0] >> 1))
     token = _bits.set(np.random.SFC64(sequence))
     try:
         yield

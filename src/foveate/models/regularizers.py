@@ -42,4 +42,4 @@ class GuidedAlignment:
         """Return the weighted cross-entropy between alignment and attention, in nats."""
         costs = -(self.alignment * weights.clamp(min=1e-6).log()).sum(dim=2)  # B T
         num_steps = (self.alignment.sum(dim=2) > 0).sum().clamp(min=1)
-        return self.weight * costs.sum() / num_steps
+        return self.weight * (costs.sum() / num_steps)

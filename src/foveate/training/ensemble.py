@@ -1,5 +1,6 @@
-"""An ensemble: models that differ in nothing but their seed, trained one after another.
+"""An ensemble: models that differ in nothing but their seed.
 
+What is found from the pairs is found once, so all of them have the same vocabularies and sizes.
 With distillation they are the teachers of one more model, and that is the result.
 """
 
@@ -7,16 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection
-from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from foveate.bundle import MANIFEST, Bundle, read_manifest, refuse_foreign, save_bundle
+from foveate.bundle import Bundle, save_bundle
 from foveate.data.batching import encode_table
 from foveate.data.table import PairTable
-from foveate.errors import BundleError
+from foveate.errors import ModelMismatchError
 from foveate.evaluation import evaluate
-from foveate.options import Config, Options, restore_options
+from foveate.files import sync_folder
+from foveate.options import Config, Options
 from foveate.records import SoftTargets
 from foveate.training.appraisal import appraise
 from foveate.training.distillation import (
@@ -24,10 +26,22 @@ from foveate.training.distillation import (
     save_soft_targets,
     write_soft_targets,
 )
-from foveate.training.report import Listener, Report, be_silent
-from foveate.training.run import Trained, hold_out, train
-from foveate.training.state import StateFolder
-from foveate.training.validation import Validation
+from foveate.training.folder import MEMBER, STATE
+from foveate.training.prepare import Prepared
+from foveate.training.recorder import Recorder
+from foveate.training.report import Listener, be_silent
+from foveate.training.run import (
+    Machine,
+    Trained,
+    build_validation,
+    open_run,
+    own_folder,
+    own_threads,
+    reload_model,
+    run_prepared,
+    train,
+)
+from foveate.training.side_by_side import run_side_by_side
 from foveate.translator import Translator
 
 SOFT_TARGETS = "soft_targets.safetensors"
@@ -42,6 +56,7 @@ def train_models(
     resume: bool = False,
     report: Listener | None = None,
     words: Collection[str] = (),
+    machine: Machine | None = None,
 ) -> Trained:
     """Train as many models as the configuration says, and join them to one bundle.
 
@@ -49,134 +64,178 @@ def train_models(
     the member that it was at; the student of a distillation is the last. Arguments and errors are
     those of `training.run.train`.
     """
+    machine = machine or Machine()
     if config.models == 1:
-        return train(table, dev, config, out=out, resume=resume, report=report, words=words)
-    report = report or be_silent
-    if dev is None:
-        table, dev = hold_out(table, config.seed)
-    if out is not None and (ended := _open_folder(out, resume)):
-        report(Report("note", f"{out}: this run has ended already"))
-        begun = StateFolder(_member_folder(out, 0)).read_run()
-        options = restore_options(begun["options"], str(out))
-        return Trained(ended, options, ended.summary, table, dev)
-    members: list[Trained] = []
-    for number in range(config.models):
-        report(Report("note", f"model {number + 1} of {config.models}"))
-        folder = _member_folder(out, number) if out is not None else None
-        is_begun = folder is not None and StateFolder(folder).exists
-        one = _configure_member(config, number)
-        if members:  # one bundle has one configuration
-            one = _take_sizes(one, members[0].options)
-        members.append(train(table, dev, one, out=folder, resume=is_begun, report=report))
-        if members[-1].was_interrupted:
-            break
-    bundle = join_members([member.translator.bundle for member in members])
-    is_complete = not members[-1].was_interrupted
-    if is_complete:
-        bundle.summary.ensemble = _collect_scores(members, dev)
-    if config.distill and is_complete:
-        bundle = _distill(bundle, table, dev, config, members[0].options, out, report)
-        is_complete = not bundle.summary.was_interrupted
-    options = members[0].options
-    told = dataclasses.replace(options.training, memory=config.memory, threads=config.threads)
-    translator = appraise(
-        bundle, table, dev, report, is_complete=is_complete, options=told, words=words
-    )
-    if out is not None:
-        save_bundle(bundle, out)
-    return Trained(translator, options, bundle.summary, table, dev, not is_complete)
-
-
-def _collect_scores(members: list[Trained], dev: PairTable) -> dict[str, Any]:
-    """Return what each member has on dev, by the metric that it was chosen by."""
-    bundles = [member.translator.bundle for member in members]
-    metric = Validation.build(dev, bundles[0].target_codec).metric
-    return {"metric": metric, "alone": [one.scores["dev"][metric]["value"] for one in bundles]}
-
-
-def _distill(
-    teachers: Bundle,
-    table: PairTable,
-    dev: PairTable,
-    config: Config,
-    found: Options,
-    out: Path | None,
-    report: Listener,
-) -> Bundle:
-    """Train one more model on what the others write together; stopped before its end, theirs."""
-    student = None
-    teacher = Translator.from_bundle(teachers, threads=config.threads)
-    with suppress(KeyboardInterrupt):
-        report(Report("note", f"{len(teachers.members)} models say what one more will learn"))
-        shown = dict(teachers.summary.ensemble)
-        shown["together"] = evaluate(teacher, dev).metrics[shown["metric"]].value
-        soft_targets = _read_or_write_targets(teachers, table, config, out, report)
-        report(Report("note", "the model that learns from them"))
-        folder = _member_folder(out, config.models) if out is not None else None
-        is_begun = folder is not None and StateFolder(folder).exists
-        one = _take_sizes(_configure_member(config, config.models), found)
-        student = train(
+        return train(
             table,
             dev,
-            one,
-            out=folder,
-            resume=is_begun,
+            config,
+            out=out,
+            resume=resume,
             report=report,
-            soft_targets=soft_targets,
+            words=words,
+            machine=machine,
         )
-    if student is None or student.was_interrupted:
-        teachers.summary.was_interrupted = True
-        return teachers
-    bundle = student.translator.bundle
-    bundle.summary.minutes = round(bundle.summary.minutes + teachers.summary.minutes, 2)
-    bundle.summary.ensemble = shown
-    return bundle
+    recorder = Recorder(out, report or be_silent)
+    with own_folder(out, resume), own_threads(config.threads):
+        member = _configure_member(config)
+        shared = open_run(table, dev, member, recorder, resume, machine, requested=config)
+        recorder.tidy()
+        if recorder.has_bundle_of():
+            return reload_model(shared, recorder)
+        return _Ensemble(shared, config, recorder, machine).train(words)
 
 
-def _read_or_write_targets(
-    teachers: Bundle, table: PairTable, config: Config, out: Path | None, report: Listener
-) -> SoftTargets:
-    pairs = encode_table(table, teachers.source_codec, teachers.target_codec)
-    kept = out / "state" / SOFT_TARGETS if out is not None else None
-    if kept is not None and kept.exists():
-        return load_soft_targets(pairs, kept)
-    soft_targets = write_soft_targets(teachers, pairs, report, config.threads)
-    if kept is not None:
-        save_soft_targets(soft_targets, kept)
-    return soft_targets
+class _Ensemble:
+    """A run of several models."""
 
+    def __init__(
+        self, shared: Prepared, config: Config, recorder: Recorder, machine: Machine
+    ) -> None:
+        self.shared, self.config = shared, config
+        self.recorder, self.machine = recorder, machine
 
-def _member_folder(out: Path, number: int) -> Path:
-    return out / "state" / f"model-{number + 1}"
+    def train(self, words: Collection[str]) -> Trained:
+        """Train the members, join them, and perhaps let one more model learn from them."""
+        members = self._train_members()
+        bundle = join_members(members)
+        is_complete = len(members) == self.config.models and not bundle.summary.was_interrupted
+        if is_complete:
+            bundle.summary.ensemble = self._collect_scores(members)
+        if self.config.distill and is_complete:
+            bundle = self._distill(bundle)
+            is_complete = not bundle.summary.was_interrupted
+        try:
+            return self._finish(bundle, words, is_complete)
+        except KeyboardInterrupt:
+            return self._finish(bundle, words, is_complete=False)
 
-
-def _open_folder(out: Path, resume: bool) -> Translator | None:
-    """Check that a run can begin or go on in `out`; return the model of one that has ended."""
-    refuse_foreign(out)
-    is_begun, is_model = StateFolder(_member_folder(out, 0)).exists, (out / MANIFEST).exists()
-    if resume:
-        if not is_begun:
-            raise BundleError(f"{out}: there is no training run of several models to resume")
-        if is_model and not read_manifest(out).summary.was_interrupted:
-            return Translator.load(out, backend="torch")
-    elif is_begun:
-        raise BundleError(
-            f"{out}: holds a training run: add --resume to go on with it, or choose another folder"
+    def _finish(self, bundle: Bundle, words: Collection[str], is_complete: bool) -> Trained:
+        table, dev = self.shared.table, self.shared.dev
+        bundle.summary.was_interrupted = not is_complete
+        options = self._describe_whole()
+        translator = appraise(
+            bundle,
+            table,
+            dev,
+            self.recorder.listener,
+            is_complete=is_complete,
+            options=options.training,
+            words=words,
         )
-    elif is_model:
-        raise BundleError(f"{out}: holds a model already: choose another folder")
-    return None
+        if self.recorder.out is not None:
+            save_bundle(bundle, self.recorder.out)
+        return Trained(translator, options, bundle.summary, table, dev, not is_complete)
+
+    def _describe_whole(self) -> Options:
+        """Return the options of all models together."""
+        training, config = self.shared.options.training, self.config
+        told: dict[str, Any] = {"models": config.models, "distill": config.distill}
+        told |= {"memory": config.memory, "seed": config.seed}
+        told |= {"minutes": training.minutes * (config.models + config.distill)}
+        return dataclasses.replace(
+            self.shared.options, training=dataclasses.replace(training, **told)
+        )
+
+    def _train_members(self) -> list[Bundle]:
+        """Train the models; stopped early, return those that are there."""
+        config, members = self.config, list[Bundle]()
+        listener = self.recorder.listener if config.jobs == 1 else be_silent
+        tasks = [
+            _Task(self._prepare_member(number), self._make_folder(number), listener, self.machine)
+            for number in range(config.models)
+        ]
+        try:
+            trained = run_side_by_side(_train_task, tasks, config.jobs)
+            for number in range(1, config.models + 1):
+                self.recorder.note(f"model {number} of {config.models}")
+                members.append(next(trained))
+                if members[-1].summary.was_interrupted:
+                    break
+        except KeyboardInterrupt:
+            if not members:
+                raise
+        return members
+
+    def _train_student(self, soft_targets: SoftTargets) -> Trained:
+        number = self.config.models
+        recorder = Recorder(self._make_folder(number), self.recorder.listener)
+        prepared = self._prepare_member(number)
+        return run_prepared(prepared, recorder, soft_targets=soft_targets, machine=self.machine)
+
+    def _prepare_member(self, number: int) -> Prepared:
+        return self.shared.with_seed((self.config.seed + number) % 2**31)
+
+    def _make_folder(self, number: int) -> Path | None:
+        """Return the folder of a member, where the run has one."""
+        if self.recorder.out is None:
+            return None
+        folder = self.recorder.out / STATE / f"{MEMBER}{number + 1}"
+        (folder / STATE).mkdir(parents=True, exist_ok=True)
+        sync_folder(folder)
+        sync_folder(folder.parent)
+        return folder
+
+    def _collect_scores(self, members: list[Bundle]) -> dict[str, Any]:
+        """Return what each member has on dev, by the metric that it was chosen by."""
+        metric = build_validation(self.shared).metric
+        alone = [member.scores["dev"][metric]["value"] for member in members]
+        return {"metric": metric, "alone": alone}
+
+    def _distill(self, teachers: Bundle) -> Bundle:
+        """Train one more model on what the others write together; stopped early, theirs."""
+        try:
+            self.recorder.note(f"{len(teachers.members)} models say what one more will learn")
+            teacher = Translator.from_bundle(teachers, threads=self.config.threads)
+            shown = dict(teachers.summary.ensemble)
+            metrics = evaluate(teacher, self.shared.dev).metrics
+            shown["together"] = metrics[shown["metric"]].value
+            soft_targets = self._read_or_write_targets(teachers)
+            self.recorder.note("the model that learns from them")
+            student = self._train_student(soft_targets)
+        except KeyboardInterrupt:
+            student = None
+        if student is None or student.was_interrupted:
+            teachers.summary.was_interrupted = True
+            return teachers
+        bundle = student.translator.bundle
+        minutes = bundle.summary.minutes + teachers.summary.minutes
+        bundle.summary.minutes = round(minutes, 2)
+        bundle.summary.ensemble = shown
+        return bundle
+
+    def _read_or_write_targets(self, teachers: Bundle) -> SoftTargets:
+        shared, out = self.shared, self.recorder.out
+        pairs = encode_table(shared.table, shared.source_codec, shared.target_codec)
+        kept = out / STATE / SOFT_TARGETS if out is not None else None
+        if kept is not None and kept.exists():
+            return load_soft_targets(pairs, kept)
+        told: Listener = self.recorder.listener
+        soft_targets = write_soft_targets(teachers, pairs, told, self.config.threads)
+        if kept is not None:
+            save_soft_targets(soft_targets, kept)
+        return soft_targets
 
 
-def _configure_member(config: Config, number: int) -> Config:
+@dataclass(frozen=True)
+class _Task:
+    """What the training of a member needs, in this process or in another."""
+
+    prepared: Prepared
+    folder: Path | None
+    listener: Listener
+    machine: Machine
+
+
+def _train_task(task: _Task) -> Bundle:
+    recorder = Recorder(task.folder, task.listener)
+    return run_prepared(task.prepared, recorder, machine=task.machine).translator.bundle
+
+
+def _configure_member(config: Config) -> Config:
+    """Return the options of the first member; those of the others differ in the seed."""
     minutes = config.minutes / (config.models + config.distill) if config.minutes else None
-    seed = (config.seed + number) % 2**31
-    return config.replace(models=None, distill=None, memory=False, seed=seed, minutes=minutes)
-
-
-def _take_sizes(config: Config, resolved: Options) -> Config:
-    """Fill in what the first member found from the data and the speed of the machine."""
-    return Config(**{**resolved.to_config().given, **config.given})
+    return config.replace(models=None, distill=None, memory=False, minutes=minutes)
 
 
 def join_members(members: list[Bundle]) -> Bundle:
@@ -184,8 +243,13 @@ def join_members(members: list[Bundle]) -> Bundle:
 
     Args:
         members: at least one.
+
+    Raises:
+        ModelMismatchError: their vocabularies differ: they would not mean the same by an id.
     """
     first = members[0]
+    for number, member in enumerate(members[1:], start=2):
+        _refuse_other_text(first, member, number)
     weights = {
         f"{number}/{name}": array
         for number, member in enumerate(members)
@@ -205,3 +269,17 @@ def join_members(members: list[Bundle]) -> Bundle:
     if len(members) == 1:
         weights = first.weights
     return dataclasses.replace(first, weights=weights, summary=summary, scores={})
+
+
+def _refuse_other_text(first: Bundle, member: Bundle, number: int) -> None:
+    sides = (
+        ("source", first.source_codec, member.source_codec),
+        ("target", first.target_codec, member.target_codec),
+    )
+    for side, one, other in sides:
+        ours, theirs = one.vocabulary.entries, other.vocabulary.entries
+        if (one.kind, one.normalization) != (other.kind, other.normalization) or ours != theirs:
+            raise ModelMismatchError(
+                f"model {number} has another {side} vocabulary than model 1: they cannot decide "
+                "together; train them in one run, with --models"
+            )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Any
 
+from foveate.data.table import PairTable
 from foveate.options import Config
 from foveate.training.ensemble import train_models
-from foveate.training.report import Listener, Report
+from foveate.training.report import Listener, Report, be_silent
 from foveate.training.run import Trained
+from foveate.training.side_by_side import run_side_by_side
 from foveate.training.validation import Validation
 
 SHARES = (0.25, 0.5)  # of the training pairs
@@ -21,8 +24,9 @@ def learn_from_parts(
 ) -> list[Point]:
     """Train on parts of the pairs and return dev scores by number of pairs, all of them last.
 
-    Every part gets the time that all pairs got, and defaults of its own: the score is the one that
-    so many pairs would have led to. All rows of a source are in a part or not.
+    Every part gets the time that all pairs got, also where that was found from their number, and
+    defaults of its own: the score is the one that so many pairs would have led to. All rows of a
+    source are in a part or not.
 
     Args:
         trained: the model of all pairs, with its dev scores.
@@ -36,14 +40,48 @@ def learn_from_parts(
     """
     bundle = trained.translator.bundle
     metric = Validation.build(trained.dev, bundle.target_codec).metric
+    if config.max_updates is None:
+        config = config.replace(minutes=trained.options.training.minutes)
+    parts = [trained.table.split_off(share, config.seed)[1] for share in SHARES]
     points: list[Point] = []
-    for share in SHARES:
-        _, part = trained.table.split_off(share, config.seed)
-        report(Report("note", f"learning curve: {len(part):,} of {len(trained.table):,} pairs"))
-        smaller = train_models(part, trained.dev, config, report=report, words=words)
-        if smaller.was_interrupted:
-            raise KeyboardInterrupt
-        score = smaller.translator.bundle.scores["dev"][metric]
-        points.append({"pairs": len(part), "metric": metric, **score})
+    for part, scores in zip(
+        parts, _train_parts(parts, trained, config, report, words), strict=True
+    ):
+        points.append({"pairs": len(part), "metric": metric, **scores[metric]})
     score = bundle.scores["dev"][metric]
     return [*points, {"pairs": len(trained.table), "metric": metric, **score}]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What a part of the pairs is trained with."""
+
+    table: PairTable
+    dev: PairTable
+    config: Config
+    report: Listener
+    words: Collection[str]
+
+
+def _train_parts(
+    parts: list[PairTable],
+    trained: Trained,
+    config: Config,
+    report: Listener,
+    words: Collection[str],
+) -> Iterator[dict[str, Any]]:
+    """Yield the dev scores of each part."""
+    told = report if config.jobs == 1 else be_silent
+    tasks = [_Part(part, trained.dev, config, told, words) for part in parts]
+    scores = run_side_by_side(_train_part, tasks, config.jobs)
+    for part in parts:
+        report(Report("note", f"learning curve: {len(part):,} of {len(trained.table):,} pairs"))
+        yield next(scores)
+
+
+def _train_part(part: _Part) -> dict[str, Any]:
+    smaller = train_models(part.table, part.dev, part.config, report=part.report, words=part.words)
+    if smaller.was_interrupted:
+        raise KeyboardInterrupt
+    scores: dict[str, Any] = smaller.translator.bundle.scores["dev"]
+    return scores

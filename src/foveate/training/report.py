@@ -32,9 +32,18 @@ class Report:
     is_kept: bool = False
 
     def to_log(self) -> dict[str, Any]:
-        """Return the row of `log.jsonl`: everything that has a value."""
+        """Return the row of `log.jsonl`: everything that has a value; 0 is one.
+
+        Example:
+            >>> Report("progress", update=0, loss=0.0).to_log()["loss"]
+            0.0
+        """
         row = dataclasses.asdict(self)
-        return {name: value for name, value in row.items() if value not in (None, "", False)}
+        return {
+            name: value
+            for name, value in row.items()
+            if value is not None and value is not False and value != ""
+        }
 
 
 Listener = Callable[[Report], None]

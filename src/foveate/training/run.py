@@ -1,52 +1,59 @@
-"""A whole training run: from a table of pairs to a bundle, resumable at any moment."""
+"""A whole training run: from a table of pairs to a bundle, resumable at any moment.
+
+It ties four parts together: what is found from the pairs (prepare.py), what is due when
+(schedule.py), one update (trainer.py), and what is told and written (recorder.py). Everything that
+happens after an update is done before its state is saved, once.
+"""
 
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
+import dataclasses
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 import torch
 
-from foveate.bundle import MANIFEST, Bundle, Decoding, Summary, refuse_foreign, save_bundle
-from foveate.data.batching import EncodedPairs, encode_table
+from foveate.bundle import Bundle, Summary, refuse_foreign
 from foveate.data.table import PairTable
-from foveate.errors import BundleError, ConfigError, DataError, TrainingError
-from foveate.files import replace_file
-from foveate.models.build import build_model
-from foveate.models.copying import LexicalPrior
+from foveate.errors import BundleError, ConfigError, SearchError, TrainingError
 from foveate.models.seq2seq import Seq2SeqModel
-from foveate.options import AttendingOptions, Config, Options, restore_options
+from foveate.options import Config, Options, restore_options
 from foveate.records import SoftTargets
-from foveate.text.codec import Codec
-from foveate.text.detection import build_codecs
-from foveate.torch_backend import TorchStepper, keep_kernels, use_threads
+from foveate.torch_backend import TorchStepper, use_threads
 from foveate.training.appraisal import appraise
-from foveate.training.defaults import DataFacts, choose_learning_rate, describe_plan, resolve
+from foveate.training.build import build_trainer, choose_device
+from foveate.training.defaults import choose_learning_rate, describe_plan
+from foveate.training.folder import check_new_run, is_new_run_possible, lock_folder
 from foveate.training.interrupt import InterruptGate
-from foveate.training.lexicon import Lexicon
-from foveate.training.loop import Trainer, load_tensors
+from foveate.training.prepare import Prepared, describe, hold_out, prepare, restore
+from foveate.training.recorder import Recorder
 from foveate.training.report import Listener, Report, be_silent
+from foveate.training.schedule import GUIDED_TRIALS, TRIALS, Schedule
 from foveate.training.speed import measure_speed
-from foveate.training.state import StateFolder
+from foveate.training.state import SavedState
+from foveate.training.trainer import Trainer, load_tensors
 from foveate.training.validation import MOST_SOURCES, Validation, share_out
 from foveate.translator import Translator
 
+__all__ = ["Machine", "Trained", "hold_out", "open_run", "reload_model", "run_prepared", "train"]
+
 SAVE_SECONDS = 60.0
 REPORT_SECONDS = 1.0
-NUM_LOG_ROWS = 200
-ROUND_TRIPS = 1000  # texts of each side that are checked
 VALIDATION_SHARE = 0.1  # of the minutes, at most, by the calibration
-TRIALS = (0.1, 0.3)  # of the updates, whose speed then decides how many the minutes hold
-LARGEST_DEV = 2000
 MOST_EXAMPLES = 64  # dev sources that a model carries, to check an export on
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run asks of the machine: the seconds, and how fast it is beside the slow core."""
+
+    clock: Callable[[], float] = time.perf_counter
+    measure_speed: Callable[[torch.device], float] = measure_speed
 
 
 @dataclass
@@ -70,7 +77,7 @@ def train(
     resume: bool = False,
     report: Listener | None = None,
     words: Collection[str] = (),
-    soft_targets: SoftTargets | None = None,
+    machine: Machine | None = None,
 ) -> Trained:
     """Train one model on pairs and return it; with `out`, leave it there as a bundle.
 
@@ -79,34 +86,200 @@ def train(
         dev: pairs to select the best weights by; None takes some from `table`.
         config: the options; None in it is found from the data.
         out: folder for the bundle, `state/` and `log.jsonl`.
-        resume: go on with the run in `out`, which was stopped or killed.
+        resume: go on with the run in `out`, which was stopped or killed, or is to have more
+            updates or minutes than it had.
         report: is told what happens.
         words: of the target language; where dev says so, outputs that are made of them are
             preferred.
-        soft_targets: what a teacher finds likely at every step of `table`, with its vocabularies;
-            learnt instead of the targets (training/distillation.py).
+        machine: tells the time, and how fast it is.
 
     Raises:
         ConfigError: options that do not go together, or another run's with `resume`.
-        DataError: there is too little data.
+        DataError: there is too little data, or it is another run's with `resume`.
         BundleError: `out` is taken, or there is nothing to resume.
         TrainingError: the loss is not a number.
+        MemoryError: PyTorch found no room.
     """
+    machine = machine or Machine()
+    begin = machine.clock()
+    config = config.replace(models=None, distill=None)  # several: training/ensemble.py
+    recorder = Recorder(out, report or be_silent)
+    with own_folder(out, resume):
+        prepared = open_run(table, dev, config, recorder, resume, machine)
+        return run_prepared(prepared, recorder, words=words, machine=machine, begin=begin)
+
+
+@contextmanager
+def own_folder(out: Path | None, resume: bool) -> Iterator[None]:
+    """Keep a folder to this run, once it is sure that one may begin or go on there."""
     if out is not None:
         refuse_foreign(out)
-    if resume and out is not None and StateFolder(out).is_finished:
-        (report or be_silent)(Report("note", f"{out}: this run has ended already"))
-        translator = Translator.load(out, backend="torch", threads=config.threads)
-        options = restore_options(StateFolder(out).read_run()["options"], str(out))
-        if dev is None:
-            table, dev = hold_out(table, config.seed)
-        return Trained(translator, options, translator.summary, table, dev)
-    begin = time.perf_counter()
-    config = config.replace(models=None, distill=None)  # several: training/ensemble.py
-    run = _Run(table, dev, config, out, report or be_silent, words, soft_targets)
-    run.resume() if resume else run.begin()
-    run.calibrate(begin)
-    return run.finish(was_interrupted=run.loop())
+        if not resume:
+            check_new_run(out)
+        elif not out.is_dir():
+            raise BundleError(f"{out}: there is no training run to resume")
+    with lock_folder(out):
+        yield
+
+
+def open_run(
+    table: PairTable,
+    dev: PairTable | None,
+    config: Config,
+    recorder: Recorder,
+    resume: bool,
+    machine: Machine,
+    requested: Config | None = None,
+) -> Prepared:
+    """Prepare a new run and write that down, or take up what one that was stopped had.
+
+    The options that were asked for are `requested`, where `config` is that of a member.
+    """
+    state, out = recorder.state, recorder.out
+    if resume and state is not None and state.is_begun:
+        run = state.read_run()
+        codecs = state.read_codecs(restore_options(run["options"], str(out)).text)
+        prepared = restore(table, dev, config, run, codecs, str(out), requested=requested)
+        _refuse_without_state(prepared, run, recorder)
+        return prepared
+    if out is not None and resume:
+        if not is_new_run_possible(out):
+            raise BundleError(f"{out}: there is no training run to resume")
+        recorder.note("nothing had been saved yet: the run begins anew")
+    elif out is not None:
+        check_new_run(out)  # once more: now nobody else can begin one
+    device = choose_device(config.device)
+    prepared = prepare(
+        table,
+        dev,
+        config,
+        requested=requested,
+        measure_speed=lambda: machine.measure_speed(device),
+    )
+    for note in prepared.notes:
+        recorder.note(note)
+    recorder.begin(prepared)
+    return prepared
+
+
+def _refuse_without_state(prepared: Prepared, run: dict[str, Any], recorder: Recorder) -> None:
+    """Raise a ConfigError when a run that kept no state is to go on after its end."""
+    assert recorder.state is not None
+    training = prepared.options.training
+    asked = training.max_updates, training.minutes
+    begun = run["options"].get("max_updates"), run["options"]["minutes"]
+    if asked != begun and recorder.has_bundle_of() and not recorder.state.has_saved:
+        raise ConfigError(
+            f"{recorder.out}: this run has ended and its state was not kept, so it cannot go on: "
+            "train into another folder"
+        )
+
+
+def run_prepared(
+    prepared: Prepared,
+    recorder: Recorder,
+    *,
+    words: Collection[str] = (),
+    soft_targets: SoftTargets | None = None,
+    machine: Machine | None = None,
+    begin: float | None = None,
+) -> Trained:
+    """Train a model on prepared pairs, or go on with what the recorder has kept of that.
+
+    Args:
+        prepared: the pairs and the options.
+        recorder: keeps the run, where it has a folder.
+        words: as for `train`.
+        soft_targets: what a teacher finds likely at every step of the pairs, learnt instead of
+            their targets (training/distillation.py).
+        machine: tells the time.
+        begin: when the minutes began; now, if it is not told.
+    """
+    machine = machine or Machine()
+    begin = machine.clock() if begin is None else begin
+    saved = recorder.resume()
+    schedule = _extend(saved, prepared, recorder) if saved is not None else None
+    if _has_ended(saved, schedule, prepared.options.training.patience) and recorder.has_bundle_of(
+        saved
+    ):
+        return reload_model(prepared, recorder)
+    recorder.go_on(saved.counters.update if saved is not None else 0)
+    with own_threads(prepared.options.training.threads), tell_out_of_memory():
+        run = _Run(prepared, build_trainer(prepared, soft_targets), recorder, machine.clock)
+        if saved is not None and schedule is not None:
+            run.trainer.restore(saved.counters, saved.tensors)
+            total = schedule.total_updates
+            recorder.note(f"resumed after {saved.counters.update:,} of {total:,} updates")
+        run.follow(schedule or run.plan(begin))
+        run.describe()
+        if run.loop():
+            try:
+                return run.conclude(words)
+            except KeyboardInterrupt:
+                pass
+        return run.conclude_early()
+
+
+def _extend(saved: SavedState, prepared: Prepared, recorder: Recorder) -> Schedule:
+    """Return the schedule of a state, with more updates or minutes if these are asked for."""
+    schedule, training = saved.schedule, prepared.options.training
+    asked, begun = ((one.max_updates or 0, one.minutes) for one in (training, schedule))
+    if asked == begun:
+        return schedule
+    if asked < begun:
+        raise ConfigError(
+            f"{recorder.out}: was begun with more "
+            f"{'updates' if training.max_updates else 'minutes'}: resume with the same or more, or "
+            "train into another folder"
+        )
+    if recorder.state is not None and recorder.state.is_begun:
+        recorder.state.change_run(describe(prepared))
+    return schedule.extend(training.max_updates, training.minutes, saved.counters)
+
+
+def _has_ended(saved: SavedState | None, schedule: Schedule | None, patience: int) -> bool:
+    """Say whether a state, where there is one, is that of the end of a run."""
+    if saved is None:
+        return True
+    return schedule == saved.schedule and schedule.is_over(saved.counters, patience)
+
+
+def reload_model(prepared: Prepared, recorder: Recorder) -> Trained:
+    """Return the model of a run that has ended."""
+    assert recorder.out is not None
+    recorder.note(f"{recorder.out}: this run has ended already")
+    options = prepared.options
+    translator = Translator.load(recorder.out, backend="torch", threads=options.training.threads)
+    return Trained(translator, options, translator.summary, prepared.table, prepared.dev)
+
+
+def build_validation(prepared: Prepared, most_sources: int | None = None) -> Validation:
+    """Take so many sources of dev, evenly spread, and the metric to select by."""
+    most = MOST_SOURCES if most_sources is None else most_sources
+    return Validation.build(prepared.dev, prepared.target_codec, most)
+
+
+@contextmanager
+def own_threads(threads: int) -> Iterator[None]:
+    """Use so many threads in the context, and as many as before after it."""
+    before = torch.get_num_threads()
+    use_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def tell_out_of_memory() -> Iterator[None]:
+    """Raise a MemoryError where PyTorch found no room."""
+    try:
+        yield
+    except RuntimeError as error:
+        message = str(error)
+        if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in message:
+            raise MemoryError(message.splitlines()[0]) from None
+        raise
 
 
 class _Run:
@@ -114,282 +287,146 @@ class _Run:
 
     def __init__(
         self,
-        table: PairTable,
-        dev: PairTable | None,
-        config: Config,
-        out: Path | None,
-        report: Listener,
-        words: Collection[str] = (),
-        soft_targets: SoftTargets | None = None,
+        prepared: Prepared,
+        trainer: Trainer,
+        recorder: Recorder,
+        clock: Callable[[], float],
     ) -> None:
-        use_threads(config.threads)
-        self.report, self.out, self.words = report, out, words
-        self.soft_targets = soft_targets
-        self.fingerprint = _fingerprint(table, dev)
-        self.table, self.dev = (table, dev) if dev is not None else hold_out(table, config.seed)
-        if dev is None and self.dev is not self.table:
-            report(Report("note", f"dev: {len(self.dev):,} pairs held out of the training pairs"))
-        self.config = config
-        self.state = StateFolder(out) if out is not None else None
-        self.device = choose_device(config.device)
-
-    def begin(self) -> None:
-        """Learn the vocabularies and build a new model."""
-        if self.state is not None and self.state.exists:
-            raise BundleError(
-                f"{self.out}: holds a training run: add --resume to go on with it, or choose "
-                "another folder"
-            )
-        if self.out is not None and (self.out / MANIFEST).exists():
-            raise BundleError(f"{self.out}: holds a model already: choose another folder")
-        codecs = build_codecs(self.table.sources, self.table.targets, len(self.table), self.config)
-        self._set_text(*codecs)
-        self._check_round_trip("source", codecs[0], self.table.sources())
-        self._check_round_trip("target", codecs[1], self.table.targets())
-        is_timed = self.config.max_updates is None  # else nothing depends on the machine
-        speed = measure_speed(self.device) if is_timed else 1.0
-        self.options = resolve(self.config, self.facts, torch.get_num_threads(), speed)
-        self._build()
-        self.run: dict[str, Any] = {
-            "requested": dict(self.config.given),
-            "options": self.options.to_dict(),
-            "data": self.fingerprint,
-        }
-
-    def resume(self) -> None:
-        """Take up a run that was stopped."""
-        if self.state is None or not self.state.exists:
-            raise BundleError(f"{self.out}: there is no training run to resume")
-        self.run = self.state.read_run()
-        if self.run["data"] != self.fingerprint:
-            raise DataError(
-                f"{self.out}: was begun with other pairs: resume with the same files, or train "
-                "into another folder"
-            )
-        requested = self.config.to_dict()
-        begun = Config(**self.run["requested"]).to_dict()
-        changed = [name for name in requested if requested[name] != begun[name]]
-        if changed:
-            raise ConfigError(
-                f"{self.out}: was begun with other options ({', '.join(changed)}): resume with "
-                "the same, or train into another folder"
-            )
-        self.options = restore_options(self.run["options"], str(self.out))
-        self._set_text(*self.state.read_codecs(self.options.text))
-        self._build()
-        saved = self.state.load()
-        if saved is not None:
-            self.trainer.restore(*saved)
-        done = self.trainer.counters.update
-        assert self.out is not None
-        cut_log(self.out / "log.jsonl", done)
-        self.report(
-            Report("note", f"resumed after {done:,} of {self.run['total_updates']:,} updates")
-        )
-
-    def calibrate(self, begin: float) -> None:
-        """Turn minutes into a number of updates, once, and write it down."""
-        if "total_updates" not in self.run:
-            training = self.options.training
-            self.run["num_validations"] = training.num_validations
-            self.run["validation_sources"] = MOST_SOURCES
-            if training.max_updates is None:
-                self._plan_minutes(training.minutes * 60, begin)
-            else:
-                self.run["total_updates"] = training.max_updates
-            updates = int(self.run["total_updates"])
-            self.run["learning_rate"] = choose_learning_rate(self.options, self.facts, updates)
-            if self.state is not None:
-                self._write_state_folder()
-        self.trainer.peak = self.run["learning_rate"]
-        self.trainer.total_updates = self.total = int(self.run["total_updates"])
-        self.validation = Validation.build(
-            self.dev, self.target_codec, self.run["validation_sources"]
-        )
-        self.plan = describe_plan(
-            self.options, self.facts, self.num_parameters, self.run["learning_rate"]
-        )
-        self.report(
-            Report("plan", f"{self.plan}, {self.total:,} updates", total_updates=self.total)
-        )
+        self.prepared, self.options = prepared, prepared.options.training
+        self.trainer, self.recorder, self.clock = trainer, recorder, clock
+        self.gate = InterruptGate()
+        self.validation = build_validation(prepared)
+        parameters = trainer.model.parameters()
+        self.num_parameters = sum(parameter.numel() for parameter in parameters)
 
     def loop(self) -> bool:
-        """Train to the last update; return whether the user stopped it.
+        """Train to the last update; return whether it got there, or was stopped by Ctrl-C.
 
         Raises:
-            TrainingError: the loss is not a number; the best weights so far are kept.
+            TrainingError: something is not a number; the best weights so far are kept.
         """
-        with InterruptGate() as gate:
-            try:
-                self._train(gate)
-                self._choose_last()
-            except KeyboardInterrupt:
-                if not gate.is_torn:  # else the state of the last validation stands
-                    self._save_state()
-                return True
-            except TrainingError:
-                if self.trainer.best:
-                    self.finish(was_interrupted=True)
+        try:
+            with self.gate:
+                self._train()
+        except KeyboardInterrupt:
+            if not self.gate.is_torn:  # else the last state on disk stands
+                self._save()
+            return False
+        except TrainingError as error:
+            if not self.trainer.best:
                 raise
-        return False
+            self.conclude_early()
+            kept = f"; the best weights so far are in {self.recorder.out}"
+            raise TrainingError(f"{error}{kept if self.recorder.out else ''}") from None
+        return True
 
-    def finish(self, was_interrupted: bool) -> Trained:
-        """Score the best weights on the whole dev set and write the bundle."""
-        counters = self.trainer.counters
-        if not self.trainer.best:
-            self.trainer.keep_best()
-        training = {**vars(self.options.training), "learning_rate": self.run["learning_rate"]}
-        summary = Summary(
-            plan=self.plan,
-            pairs=len(self.table),
-            dev_pairs=len(self.dev),
-            parameters=self.num_parameters,
-            updates=counters.update,
-            epochs=round(self.trainer.epoch, 2),
-            minutes=round(counters.seconds / 60, 2),
-            best_update=counters.best_update,
-            seed=self.config.seed,
-            was_interrupted=was_interrupted,
-            training=training,
-            examples=self.validation.sources[:MOST_EXAMPLES],
-        )
-        weights = {name: tensor.cpu().numpy() for name, tensor in self.trainer.best.items()}
-        bundle = self._bundle(weights, summary)
-        translator = appraise(
-            bundle,
-            self.table,
-            self.dev,
-            self.report,
-            is_complete=not was_interrupted,
-            options=self.options.training,
-            words=self.words,
-        )
-        self._tell("end", dev=counters.best_scores)
-        if self.out is not None:
-            save_bundle(bundle, self.out)
-        if self.state is not None and not was_interrupted:
-            self.state.finish()
-        return Trained(translator, self.options, summary, self.table, self.dev, was_interrupted)
+    def _train(self) -> None:
+        trainer, counters = self.trainer, self.trainer.counters
+        self.mark = self.last_save = self.last_report = self.clock()
+        while not self.is_over:
+            self.gate.check()
+            is_guided = trainer.is_guided
+            trainer.update()
+            now = self._count_time(is_guided)
+            if self.schedule.events(counters.update).plan:
+                self._plan_again()
+            events = self.schedule.events(counters.update)
+            if events.log or now - self.last_report > REPORT_SECONDS:
+                self._tell_progress(now, events.log)
+            if events.validate:
+                self._validate()
+            if events.save or now - self.last_save > SAVE_SECONDS:
+                self._save()
+        self.gate.check()
 
-    def _set_text(self, source_codec: Codec, target_codec: Codec) -> None:
-        self.source_codec, self.target_codec = source_codec, target_codec
-        pairs = encode_table(self.table, source_codec, target_codec)
-        if not len(pairs):
-            raise DataError("there are no pairs to train on")
-        soft = self.soft_targets
-        assert soft is None or len(soft) == pairs.num_steps, "soft targets of other pairs"
-        self._pairs = pairs
-        ratio = pairs.target_lengths / np.maximum(pairs.source_lengths, 1)
-        largest = max(float(np.quantile(ratio, 0.999)), 2 * float(ratio.mean()))
-        longest = int(pairs.source_lengths.max())
-        self.decoding = Decoding(length_ratio=round(largest, 2), longest_source=longest)
-        self.target_ids = target_codec.vocabulary.ids(source_codec.vocabulary.entries)
-        self.facts = DataFacts(
-            len(self.table),
-            float(pairs.source_lengths.mean()),
-            float(pairs.target_lengths.mean()),
-            len(source_codec.vocabulary),
-            len(target_codec.vocabulary),
-            source_codec.kind,
-            target_codec.kind,
-            source_codec is target_codec,
-        )
+    @property
+    def is_over(self) -> bool:
+        """Say whether the last update is done, or the model gets no better."""
+        return self.schedule.is_over(self.trainer.counters, self.options.patience)
 
-    def _check_round_trip(self, side: str, codec: Codec, texts: Iterator[str]) -> None:
-        """Say so when tokens do not give the text back: of a target, that is what gets lost."""
-        looked_at = list(islice(texts, ROUND_TRIPS))
-        changed = [text for text in looked_at if not codec.round_trips(text)]
-        if changed:
-            example = codec.decode(codec.encode(changed[0]))
-            self.report(
-                Report(
-                    "note",
-                    f"{side}: {len(changed):,} of {len(looked_at):,} texts do not come back "
-                    f"exactly from their {codec.kind} tokens: {changed[0]!r} as {example!r}",
-                )
-            )
+    def _count_time(self, is_guided: bool) -> float:
+        """Add the time since the last mark to that of the updates, and return what time it is."""
+        counters, now = self.trainer.counters, self.clock()
+        spent = now - self.mark
+        self.mark = now
+        counters.seconds += spent
+        counters.update_seconds += spent
+        if is_guided:
+            counters.guided_updates += 1
+            counters.guided_seconds += spent
+        return now
 
-    def _build(self) -> None:
-        keep_kernels(self.options.training.batch_tokens)
-        torch.manual_seed(self.config.seed)
-        model = build_model(
-            self.options.model,
-            self.facts.source_size,
-            self.facts.target_size,
-            self.source_codec is self.target_codec,
-            self.target_ids,
-            needs_weights=self.options.training.guidance > 0,
-        )
-        lexicon = self._learn_lexicon(model)
-        model = model.to(self.device)
-        self.num_parameters = sum(parameter.numel() for parameter in model.parameters())
-        self.trainer = Trainer(
-            model, self.options.training, self._encode_epoch, lexicon, self.soft_targets
-        )
-        self.validation = Validation.build(self.dev, self.target_codec)
+    def follow(self, schedule: Schedule) -> None:
+        """Train by a schedule from now on."""
+        self.schedule = schedule
+        self.trainer.peak = schedule.learning_rate
+        self.trainer.total_updates = schedule.total_updates
+        if len(self.validation.sources) != schedule.validation_sources:
+            self.validation = build_validation(self.prepared, schedule.validation_sources)
 
-    def _learn_lexicon(self, model: Seq2SeqModel) -> Lexicon | None:
-        """Learn the lexicon that the options ask for; a model that looks things up gets it."""
-        asked = self.options.model
-        has_lexicon = isinstance(asked, AttendingOptions) and asked.lexicon
-        if not (has_lexicon or self.options.training.guidance):
-            return None
-        lexicon = Lexicon(self._pairs, self.facts.source_size, self.facts.target_size)
-        if isinstance(model.copying, LexicalPrior):
-            model.copying.set_lexicon(*lexicon.likeliest(model.copying.words.shape[1]))
-        return lexicon
-
-    def _encode_epoch(self, epoch: int) -> EncodedPairs:
-        """Return the pairs as ids; subwords are sampled afresh in every epoch.
-
-        Not where there are soft targets: these are of one way to split the target.
-        """
-        sampling = self.options.training.subword_sampling
-        if sampling == 0 or not self.facts.has_subwords or self.soft_targets is not None:
-            return self._pairs
-        seed = int(np.random.SeedSequence([self.config.seed, epoch]).generate_state(1)[0] >> 1)
-        return encode_table(
-            self.table, self.source_codec, self.target_codec, sampling=sampling, seed=seed
+    def plan(self, begin: float) -> Schedule:
+        """Make the schedule of a new run; minutes become a number of updates."""
+        options = self.options
+        num_validations, num_sources = options.num_validations, MOST_SOURCES
+        total, plain_cost = options.max_updates, 1.0
+        seconds: float | None = None
+        trials: tuple[float, ...] = ()
+        if total is None:
+            self.recorder.note("measuring how fast this machine trains")
+            num_validations, num_sources, seconds = self._share_minutes(begin)
+            pace = self.trainer.measure_pace(self.clock)
+            plain_cost = pace.plain / pace.guided
+            total = pace.count_updates(seconds, self.trainer.is_guided)
+            trials = GUIDED_TRIALS if self.trainer.is_guided else TRIALS
+        rate = choose_learning_rate(self.prepared.options, self.prepared.facts, total)
+        return Schedule(
+            total,
+            rate,
+            num_validations,
+            num_sources,
+            options.max_updates,
+            options.minutes,
+            seconds,
+            trials,
+            plain_cost,
         )
 
-    def _plan_minutes(self, seconds: float, begin: float) -> None:
-        self.report(Report("note", "measuring how fast this machine trains"))
+    def _share_minutes(self, begin: float) -> tuple[int, int, float]:
+        """Return how many validations of how many sources there will be, and what they leave."""
+        seconds = 60 * self.options.minutes
         num_sources = len(self.validation.sources)
         per_source = self._time_source()
-        left = max(seconds - (time.perf_counter() - begin), 0.1 * seconds)
+        left = max(seconds - (self.clock() - begin), 0.1 * seconds)
         count, sources = share_out(
-            VALIDATION_SHARE * left, per_source, self.config.num_validations, num_sources
+            VALIDATION_SHARE * left, per_source, self.options.num_validations, num_sources
         )
-        self.run["num_validations"], self.run["validation_sources"] = count, sources
-        self.run["seconds"] = max(left - count * sources * per_source, 0.1)  # for updates alone
-        self.run["total_updates"] = self.trainer.plan(self.run["seconds"])
-        self.run["trials"] = list(TRIALS)
-
-    def _plan_again(self, each: float) -> None:
-        """Set the number of updates from the seconds that one has taken so far.
-
-        The calibration was short, and other programs may have been busy in it, or in the first
-        tenth.
-        """
-        done, before = self.trainer.counters.update, self.total
-        self.total = max(int(self.run["seconds"] / each), done + 1)
-        self.trainer.total_updates = self.run["total_updates"] = self.total
-        del self.run["trials"][0]
-        if abs(self.total - before) > 0.05 * before:
-            self.report(Report("note", f"the time is enough for {self.total:,} updates"))
-        if self.state is not None:
-            self._write_state_folder()
-        self._save_state()
+        return count, sources, max(left - count * sources * per_source, 0.1)
 
     def _time_source(self) -> float:
         """Time greedy search for a dev source, held to the length of a real target."""
         some = self.validation.sources[:64]
-        limit = round(self.facts.target_length) + 1
-        begin = time.perf_counter()
+        limit = round(self.prepared.facts.target_length) + 1
+        begin = self.clock()
         translator = self._translator()
         for _ in translator.translate(some, beam_size=1, attention=False, max_length=limit):
             pass
-        return (time.perf_counter() - begin) / len(some)
+        return (self.clock() - begin) / len(some)
+
+    def _plan_again(self) -> None:
+        before = self.schedule.total_updates
+        self.follow(self.schedule.plan_again(self.trainer.counters))
+        total = self.schedule.total_updates
+        if abs(total - before) > 0.05 * before:
+            self._report(Report("note", f"the time is enough for {total:,} updates"))
+
+    def describe(self) -> None:
+        """Tell what will be trained on what."""
+        rate, total = self.schedule.learning_rate, self.schedule.total_updates
+        self.plan_line = describe_plan(
+            self.prepared.options, self.prepared.facts, self.num_parameters, rate
+        )
+        line = f"{self.plan_line}, {total:,} updates"
+        self.recorder.listener(Report("plan", line, total_updates=total))
 
     def _translator(self, model: Seq2SeqModel | None = None) -> Translator:
         """Return a translator by the average, or by another model."""
@@ -397,48 +434,9 @@ class _Run:
         stepper = TorchStepper(model or self.trainer.average, with_attention=False)
         return Translator(bundle, stepper)
 
-    def _bundle(self, weights: dict[str, Any], summary: Summary) -> Bundle:
-        text, model = self.options.text, self.options.model
-        codecs = self.source_codec, self.target_codec
-        return Bundle(text, model, *codecs, weights, self.decoding, summary)
-
-    def _train(self, gate: InterruptGate) -> None:
-        trainer, counters = self.trainer, self.trainer.counters
-        begun, spent = counters.update, 0.0
-        self._clock = last_save = last_report = time.perf_counter()
-        while counters.update < self.total and not self._is_stale():
-            gate.check()
-            trainer.update()
-            now = time.perf_counter()
-            spent += now - self._clock
-            counters.seconds += now - self._clock
-            self._clock = now
-            timed = counters.update - begun
-            if self.run.get("trials") and timed >= self.run["trials"][0] * self.total:
-                self._plan_again(spent / timed)
-            validate_every = max(1, round(self.total / self.run["num_validations"]))
-            log_every = max(1, self.total // NUM_LOG_ROWS)
-            is_last = counters.update == self.total
-            is_logged = counters.update % log_every == 0 or is_last
-            if is_logged or now - last_report > REPORT_SECONDS:
-                self._tell("progress", elapsed=now - last_report, is_logged=is_logged)
-                last_report = now
-            is_due = counters.update % validate_every == 0
-            is_near_end = self.total - counters.update < validate_every / 2
-            is_validation = is_last or (is_due and not is_near_end)
-            if is_validation:
-                self._validate()
-                last_report = time.perf_counter()
-            if is_validation or now - last_save > SAVE_SECONDS:
-                self._save_state()
-                last_save = time.perf_counter()
-
-    def _is_stale(self) -> bool:
-        return 0 < self.options.training.patience <= self.trainer.counters.stale
-
     def _validate(self) -> None:
         counters = self.trainer.counters
-        outputs = self.validation.translate(self._translator())
+        outputs = self._translate_dev()
         scores = self.validation.measure(outputs)
         is_top = self.validation.is_better(scores, counters.top_scores)
         if is_top:
@@ -448,9 +446,27 @@ class _Run:
             counters.best_update, counters.best_scores = counters.update, scores
             self.trainer.keep_best()
         counters.stale = 0 if is_top else counters.stale + 1
-        counters.seconds += time.perf_counter() - self._clock
-        self._clock = time.perf_counter()
-        self._tell("validation", dev=scores, is_kept=is_kept)
+        now = self.clock()
+        counters.seconds += now - self.mark
+        self.mark = self.last_report = now
+        self._report(self._describe_now("validation", dev=scores, is_kept=is_kept))
+
+    def _translate_dev(self) -> list[str]:
+        """Return the outputs for the sample of dev.
+
+        Raises:
+            TrainingError: the weights are not numbers.
+        """
+        problem = "its weights are not numbers"
+        try:
+            if self.trainer.is_finite:
+                return self.validation.translate(self._translator())
+        except SearchError as error:
+            problem = str(error)
+        raise TrainingError(
+            f"the model of update {self.trainer.counters.update:,} cannot be used: {problem}: "
+            f"train again with a learning_rate below {self.trainer.peak}"
+        )
 
     def _choose_last(self) -> None:
         """Keep the last weights after all, where the whole of dev finds them as good.
@@ -459,7 +475,7 @@ class _Run:
         sources had no part in choosing it.
         """
         counters = self.trainer.counters
-        whole = Validation.build(self.dev, self.target_codec, len(self.dev))
+        whole = build_validation(self.prepared, len(self.prepared.dev))
         num_sources = len(whole.sources)
         if counters.best_update == counters.update or num_sources == len(self.validation.sources):
             return
@@ -467,113 +483,102 @@ class _Run:
         load_tensors(kept, self.trainer.best)
         outputs, others = (whole.translate(self._translator(model)) for model in (None, kept))
         if whole.is_as_good(outputs, others):
-            self.report(
-                Report(
-                    "note",
-                    f"the last weights are kept: on all {num_sources:,} dev sources they are as "
-                    f"good as those of update {counters.best_update:,}",
-                )
+            self.recorder.note(
+                f"the last weights are kept: on all {num_sources:,} dev sources they are as good "
+                f"as those of update {counters.best_update:,}"
             )
             counters.best_update = counters.update
             counters.best_scores = whole.measure(outputs)
             self.trainer.keep_best()
 
-    def _tell(
+    def conclude(self, words: Collection[str]) -> Trained:
+        """Score the best weights on the whole dev set and write the bundle."""
+        self._choose_last()
+        bundle = self._build_bundle(was_interrupted=False)
+        return self._finish(bundle, words)
+
+    def conclude_early(self) -> Trained:
+        """Write the bundle of the best weights so far, without scores."""
+        return self._finish(self._build_bundle(was_interrupted=True))
+
+    def _build_bundle(self, was_interrupted: bool) -> Bundle:
+        prepared, counters = self.prepared, self.trainer.counters
+        if not self.trainer.best:
+            self.trainer.keep_best()
+        summary = Summary(
+            plan=self.plan_line,
+            pairs=len(prepared.table),
+            dev_pairs=len(prepared.dev),
+            parameters=self.num_parameters,
+            updates=counters.update,
+            epochs=round(self.trainer.epoch, 2),
+            minutes=round(counters.seconds / 60, 2),
+            best_update=counters.best_update,
+            seed=self.options.seed,
+            was_interrupted=was_interrupted,
+            training={**vars(self.options), "learning_rate": self.trainer.peak},
+            examples=self.validation.sources[:MOST_EXAMPLES],
+        )
+        weights = {name: tensor.cpu().numpy() for name, tensor in self.trainer.best.items()}
+        return self._bundle(weights, summary)
+
+    def _bundle(self, weights: dict[str, Any], summary: Summary) -> Bundle:
+        prepared, options = self.prepared, self.prepared.options
+        codecs = prepared.source_codec, prepared.target_codec
+        return Bundle(options.text, options.model, *codecs, weights, prepared.decoding, summary)
+
+    def _finish(self, bundle: Bundle, words: Collection[str] = ()) -> Trained:
+        prepared = self.prepared
+        was_interrupted = bundle.summary.was_interrupted
+        translator = appraise(
+            bundle,
+            prepared.table,
+            prepared.dev,
+            self.recorder.listener,
+            is_complete=not was_interrupted,
+            options=self.options,
+            words=words,
+        )
+        self.recorder.tell(self._describe_now("end", dev=self.trainer.counters.best_scores or None))
+        self.recorder.save_bundle(bundle)
+        tables = prepared.table, prepared.dev
+        return Trained(translator, prepared.options, bundle.summary, *tables, was_interrupted)
+
+    def _tell_progress(self, now: float, is_logged: bool) -> None:
+        loss, tokens = self.trainer.take_loss()
+        speed = tokens / max(now - self.last_report, 1e-9)
+        self.last_report = now
+        report = self._describe_now("progress")
+        report = dataclasses.replace(report, loss=loss, target_tokens_per_second=speed)
+        self._report(report, is_logged)
+
+    def _describe_now(
         self,
-        kind: Any,
-        elapsed: float | None = None,
+        kind: Literal["progress", "validation", "end"],
         dev: dict[str, float] | None = None,
         is_kept: bool = False,
-        is_logged: bool = True,
-    ) -> None:
-        trainer, counters = self.trainer, self.trainer.counters
-        loss, speed = None, None
-        if elapsed is not None:
-            loss, tokens = trainer.take_loss()
-            speed = tokens / max(elapsed, 1e-9)
-        left = counters.seconds / max(counters.update, 1) * (self.total - counters.update)
-        report = Report(
+    ) -> Report:
+        trainer, counters, total = self.trainer, self.trainer.counters, self.schedule.total_updates
+        left = counters.seconds / max(counters.update, 1) * (total - counters.update)
+        return Report(
             kind,
             update=counters.update,
-            total_updates=self.total,
+            total_updates=total,
             epoch=round(trainer.epoch, 3),
             seconds=round(counters.seconds, 2),
             seconds_left=round(left, 1),
-            loss=loss,
             learning_rate=trainer.learning_rate,
-            target_tokens_per_second=speed,
             dev=dev,
             is_kept=is_kept,
         )
-        self.report(report)
-        if self.out is not None and is_logged:
-            with (self.out / "log.jsonl").open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(report.to_log()) + "\n")
 
-    def _save_state(self) -> None:
-        if self.state is None:
-            return
+    def _report(self, report: Report, is_logged: bool = True) -> None:
+        """Tell a report; a listener that stops the run does so once this update is done."""
         try:
-            self.state.save(self.trainer.counters, self.trainer.tensors())
-        except OSError as error:
-            self.report(Report("note", f"could not save the state: {error.strerror or error}"))
+            self.recorder.tell(report, is_logged and report.kind != "note")
+        except KeyboardInterrupt:
+            self.gate.is_requested = True
 
-    def _write_state_folder(self) -> None:
-        assert self.state is not None and self.out is not None
-        try:
-            self.out.mkdir(parents=True, exist_ok=True)
-            self.state.begin(self.run, self.source_codec, self.target_codec)
-        except OSError as error:
-            raise BundleError(f"{self.out}: cannot write there: {error.strerror}") from None
-
-
-def hold_out(table: PairTable, seed: int, most: int = LARGEST_DEV) -> tuple[PairTable, PairTable]:
-    """Split a dev set off: a twentieth of the pairs, at most `most`, a tenth if few.
-
-    With fewer than ten pairs there is nothing to spare: dev is then the training pairs.
-    """
-    if len(table) < 10:
-        return table, table
-    count = min(max(len(table) // 20, min(50, len(table) // 10)), most)
-    try:
-        return table.split_off(max(count, 1), seed)
-    except DataError:
-        return table, table
-
-
-def cut_log(path: Path, update: int) -> None:
-    """Drop the rows that a killed run wrote after the state that it goes on from."""
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:  # the kill came while it was written
-            continue
-        if row.get("update", 0) <= update and row.get("kind") != "end":
-            kept.append(line + "\n")
-    replace_file(path, "".join(kept))
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device that an option names.
-
-    Raises:
-        ConfigError: PyTorch does not know it or cannot use it here.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return torch.zeros(0, device=name).device
-    except (RuntimeError, AssertionError):
-        raise ConfigError(f"device: {name!r} cannot be used here; cpu can") from None
-
-
-def _fingerprint(table: PairTable, dev: PairTable | None) -> str:
-    digest = hashlib.sha256()
-    for part in (table, dev):
-        if part is not None:
-            for text in (*part.sources(), "", *part.targets(), ""):
-                digest.update(text.encode("utf-8") + b"\n")
-    return digest.hexdigest()
+    def _save(self) -> None:
+        self.recorder.save(self.trainer.counters, self.schedule, self.trainer.tensors())
+        self.last_save = self.clock()

@@ -1,118 +1,115 @@
 """The state of a run on disk: everything that the next update depends on.
 
     state/00000420/tensors.safetensors   model, average, best, optimizer
-    state/00000420/state.json            counters
+    state/00000420/state.json            counters, schedule, and the checksum of the tensors
     state/text/                          vocabularies
-    state/run.json                       configuration, data and number of updates
+    state/run.json                       configuration, data, and checksums of the vocabularies
 
 A state is written aside, synced and renamed, so a run may be killed at any moment, also while
-saving; the state before it is removed only then. Never a pickle.
+saving; the state before it is removed only then. Every JSON file has a checksum of its own. Never
+a pickle.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from foveate.bundle import MANIFEST, read_manifest
 from foveate.errors import BundleError
-from foveate.files import name_aside, replace_file, sync_folder, write_synced
+from foveate.files import hash_file, name_aside, replace_file, sync_folder, write_synced
 from foveate.options import TextOptions
 from foveate.text.codec import Codec
+from foveate.training.folder import RUN, STATE, remove, remove_leftovers
+from foveate.training.schedule import Counters, Schedule
+
+TENSORS = "tensors.safetensors"
+COUNTERS = "state.json"
+MOST_KEPT_BYTES = 256_000_000  # of a state that outlives its run
 
 
-@dataclass
-class Counters:
-    """Where a run is.
+class SavedState(NamedTuple):
+    """What a state on disk holds."""
 
-    Attributes:
-        update: updates done.
-        epoch: passes begun, from 0.
-        batch: batches done of this pass.
-        best_update: update of the validation whose weights are kept; -1 before the first.
-        best_scores: its dev metrics.
-        top_scores: dev metrics of the validation with the highest score.
-        top_outputs: what it wrote for the dev sources.
-        stale: validations since then.
-        seconds: time trained, pauses not counted.
-    """
-
-    update: int = 0
-    epoch: int = 0
-    batch: int = 0
-    best_update: int = -1
-    best_scores: dict[str, float] = dataclasses.field(default_factory=dict)
-    top_scores: dict[str, float] = dataclasses.field(default_factory=dict)
-    top_outputs: list[str] = dataclasses.field(default_factory=list)
-    stale: int = 0
-    seconds: float = 0.0
+    counters: Counters
+    schedule: Schedule
+    tensors: dict[str, Tensor]
 
 
 class StateFolder:
     """The `state/` of a run."""
 
     def __init__(self, out: Path) -> None:
-        self.path = out / "state"
+        self.out = out
+        self.path = out / STATE
 
     @property
-    def exists(self) -> bool:
-        """Say whether a run was begun here."""
-        return (self.path / "run.json").is_file()
+    def is_begun(self) -> bool:
+        """Say whether a run was begun here, and its vocabularies are written."""
+        return (self.path / RUN).is_file()
 
     @property
-    def is_finished(self) -> bool:
-        """Say whether the run here came to its end, and left nothing but its bundle."""
-        if not self.exists or self._numbered() or not (self.path.parent / MANIFEST).is_file():
-            return False
-        return not read_manifest(self.path.parent).summary.was_interrupted
-
-    def finish(self) -> None:
-        """Remove what nobody needs once the bundle is written: most of the folder's size."""
-        for state in self._numbered():
-            shutil.rmtree(state, ignore_errors=True)
+    def has_saved(self) -> bool:
+        """Say whether a state was saved here."""
+        return bool(self._numbered())
 
     def begin(self, run: dict[str, Any], source: Codec, target: Codec) -> None:
-        """Write down what never changes during the run."""
-        text = self.path / "text"
-        text.mkdir(parents=True, exist_ok=True)
-        if source is target:
-            source.save(text, "shared")
-        else:
-            source.save(text, "source")
-            target.save(text, "target")
-        sync_folder(text)
-        replace_file(self.path / "run.json", json.dumps(run, indent=2))
-
-    def read_run(self) -> dict[str, Any]:
-        """Return what `begin` was given.
+        """Write down what never changes during the run.
 
         Raises:
-            BundleError: the file is damaged.
+            OSError: it cannot be written.
         """
-        path = self.path / "run.json"
+        for old in (self.path / RUN, *self._numbered(), self.path / "text"):
+            remove(old)
+        remove_leftovers(self.out)
+        text = self.path / "text"
+        text.mkdir(parents=True)
+        names = source.save(text, "shared" if source is target else "source")
+        if source is not target:
+            names += target.save(text, "target")
+        sync_folder(text)
+        files = {name: hash_file(text / name) for name in names}
+        _write_checked(self.path / RUN, {**run, "files": files})
+
+    def change_run(self, run: dict[str, Any]) -> None:
+        """Replace what `begin` was given, but for the vocabularies."""
+        _write_checked(self.path / RUN, {**self.read_run(), **run})
+
+    def read_run(self) -> dict[str, Any]:
+        """Return what `begin` was given, its vocabularies checked.
+
+        Raises:
+            BundleError: a file is damaged.
+        """
         try:
-            return dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            raise BundleError(f"{path}: cannot go on from it: {error}") from None
+            run = _read_checked(self.path / RUN)
+            for name, digest in run["files"].items():
+                if hash_file(self.path / "text" / name) != digest:
+                    raise ValueError(f"{name} has changed since it was written")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BundleError(f"{self.path / RUN}: cannot go on from it: {error}") from None
+        return run
 
     def read_codecs(self, options: TextOptions) -> tuple[Codec, Codec]:
-        """Return the vocabularies that the run began with."""
-        text = self.path / "text"
-        if (text / "shared.vocabulary.txt").exists():
-            shared = Codec.load(text, "shared", options.source_tokens, options.normalization)
-            return shared, shared
-        source = Codec.load(text, "source", options.source_tokens, options.normalization)
-        return source, Codec.load(text, "target", options.target_tokens, options.normalization)
+        """Return the vocabularies that the run began with: the same one twice if it is shared.
 
-    def save(self, counters: Counters, tensors: dict[str, Tensor]) -> None:
+        Raises:
+            BundleError: one is damaged.
+        """
+        text, normalization = self.path / "text", options.normalization
+        if (text / "shared.vocabulary.txt").exists():
+            shared = Codec.load(text, "shared", options.source_tokens, normalization)
+            return shared, shared
+        source = Codec.load(text, "source", options.source_tokens, normalization)
+        return source, Codec.load(text, "target", options.target_tokens, normalization)
+
+    def save(self, counters: Counters, schedule: Schedule, tensors: dict[str, Tensor]) -> None:
         """Write a state and remove the ones before it.
 
         Raises:
@@ -122,21 +119,26 @@ class StateFolder:
         if final.exists():
             return
         aside = name_aside(final)
+        contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+        content = save(contiguous)
         try:
-            aside.mkdir(parents=True)
-            contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-            write_synced(aside / "tensors.safetensors", save(contiguous))
-            write_synced(aside / "state.json", json.dumps(dataclasses.asdict(counters)))
+            aside.mkdir()
+            write_synced(aside / TENSORS, content)
+            values = {
+                "counters": dataclasses.asdict(counters),
+                "schedule": dataclasses.asdict(schedule),
+                "tensors": hashlib.sha256(content).hexdigest(),
+            }
+            write_synced(aside / COUNTERS, _format_checked(values))
             sync_folder(aside)
             aside.rename(final)
             sync_folder(self.path)
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
-        for old in self._numbered():
-            if old != final:
-                shutil.rmtree(old, ignore_errors=True)
+            remove(aside)
+        for old in self._numbered()[:-1]:
+            self._remove_state(old)
 
-    def load(self) -> tuple[Counters, dict[str, Tensor]] | None:
+    def load(self) -> SavedState | None:
         """Return the newest state, or None when the run was killed before its first.
 
         Raises:
@@ -147,11 +149,59 @@ class StateFolder:
             return None
         newest = numbered[-1]
         try:
-            counters = json.loads((newest / "state.json").read_text(encoding="utf-8"))
-            tensors = load((newest / "tensors.safetensors").read_bytes())
-            return Counters(**counters), tensors
-        except (OSError, ValueError, TypeError, SafetensorError) as error:
+            values = _read_checked(newest / COUNTERS)
+            content = (newest / TENSORS).read_bytes()
+            if hashlib.sha256(content).hexdigest() != values["tensors"]:
+                raise ValueError(f"{TENSORS} has changed since it was written")
+            counters = Counters(**values["counters"])
+            return SavedState(counters, Schedule.restore(values["schedule"]), load(content))
+        except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
             raise BundleError(f"{newest}: cannot go on from it: {error}") from None
 
+    def finish(self) -> None:
+        """Keep the last state of a run that has ended, unless it is large."""
+        for state in self._numbered():
+            if _measure(state) > MOST_KEPT_BYTES:
+                self._remove_state(state)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Remove all but the last state, and what a kill left half written or half removed."""
+        for state in self._numbered()[:-1]:
+            self._remove_state(state)
+        remove_leftovers(self.out)
+
+    def _remove_state(self, state: Path) -> None:
+        """Remove a state: it is never seen half removed under its own name."""
+        aside = name_aside(state)
+        state.rename(aside)
+        remove(aside)
+
     def _numbered(self) -> list[Path]:
+        if not self.path.is_dir():
+            return []
         return sorted(entry for entry in self.path.iterdir() if entry.name.isdigit())
+
+
+def _measure(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir())
+
+
+def _format_checked(values: dict[str, Any]) -> str:
+    return json.dumps({"sha256": _hash(values), **values}, indent=1)
+
+
+def _write_checked(path: Path, values: dict[str, Any]) -> None:
+    replace_file(path, _format_checked(values))
+
+
+def _read_checked(path: Path) -> dict[str, Any]:
+    values = json.loads(path.read_text(encoding="utf-8"))
+    digest = values.pop("sha256")
+    if digest != _hash(values):
+        raise ValueError(f"{path.name} has changed since it was written")
+    return dict(values)
+
+
+def _hash(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

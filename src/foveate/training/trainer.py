@@ -1,4 +1,4 @@
-"""The training loop: one class that owns model, average, optimizer and counters.
+"""One update: a class that owns model, average, optimizer and counters, and knows no files.
 
 Everything random in it is a function of the seed and the counters, so a run that was killed and
 goes on ends with the same weights, bit for bit, as one that was not. Knows ids, not text.
@@ -9,8 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,11 +30,11 @@ from foveate.training.optimizer import (
     learning_rate_factor,
     update_average,
 )
-from foveate.training.state import Counters
+from foveate.training.schedule import GUIDED_SHARE, Counters, Pace
 
+Rows = Sequence[NDArray[np.int64]]  # of each batch
 Encode = Callable[[int], EncodedPairs]  # the pairs of an epoch as ids
 CALIBRATION_BATCHES = 16
-GUIDED_SHARE = 0.5  # of the updates, in which an alignment guides the attention
 
 
 class Trainer:
@@ -80,27 +79,38 @@ class Trainer:
         self.loss_sum = 0.0  # of the target tokens since the last `take_loss`
         self.num_tokens = 0
         self._device = model.output_bias.device
+        self._epoch_length = 0
         self._batches = self._iterate()
 
-    def plan(self, seconds: float) -> int:
-        """Return how many updates fit in so many seconds, by timing a few on copies."""
+    def measure_pace(self, clock: Callable[[], float]) -> Pace:
+        """Return how long updates take, by timing a few on copies."""
         trial = Trainer(
             copy.deepcopy(self.model), self.options, self.encode, self.lexicon, self.soft_targets
         )
         trial.total_updates = 10**6
         trial.update()  # the first pays for allocations
-        begin = time.perf_counter()
+        begin = clock()
         pairs = self.encode(0)
         plan = self._plan_epoch(pairs, 0)
-        per_epoch = time.perf_counter() - begin
+        per_epoch = clock() - begin
         picked = [
             plan[len(plan) * index // CALIBRATION_BATCHES] for index in range(CALIBRATION_BATCHES)
         ]
-        begin = time.perf_counter()
-        for rows in picked:
-            trial.update_on(self._collate(pairs, rows))
-        each = (time.perf_counter() - begin) / len(picked) + per_epoch / len(plan)
-        return max(1, int(seconds / each))
+        guided = plain = trial._time_updates(pairs, picked, clock)
+        if trial.is_guided:
+            trial.total_updates = 1  # so the first half is over
+            plain = trial._time_updates(pairs, picked, clock)
+        shared = per_epoch / len(plan)
+        return Pace(guided + shared, plain + shared)
+
+    def _time_updates(
+        self, pairs: EncodedPairs, batches: Rows, clock: Callable[[], float]
+    ) -> float:
+        """Do an update on each batch and return the seconds that one took."""
+        begin = clock()
+        for rows in batches:
+            self.update_on(self._collate(pairs, rows))
+        return (clock() - begin) / len(batches)
 
     def update(self) -> None:
         """Do the next update.
@@ -112,13 +122,13 @@ class Trainer:
 
     def update_on(self, batch: Batch) -> None:
         """Do one update on a batch: loss, gradients, clipping, AdamW, average."""
-        counters, config = self.counters, self.options
-        factor = learning_rate_factor(counters.update, self.total_updates, config.warmup)
+        counters, options = self.counters, self.options
+        factor = learning_rate_factor(counters.update, self.total_updates, options.warmup)
         self.model.train()
-        with seeded_dropout(config.seed, counters.update):
+        with seeded_dropout(options.seed, counters.update):
             loss = self.model.loss(
                 to_tensors(batch, self._device),
-                label_smoothing=config.label_smoothing,
+                label_smoothing=options.label_smoothing,
                 regularizers=self._guide(batch),
             )
         loss.backward()  # type: ignore[no-untyped-call]
@@ -129,7 +139,7 @@ class Trainer:
                 f"learning_rate below {self.peak}"
             )
         self.optimizer.step(self.peak * factor)
-        update_average(*self._averaged, counters.update, config.average_decay)
+        update_average(*self._averaged, counters.update, options.average_decay)
         counters.update += 1
         tokens = int(batch.target_mask.sum())
         self.loss_sum += value * tokens
@@ -143,7 +153,15 @@ class Trainer:
     @property
     def epoch(self) -> float:
         """Passes over the data so far, with a fraction."""
+        if not self._epoch_length:  # gone on from a state, and no update done since
+            epoch = self.counters.epoch
+            self._epoch_length = len(self._plan_epoch(self.encode(epoch), epoch))
         return self.counters.epoch + self.counters.batch / max(1, self._epoch_length)
+
+    @property
+    def is_finite(self) -> bool:
+        """Say whether all weights of the average are numbers."""
+        return all(bool(tensor.isfinite().all()) for tensor in self._averaged[0])
 
     def take_loss(self) -> tuple[float, int]:
         """Return the mean loss since the last call, and the number of target tokens."""
@@ -181,10 +199,10 @@ class Trainer:
         self.best = parts["best"]
         self.optimizer.restore(parts["optimizer"])
         self.counters = counters
+        self._epoch_length = 0
         self._batches = self._iterate()
 
     def _iterate(self) -> Iterator[Batch]:
-        self._epoch_length = 0
         while True:
             pairs = self.encode(self.counters.epoch)
             plan = self._plan_epoch(pairs, self.counters.epoch)
@@ -196,12 +214,22 @@ class Trainer:
             self.counters.batch = 0
 
     def _guide(self, batch: Batch) -> list[GuidedAlignment]:
-        """Return an alignment for the attention, whose weight falls to 0 by mid-run."""
-        share = 1 - self.counters.update / (GUIDED_SHARE * max(1, self.total_updates))
-        if self.lexicon is None or not self.options.guidance or share <= 0:
+        """Return an alignment for the attention, and its weight."""
+        if self.lexicon is None or not self.is_guided:
             return []
         alignment = torch.from_numpy(self.lexicon.align(batch)).to(self._device)
-        return [GuidedAlignment(self.options.guidance * share, alignment)]
+        return [GuidedAlignment(self.options.guidance * self._guided_share, alignment)]
+
+    @property
+    def is_guided(self) -> bool:
+        """Say whether an alignment guides the attention in the next update."""
+        is_wanted = self.lexicon is not None and self.options.guidance > 0
+        return is_wanted and self._guided_share > 0
+
+    @property
+    def _guided_share(self) -> float:
+        """What is left of the guidance, which falls to nothing by mid-run."""
+        return 1 - self.counters.update / (GUIDED_SHARE * max(1, self.total_updates))
 
     def _plan_epoch(self, pairs: EncodedPairs, epoch: int) -> list[NDArray[np.int64]]:
         seed, budget = self.options.seed, self.options.batch_tokens

@@ -1,0 +1,56 @@
+"""From what was prepared to a trainer with a new model."""
+
+from __future__ import annotations
+
+import torch
+
+from foveate.errors import ConfigError
+from foveate.models.build import build_model
+from foveate.models.copying import LexicalPrior
+from foveate.models.randomness import OwnGenerator
+from foveate.records import SoftTargets
+from foveate.torch_backend import keep_kernels
+from foveate.training.prepare import Prepared
+from foveate.training.trainer import Trainer
+
+
+def build_trainer(prepared: Prepared, soft_targets: SoftTargets | None = None) -> Trainer:
+    """Build a new model, which depends on the seed alone, and its trainer.
+
+    Args:
+        prepared: the pairs and the options.
+        soft_targets: of every step of the pairs, learnt instead of their targets.
+    """
+    options, facts, lexicon = prepared.options, prepared.facts, prepared.lexicon
+    training = options.training
+    assert soft_targets is None or len(soft_targets) == prepared.pairs.num_steps
+    keep_kernels(training.batch_tokens)
+    sizes = facts.source_size, facts.target_size
+    with OwnGenerator(training.seed):
+        model = build_model(
+            options.model,
+            *sizes,
+            prepared.is_shared,
+            prepared.target_ids,
+            needs_weights=training.guidance > 0,
+        )
+    if lexicon is not None and isinstance(model.copying, LexicalPrior):
+        model.copying.set_lexicon(*lexicon.likeliest(model.copying.words.shape[1]))
+    # Soft targets are of one way to split the target: then no other ways are sampled.
+    encode = prepared.encode_epoch if soft_targets is None else lambda epoch: prepared.pairs
+    model = model.to(choose_device(training.device))
+    return Trainer(model, training, encode, lexicon, soft_targets)
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device that an option names.
+
+    Raises:
+        ConfigError: PyTorch does not know it or cannot use it here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.zeros(0, device=name).device
+    except (RuntimeError, AssertionError):
+        raise ConfigError(f"device: {name!r} cannot be used here; cpu can") from None

@@ -1,0 +1,307 @@
+"""Everything that is found from the pairs before a model is built; nothing of it is random.
+
+It is made once, also for the members of an ensemble: models whose vocabularies differ cannot
+decide together. Knows no files and trains nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from foveate.bundle import Decoding
+from foveate.data.batching import EncodedPairs, encode_table
+from foveate.data.table import PairTable
+from foveate.errors import ConfigError, DataError
+from foveate.options import AttendingOptions, Config, Options, restore_options
+from foveate.text.codec import Codec
+from foveate.text.detection import build_codecs
+from foveate.torch_backend import GRANTED_THREADS
+from foveate.training.defaults import DataFacts, resolve
+from foveate.training.lexicon import Lexicon
+
+ROUND_TRIPS = 1000  # texts of each side that are checked
+LARGEST_DEV = 2000
+LEAST_PAIRS = 10  # fewer are too few to hold some out
+LENGTHS = ("max_updates", "minutes")  # may grow when a run of one model goes on
+INDIFFERENT = ("jobs",)  # changes no result
+
+Codecs = tuple[Codec, Codec]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The pairs of a run, as texts and as ids, and the options that follow from them.
+
+    Attributes:
+        table: the training pairs.
+        dev: the pairs to choose weights by.
+        source_codec: text to ids of the source side.
+        target_codec: the same object when both sides share a vocabulary.
+        pairs: `table` as ids.
+        facts: what sizes depend on.
+        requested: the options as they were asked for.
+        options: the same, with everything that the data decide.
+        fingerprint: of the pairs that were given.
+        decoding: what decoding has to know of the lengths.
+        lexicon: of the pairs, where the options want one.
+        notes: what somebody should know of the pairs.
+    """
+
+    table: PairTable
+    dev: PairTable
+    source_codec: Codec
+    target_codec: Codec
+    pairs: EncodedPairs
+    facts: DataFacts
+    requested: Config
+    options: Options
+    fingerprint: str
+    decoding: Decoding
+    lexicon: Lexicon | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_shared(self) -> bool:
+        """Say whether both sides use one vocabulary."""
+        return self.source_codec is self.target_codec
+
+    @property
+    def target_ids(self) -> list[int]:
+        """For each id of the source vocabulary, the target id of the same token, or UNK."""
+        return self.target_codec.vocabulary.ids(self.source_codec.vocabulary.entries)
+
+    def encode_epoch(self, epoch: int) -> EncodedPairs:
+        """Return the pairs as ids; subwords are sampled afresh in every epoch."""
+        sampling, seed = self.options.training.subword_sampling, self.options.training.seed
+        if sampling == 0 or not self.facts.has_subwords:
+            return self.pairs
+        seed = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0] >> 1)
+        return encode_table(
+            self.table, self.source_codec, self.target_codec, sampling=sampling, seed=seed
+        )
+
+    def with_seed(self, seed: int) -> Prepared:
+        """Return the same for a model with another seed."""
+        training = dataclasses.replace(self.options.training, seed=seed)
+        options = dataclasses.replace(self.options, training=training)
+        return dataclasses.replace(self, options=options)
+
+
+def prepare(
+    table: PairTable,
+    dev: PairTable | None,
+    config: Config,
+    *,
+    codecs: Codecs | None = None,
+    requested: Config | None = None,
+    measure_speed: Callable[[], float] = lambda: 1.0,
+) -> Prepared:
+    """Hold dev pairs out, learn the vocabularies, encode the pairs and resolve the options.
+
+    Args:
+        table: the pairs.
+        dev: pairs to select the best weights by; None takes some from `table`.
+        config: the options.
+        codecs: vocabularies that were learnt already.
+        requested: the options as they were asked for, where `config` is that of a member.
+        measure_speed: tells how fast the machine is, beside the slow core of the defaults; asked
+            only where something depends on it.
+
+    Raises:
+        ConfigError: options that do not go together.
+        DataError: there is nothing to learn from.
+    """
+    training, held, notes = _choose_dev(table, dev, config.seed)
+    if codecs is None:
+        codecs = build_codecs(training.sources, training.targets, len(training), config)
+    pairs = encode_table(training, *codecs)
+    if not len(pairs):
+        raise DataError("there are no pairs to train on")
+    facts = _find_facts(pairs, codecs)
+    resolved = resolve(
+        config,
+        facts,
+        config.threads or GRANTED_THREADS,
+        measure_speed() if config.max_updates is None else 1.0,
+    )
+    notes += _check_round_trip("source", codecs[0], training.sources())
+    notes += _check_round_trip("target", codecs[1], training.targets())
+    fingerprint = _hash_tables(table, dev)
+    return _assemble(
+        (training, held),
+        codecs,
+        pairs,
+        facts,
+        (requested or config, resolved),
+        fingerprint,
+        notes,
+    )
+
+
+def restore(
+    table: PairTable,
+    dev: PairTable | None,
+    config: Config,
+    run: dict[str, Any],
+    codecs: Codecs,
+    origin: str,
+    *,
+    requested: Config | None = None,
+) -> Prepared:
+    """Prepare what a run that was stopped had, from what it wrote down.
+
+    Args:
+        table: the same pairs.
+        dev: the same pairs.
+        config: the same options; a run of one model may have another number of updates.
+        run: what `describe` made.
+        codecs: the vocabularies.
+        origin: what to call the run in an error.
+        requested: the options as they were asked for, where `config` is that of a member.
+
+    Raises:
+        ConfigError: the options are others.
+        DataError: the pairs are others.
+    """
+    fingerprint = _hash_tables(table, dev)
+    requested = requested or config
+    check_same_run(requested, fingerprint, run, origin)
+    training, held, _ = _choose_dev(table, dev, config.seed)
+    told = {name: config.given[name] for name in LENGTHS if name in config.given}
+    resolved = restore_options({**run["options"], **told}, origin)
+    pairs = encode_table(training, *codecs)
+    facts = _find_facts(pairs, codecs)
+    configs = requested, resolved
+    return _assemble((training, held), codecs, pairs, facts, configs, fingerprint, ())
+
+
+def describe(prepared: Prepared) -> dict[str, Any]:
+    """Return what has to be written down so that a run can go on, besides the vocabularies."""
+    return {
+        "requested": dict(prepared.requested.given),
+        "options": prepared.options.to_dict(),
+        "data": prepared.fingerprint,
+    }
+
+
+def check_same_run(config: Config, fingerprint: str, run: dict[str, Any], origin: str) -> None:
+    """Raise a DataError or a ConfigError when a run was begun with other pairs or options."""
+    if run["data"] != fingerprint:
+        raise DataError(
+            f"{origin}: was begun with other pairs: resume with the same files, or train into "
+            "another folder"
+        )
+    asked, begun = config.to_dict(), Config(**run["requested"]).to_dict()
+    is_same_kind = (asked["max_updates"] is None) == (begun["max_updates"] is None)
+    is_one = config.models == 1 and is_same_kind
+    free = INDIFFERENT + (LENGTHS if is_one else ())
+    changed = [name for name in asked if asked[name] != begun[name] and name not in free]
+    if changed:
+        raise ConfigError(
+            f"{origin}: was begun with other options ({', '.join(changed)}): resume with the "
+            "same, or train into another folder"
+        )
+
+
+def hold_out(table: PairTable, seed: int, most: int = LARGEST_DEV) -> tuple[PairTable, PairTable]:
+    """Split a dev set off: a twentieth of the pairs, at most `most`, a tenth if few.
+
+    With fewer than ten pairs, or one source, there is nothing to spare: dev is then the training
+    pairs.
+    """
+    if len(table) < LEAST_PAIRS:
+        return table, table
+    count = min(max(len(table) // 20, min(50, len(table) // 10)), most)
+    try:
+        return table.split_off(max(count, 1), seed)
+    except DataError:
+        return table, table
+
+
+def _choose_dev(
+    table: PairTable, dev: PairTable | None, seed: int
+) -> tuple[PairTable, PairTable, tuple[str, ...]]:
+    if dev is not None:
+        return table, dev, ()
+    training, held = hold_out(table, seed)
+    if held is table:
+        return (
+            table,
+            table,
+            (
+                f"dev: the {len(table):,} training pairs themselves, too few to hold some out: "
+                "the scores say nothing about new ones",
+            ),
+        )
+    return training, held, (f"dev: {len(held):,} pairs held out of the training pairs",)
+
+
+def _find_facts(pairs: EncodedPairs, codecs: Codecs) -> DataFacts:
+    source, target = codecs
+    return DataFacts(
+        len(pairs),
+        float(pairs.source_lengths.mean()),
+        float(pairs.target_lengths.mean()),
+        len(source.vocabulary),
+        len(target.vocabulary),
+        source.kind,
+        target.kind,
+        source is target,
+    )
+
+
+def _assemble(
+    tables: tuple[PairTable, PairTable],
+    codecs: Codecs,
+    pairs: EncodedPairs,
+    facts: DataFacts,
+    configs: tuple[Config, Options],
+    fingerprint: str,
+    notes: tuple[str, ...],
+) -> Prepared:
+    ratio = pairs.target_lengths / np.maximum(pairs.source_lengths, 1)
+    largest = max(float(np.quantile(ratio, 0.999)), 2 * float(ratio.mean()))
+    lexicon, model = None, configs[1].model
+    has_lexicon = isinstance(model, AttendingOptions) and model.lexicon
+    if has_lexicon or configs[1].training.guidance:
+        lexicon = Lexicon(pairs, facts.source_size, facts.target_size)
+    return Prepared(
+        *tables,
+        *codecs,
+        pairs,
+        facts,
+        *configs,
+        fingerprint,
+        Decoding(length_ratio=round(largest, 2), longest_source=int(pairs.source_lengths.max())),
+        lexicon=lexicon,
+        notes=notes,
+    )
+
+
+def _check_round_trip(side: str, codec: Codec, texts: Iterator[str]) -> tuple[str, ...]:
+    """Say so when tokens do not give the text back: of a target, that is what gets lost."""
+    looked_at = list(islice(texts, ROUND_TRIPS))
+    changed = [text for text in looked_at if not codec.round_trips(text)]
+    if not changed:
+        return ()
+    example = codec.decode(codec.encode(changed[0]))
+    return (
+        f"{side}: {len(changed):,} of {len(looked_at):,} texts do not come back exactly from "
+        f"their {codec.kind} tokens: {changed[0]!r} as {example!r}",
+    )
+
+
+def _hash_tables(table: PairTable, dev: PairTable | None) -> str:
+    digest = hashlib.sha256()
+    for part in (table, dev):
+        if part is not None:
+            for text in (*part.sources(), "", *part.targets(), ""):
+                digest.update(text.encode("utf-8") + b"\n")
+    return digest.hexdigest()

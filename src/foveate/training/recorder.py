@@ -1,0 +1,147 @@
+"""What a run tells and writes: reports, `log.jsonl`, states and the bundle.
+
+Nothing else in a run writes. Of what cannot be written, only the bundle ends a run: a state, or a
+row of the log, that finds no room is told and left out.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from foveate.bundle import MANIFEST, Bundle, read_manifest, save_bundle
+from foveate.errors import BundleError
+from foveate.files import replace_file, sync_folder
+from foveate.training.folder import LOG, list_members
+from foveate.training.prepare import Prepared, describe
+from foveate.training.report import Listener, Report, be_silent
+from foveate.training.schedule import Counters, Schedule
+from foveate.training.state import SavedState, StateFolder
+
+
+class Recorder:
+    """Tell a listener what happens, and keep it in a folder where there is one.
+
+    Args:
+        out: the folder of the run; None keeps nothing.
+        listener: is told everything.
+    """
+
+    def __init__(self, out: Path | None = None, listener: Listener = be_silent) -> None:
+        self.out = out
+        self.listener = listener
+        self.state = StateFolder(out) if out is not None else None
+        self._is_log_broken = False
+
+    def begin(self, prepared: Prepared) -> None:
+        """Write down what the run begins with.
+
+        Raises:
+            BundleError: it cannot be written.
+        """
+        if self.out is None or self.state is None:
+            return
+        try:
+            (self.out / LOG).unlink(missing_ok=True)
+            codecs = prepared.source_codec, prepared.target_codec
+            self.state.begin(describe(prepared), *codecs)
+            for folder in (self.state.path, self.out, self.out.parent):
+                sync_folder(folder)
+        except OSError as error:
+            raise BundleError(f"{self.out}: cannot write there: {error.strerror}") from None
+
+    def resume(self) -> SavedState | None:
+        """Return the last state, where there is one."""
+        if self.out is None or self.state is None:
+            return None
+        self.tidy()
+        return self.state.load()
+
+    def tidy(self) -> None:
+        """Remove what nobody needs of this run and of the runs of its members, as far as we may."""
+        if self.state is not None:
+            for state in (self.state, *map(StateFolder, list_members(self.state.out))):
+                with suppress(OSError):
+                    state.tidy()
+
+    def go_on(self, update: int) -> None:
+        """Forget what was told after an update, from which the run goes on."""
+        if self.out is not None:
+            try:
+                cut_log(self.out / LOG, update)
+            except OSError as error:
+                self._give_up_log(error)
+
+    def note(self, message: str) -> None:
+        """Tell something in words."""
+        self.listener(Report("note", message))
+
+    def tell(self, report: Report, is_logged: bool = True) -> None:
+        """Tell a report, and write it into the log."""
+        if is_logged and self.out is not None and not self._is_log_broken:
+            try:
+                with (self.out / LOG).open("a", encoding="utf-8") as stream:
+                    stream.write(json.dumps(report.to_log()) + "\n")
+            except OSError as error:
+                self._give_up_log(error)
+        self.listener(report)
+
+    def save(self, counters: Counters, schedule: Schedule, tensors: dict[str, Tensor]) -> None:
+        """Save a state, where that is possible."""
+        if self.state is None:
+            return
+        try:
+            self.state.save(counters, schedule, tensors)
+        except OSError as error:
+            self.note(f"could not save the state: {error.strerror or error}")
+
+    def has_bundle_of(self, saved: SavedState | None = None) -> bool:
+        """Say whether the bundle of a whole run is there, and is that of a state, if told."""
+        if self.out is None or not (self.out / MANIFEST).is_file():
+            return False
+        summary = read_manifest(self.out).summary
+        is_of_state = saved is None or summary.updates == saved.counters.update
+        return is_of_state and not summary.was_interrupted
+
+    def save_bundle(self, bundle: Bundle) -> None:
+        """Write the bundle, and tidy the state once that is done.
+
+        Raises:
+            BundleError: it cannot be written.
+        """
+        if self.out is None or self.state is None:
+            return
+        save_bundle(bundle, self.out)
+        if not bundle.summary.was_interrupted:
+            try:
+                self.state.finish()
+            except OSError as error:
+                self.note(f"could not tidy up {self.state.path}: {error.strerror or error}")
+
+    def _give_up_log(self, error: OSError) -> None:
+        self._is_log_broken = True
+        self.note(f"could not write {LOG}, which ends here: {error.strerror or error}")
+
+
+def cut_log(path: Path, update: int) -> None:
+    """Drop the rows that a killed run wrote after the state that it goes on from."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        row = _read_row(line)
+        if row is not None and row.get("update", 0) <= update and row.get("kind") != "end":
+            kept.append(line + "\n")
+    replace_file(path, "".join(kept))
+
+
+def _read_row(line: str) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except ValueError:  # the kill came while it was written
+        return None
+    return row if isinstance(row, dict) else None

@@ -1,0 +1,60 @@
+"""A command that dies at any moment, or finds a full disk, goes on as if nothing had been."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+KILL_POINTS = Path(__file__).with_name("kill_points.py")
+SAMPLES = {"train": 6, "resume": 3, "test": 3, "distillation": 3, "export": 3}  # `make slow`: all
+
+
+@pytest.mark.parametrize("scenario", SAMPLES)
+def test_a_disturbed_command_ends_like_a_quiet_one(scenario: str) -> None:
+    call = [sys.executable, KILL_POINTS, "--scenario", scenario, "--sample", str(SAMPLES[scenario])]
+    ended = subprocess.run(call, capture_output=True, text=True, timeout=100, check=False)
+    rows = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert len(rows) == SAMPLES[scenario], ended.stderr
+    assert [row for row in rows if row["wrong"]] == []
+    assert ended.returncode == 0
+
+
+def test_a_loss_is_found(tmp_path: Path) -> None:
+    """The harness itself: what was not synced is gone after a power cut."""
+    program = f"""
+import os, sys
+from pathlib import Path
+sys.path.insert(0, {str(KILL_POINTS.parent)!r})
+import kill_points
+
+folder = Path({str(tmp_path)!r}) / "work"
+folder.mkdir()
+child = os.fork()
+if child == 0:
+    watcher = kill_points.Watcher(folder, sys.argv[1], 7)
+    watcher.install()
+    for name in ("synced", "written"):
+        with (folder / name).open("w") as stream:  # events 1, 3
+            stream.write(name)
+            stream.flush()
+            if name == "synced":
+                os.fsync(stream.fileno())  # 2
+    handle = os.open(folder, os.O_RDONLY)
+    os.fsync(handle)  # 4
+    os.rename(folder / "synced", folder / "renamed")  # 5
+    (folder / "late").write_text("late")  # 6
+    (folder / "never").mkdir()  # 7
+    os._exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -9
+print(sorted((path.name, path.read_text()) for path in folder.iterdir()))
+"""
+    run = [sys.executable, "-c", program]
+    cut = subprocess.run([*run, "cut"], capture_output=True, text=True, check=True).stdout
+    assert cut == "[('synced', 'synced'), ('written', '')]\n"
+    (tmp_path / "work").rename(tmp_path / "before")
+    zero = subprocess.run([*run, "zero"], capture_output=True, text=True, check=True).stdout
+    assert zero == "[('late', ''), ('renamed', 'synced'), ('written', '')]\n"
