@@ -23,6 +23,7 @@ from foveate.options import (
     Config,
     Options,
     TextOptions,
+    TraditionalOptions,
     TrainingOptions,
     TransformerOptions,
     build_config,
@@ -197,6 +198,16 @@ def test_resolved_options_come_back_from_plain_values() -> None:
         else:
             with pytest.raises(ConfigError, match=f"^here: {message}"):
                 restore_options({**options.to_dict(), **broken}, "here")
+
+
+def test_what_a_traditional_run_did_can_be_asked_for_again() -> None:
+    text = TextOptions(source_tokens="bytes", target_tokens="bytes", shared_vocabulary=True)
+    told = {"subword_sampling": 0.0, "guidance": 0.0, "batch_tokens": 99}
+    training = TrainingOptions(minutes=5.0, **told)
+    options = Options(text=text, model=TraditionalOptions(**FOUND), training=training)
+    asked = options.to_config()
+    assert (asked.architecture, asked.minutes, asked.hidden_size) == ("traditional", 5.0, 14)
+    assert "guidance" not in asked.given
 
 
 def test_a_part_says_what_is_missing_and_what_is_unknown() -> None:

@@ -332,8 +332,22 @@ class Config:
     def from_parts(cls, *parts: Any) -> "Config":
         """Return the configuration that asks for exactly what resolved parts have."""
         given = {name: value for part in parts for name, value in _values(part).items()}
-        if "max_updates" in given:
-            del given["minutes"]
+        return cls.from_record(given)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "Config":
+        """Return the configuration that asks for what was found and done, by flat names.
+
+        Of minutes and updates it keeps the updates, and what is of no use for the architecture is
+        left out.
+
+        Raises:
+            ConfigError: it is not what a run can have done.
+        """
+        lacking = names_without(record.get("architecture", AttentionOptions.architecture))
+        given = {name: value for name, value in record.items() if name not in lacking}
+        if given.get("max_updates") is not None:
+            given.pop("minutes", None)
         return cls(**given)
 
     def __getattr__(self, name: str) -> Any:
