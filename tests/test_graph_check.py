@@ -12,10 +12,10 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from foveate.config import Config
 from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
 
-from foveate.config import Config
 from foveate.errors import BundleError, ModelMismatchError
 from foveate.graph_check import CheckedSession, check_graph, guard_runtime
 from foveate.graphs import build_graphs, quantize, repeat_steps
