@@ -474,3 +474,10 @@ def test_every_kind_has_a_label() -> None:
 def test_check_is_a_public_name() -> None:
     assert foveate.check is check
     assert foveate.Suspicion is Suspicion
+
+
+def test_folds_side_by_side_give_the_same_ranking() -> None:
+    sources, targets = zip(*make_lexicon(30, 2), strict=True)
+    told = SMALL.replace(minutes=None, max_updates=1, threads=1)
+    first, second = (check(sources, targets, **told.replace(jobs=n).given) for n in (1, 2))
+    assert first == second

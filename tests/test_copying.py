@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from foveate.training.trainer import to_tensors
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -26,6 +25,7 @@ from foveate.torch_backend import TorchStepper
 from foveate.training.defaults import DataFacts, describe_plan, resolve
 from foveate.training.report import Report
 from foveate.training.run import train
+from foveate.training.trainer import to_tensors
 from foveate.translator import Translator
 from made import make_options
 from models_naive import naive_copying, randomise, sigmoid, softmax

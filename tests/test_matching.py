@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from foveate.options import build_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from foveate.console import format_evaluation
 from foveate.data.table import PairTable
 from foveate.estimator import Seq2Seq
 from foveate.evaluation import diagnose, evaluate
+from foveate.options import build_config
 from foveate.text.codec import Codec
 from foveate.text.matching import Matching
 from foveate.text.tokenizers import CharacterTokenizer, build_tokenizer, learn_sentencepiece

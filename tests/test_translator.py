@@ -19,13 +19,13 @@ import numpy as np
 import pytest
 import sacrebleu
 import torch
-from foveate.options import Config
 
 import foveate
 from foveate.bundle import Bundle
 from foveate.cli import main
 from foveate.errors import ConfigError, ModelMismatchError, SearchError
 from foveate.models import build_model
+from foveate.options import Config
 from foveate.outputs import order_outputs
 from foveate.records import Request, Sampling, Translation
 from foveate.search import Query, search

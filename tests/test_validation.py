@@ -130,7 +130,7 @@ def test_the_whole_of_dev_may_find_the_last_weights_as_good(
         return spoil(10 if len(asked) > 5 else wrong)  # the last weights, then those of the second
 
     monkeypatch.setattr(Validation, "translate", translate)
-    monkeypatch.setattr("foveate.training.run.MOST_SOURCES", 16)
+    monkeypatch.setattr("foveate.training.selection.MOST_SOURCES", 16)
     monkeypatch.setattr("foveate.training.validation.MOST_SOURCES", 16)
     table = PairTable.from_texts(WORDS, WORDS)
     config = build_config({"max_updates": 4, "num_validations": 4, "hidden_size": 8})

@@ -79,19 +79,18 @@ def read_checked(folder: Path, name: str, wanted: str) -> bytes:
         BundleError: it is missing, damaged, too large, or no regular file.
     """
     data = _read(folder, name)
-    if data is None or digest(data) != wanted:
-        for place in _saving_folders(folder):
-            staged = _read(place, name)
-            if staged is not None and digest(staged) == wanted:
-                return staged
+    if data is not None and digest(data) == wanted:
+        return data
+    for place in _saving_folders(folder):
+        staged = _read(place, name)
+        if staged is not None and digest(staged) == wanted:
+            return staged
     if data is None:
         raise BundleError(f"{folder / name}: is missing from the model: copy the whole folder")
-    if digest(data) != wanted:
-        raise BundleError(
-            f"{folder / name}: is damaged (its sha256 is not the one in {MANIFEST}): "
-            "copy or train it again"
-        )
-    return data
+    raise BundleError(
+        f"{folder / name}: is damaged (its sha256 is not the one in {MANIFEST}): "
+        "copy or train it again"
+    )
 
 
 def _read(folder: Path, name: str) -> bytes | None:

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from foveate.data.readers import find_fault
 from foveate.data.table import PairTable
-from foveate.errors import DataError, MissingExtraError
-from foveate.options import Config, build_config, field_names
+from foveate.errors import ConfigError, DataError, MissingExtraError
+from foveate.options import Config, TrainingOptions, build_config, field_names, hints
 from foveate.records import Pair
 from foveate.text.matching import Matching
 
@@ -33,6 +33,7 @@ except ImportError:
 if TYPE_CHECKING:
     from sklearn.utils import Tags
 
+    from foveate.bundle import Bundle
     from foveate.options import Architecture, TokenKind
     from foveate.records import Translation
     from foveate.training.report import Report
@@ -75,35 +76,35 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         self,
         *,
         architecture: Architecture = "attention",
-        minutes: float | None = None,
-        max_updates: int | None = None,
-        seed: int = 1,
         source_tokens: TokenKind = "auto",
         target_tokens: TokenKind = "auto",
         vocabulary_size: int | None = None,
         shared_vocabulary: bool | None = None,
-        subword_sampling: float | None = None,
         normalization: str = "NFC",
-        max_characters: int = 2000,
-        skip_bad: bool = False,
-        layout: str = "gnmt",
-        cell: str = "lstm",
-        attention_score: str = "additive",
-        attention_weights: str = "softmax",
-        num_heads: int | None = None,
-        location_window: int | None = None,
-        copy: bool = False,
-        lexicon: bool | None = None,
-        input_feeding: bool = False,
         embedding_size: int | None = None,
         hidden_size: int | None = None,
+        num_layers: int = 2,
         source_ngrams: int | None = None,
         ngram_rows: int | None = None,
         ngram_dropout: float | None = None,
         source_window: int | None = None,
-        num_layers: int = 2,
         dropout: float | None = None,
         word_dropout: float | None = None,
+        num_heads: int | None = None,
+        copy: bool = False,
+        lexicon: bool | None = None,
+        layout: str = "gnmt",
+        cell: str = "lstm",
+        attention_score: str = "additive",
+        attention_weights: str = "softmax",
+        location_window: int | None = None,
+        input_feeding: bool = False,
+        minutes: float | None = None,
+        max_updates: int | None = None,
+        seed: int = 1,
+        max_characters: int = 2000,
+        skip_bad: bool = False,
+        subword_sampling: float | None = None,
         label_smoothing: float = 0.1,
         guidance: float | None = None,
         batch_tokens: int | None = None,
@@ -125,35 +126,35 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         verbose: bool = False,
     ) -> None:
         self.architecture = architecture
-        self.minutes = minutes
-        self.max_updates = max_updates
-        self.seed = seed
         self.source_tokens = source_tokens
         self.target_tokens = target_tokens
         self.vocabulary_size = vocabulary_size
         self.shared_vocabulary = shared_vocabulary
-        self.subword_sampling = subword_sampling
         self.normalization = normalization
-        self.max_characters = max_characters
-        self.skip_bad = skip_bad
-        self.layout = layout
-        self.cell = cell
-        self.attention_score = attention_score
-        self.attention_weights = attention_weights
-        self.num_heads = num_heads
-        self.location_window = location_window
-        self.copy = copy
-        self.lexicon = lexicon
-        self.input_feeding = input_feeding
         self.embedding_size = embedding_size
         self.hidden_size = hidden_size
+        self.num_layers = num_layers
         self.source_ngrams = source_ngrams
         self.ngram_rows = ngram_rows
         self.ngram_dropout = ngram_dropout
         self.source_window = source_window
-        self.num_layers = num_layers
         self.dropout = dropout
         self.word_dropout = word_dropout
+        self.num_heads = num_heads
+        self.copy = copy
+        self.lexicon = lexicon
+        self.layout = layout
+        self.cell = cell
+        self.attention_score = attention_score
+        self.attention_weights = attention_weights
+        self.location_window = location_window
+        self.input_feeding = input_feeding
+        self.minutes = minutes
+        self.max_updates = max_updates
+        self.seed = seed
+        self.max_characters = max_characters
+        self.skip_bad = skip_bad
+        self.subword_sampling = subword_sampling
         self.label_smoothing = label_smoothing
         self.guidance = guidance
         self.batch_tokens = batch_tokens
@@ -186,8 +187,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
     @property
     def config_(self) -> Config:
         """What asks for exactly this model: its options, with everything found from the data."""
-        bundle = self.translator_.bundle
-        return Config.from_parts(bundle.text, bundle.model)
+        return _recall_config(self.translator_.bundle)
 
     @property
     def summary_(self) -> dict[str, Any]:
@@ -294,8 +294,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         from foveate.translator import Translator
 
         translator = Translator.load(path, backend=backend)
-        text, kind = translator.bundle.text, translator.bundle.model
-        model = cls(**Config.from_parts(text, kind).given)
+        model = cls(**_recall_config(translator.bundle).given)
         model.translator_ = translator
         model.n_features_in_ = 1
         return model
@@ -326,6 +325,21 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         if "translator_" in state:
             state["translator_"] = _unpack(state["translator_"])
         super().__setstate__(state)
+
+
+def _recall_config(bundle: Bundle) -> Config:
+    """Return what asks for a model like this one, as far as its record says how it was trained.
+
+    How files were read, and on what machine, is not asked for again.
+    """
+    asked = Config.from_parts(bundle.text, bundle.model)
+    forgotten = ("skip_bad", "max_characters", "threads", "device")
+    known = {name for name in hints(TrainingOptions) if name not in forgotten}
+    record = {n: value for n, value in bundle.summary.training.items() if n in known}
+    try:
+        return Config.from_record({**asked.given, **record})
+    except ConfigError:  # the record of a stranger
+        return asked
 
 
 def read_column(values: Any, name: str, *, minimum: int = 0) -> list[str]:

@@ -82,11 +82,11 @@ def read_regular(folder: Path, name: str, most: int) -> bytes:
     if not stat.S_ISREG(path.lstat().st_mode):  # never open a pipe: nobody may write to it
         raise OSError(None, "it is not a regular file")
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    with os.fdopen(os.open(path, flags), "rb") as stream:
+    with os.fdopen(os.open(path, flags), "rb", buffering=0) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size > most:
             raise ValueError(f"it has {size:,} bytes, and may have {most:,}")
-        return stream.read(size)
+        return stream.readall()
 
 
 def remove_left_overs(path: Path) -> None:

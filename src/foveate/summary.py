@@ -6,6 +6,7 @@ A record may come from a stranger, so what is read is checked: its types, its si
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 MOST_DEPTH = 16
@@ -93,7 +94,7 @@ def read_summary(values: dict[str, Any]) -> Summary:
         {'weather': 'fine'}
     """
     _check_depth(values)
-    kinds = {name: kind for name, kind in get_type_hints(Summary).items() if name != "extra"}
+    kinds = _kinds()
     known = {name: value for name, value in values.items() if name in kinds}
     for name, value in known.items():
         if not _is_of_kind(value, kinds[name]):
@@ -105,6 +106,11 @@ def read_summary(values: dict[str, Any]) -> Summary:
     if len(extra) > MOST_EXTRA:
         raise ValueError(f"it has {len(extra):,} facts that nobody knows")
     return Summary(**known, extra=extra)
+
+
+@lru_cache(maxsize=1)
+def _kinds() -> dict[str, Any]:
+    return {name: kind for name, kind in get_type_hints(Summary).items() if name != "extra"}
 
 
 def check_scores(values: Any) -> dict[str, Any]:

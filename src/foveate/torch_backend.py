@@ -21,6 +21,7 @@ from foveate.models.attention import mean_head
 from foveate.models.build import build_model
 from foveate.models.decoders import State as Tensors
 from foveate.models.decoders import TraditionalDecoder
+from foveate.models.randomness import OwnGenerator
 from foveate.models.seq2seq import Seq2SeqModel
 from foveate.options import ModelOptions
 from foveate.search.stepper import Capabilities, Step
@@ -129,7 +130,8 @@ def build_torch_stepper(
     """
     keep_kernels()
     try:
-        model = build_model(options, *vocabulary_sizes, is_shared, target_ids)
+        with OwnGenerator(0):  # what is drawn is overwritten; the program's numbers stay
+            model = build_model(options, *vocabulary_sizes, is_shared, target_ids)
     except ConfigError as error:
         raise BundleError(f"{origin}: {error}") from None
     parameters = dict(model.named_parameters())

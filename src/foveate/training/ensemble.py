@@ -17,6 +17,7 @@ from foveate.data.batching import encode_table
 from foveate.data.table import PairTable
 from foveate.errors import ModelMismatchError
 from foveate.evaluation import evaluate
+from foveate.files import sync_folder
 from foveate.options import Config, Options
 from foveate.records import SoftTargets
 from foveate.search.workers import granted_threads
@@ -34,13 +35,13 @@ from foveate.training.report import Listener, be_silent
 from foveate.training.run import (
     Machine,
     Trained,
-    build_validation,
     open_run,
     own_folder,
     reload_model,
     run_prepared,
     train,
 )
+from foveate.training.selection import build_validation
 from foveate.training.side_by_side import run_side_by_side
 from foveate.translator import Translator
 
@@ -172,6 +173,8 @@ class _Ensemble:
             return None
         folder = self.recorder.out / STATE / f"{MEMBER}{number + 1}"
         (folder / STATE).mkdir(parents=True, exist_ok=True)
+        sync_folder(folder)
+        sync_folder(folder.parent)
         return folder
 
     def _collect_scores(self, members: list[Bundle]) -> dict[str, Any]:

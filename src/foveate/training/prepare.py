@@ -14,8 +14,9 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from foveate.bundle import Decoding
+from foveate.bundle import Bundle, Decoding, Summary
 from foveate.data.batching import EncodedPairs, encode_table
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError, DataError
@@ -86,6 +87,12 @@ class Prepared:
         return encode_table(
             self.table, self.source_codec, self.target_codec, sampling=sampling, seed=seed
         )
+
+    def to_bundle(self, weights: dict[str, NDArray[np.float32]], summary: Summary) -> Bundle:
+        """Return the bundle of a model of these pairs."""
+        codecs = self.source_codec, self.target_codec
+        options = self.options.text, self.options.model
+        return Bundle(*options, *codecs, weights, self.decoding, summary)
 
     def with_seed(self, seed: int) -> Prepared:
         """Return the same for a model with another seed."""

@@ -7,8 +7,6 @@ happens after an update is done before its state is saved, once.
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -18,36 +16,33 @@ from typing import Any, Literal
 
 import torch
 
-from foveate.bundle import Bundle, Summary, refuse_foreign
+from foveate.bundle import Summary, refuse_foreign
 from foveate.data.table import PairTable
-from foveate.errors import BundleError, ConfigError, SearchError, TrainingError
-from foveate.models.seq2seq import Seq2SeqModel
+from foveate.errors import BundleError, ConfigError, TrainingError
 from foveate.options import Config, Options, restore_options
 from foveate.records import SoftTargets
 from foveate.search.workers import granted_threads
-from foveate.text.matching import Matching
-from foveate.torch_backend import TorchStepper
 from foveate.torch_loading import threads_here
 from foveate.training.appraisal import appraise
 from foveate.training.build import build_trainer, choose_device
-from foveate.training.defaults import choose_learning_rate, describe_plan
+from foveate.training.defaults import describe_plan
 from foveate.training.folder import check_new_run, is_new_run_possible, lock_folder
 from foveate.training.interrupt import InterruptGate
+from foveate.training.planning import plan_run
 from foveate.training.prepare import Prepared, describe, hold_out, prepare, restore
 from foveate.training.recorder import Recorder
 from foveate.training.report import Listener, Report, be_silent
-from foveate.training.schedule import GUIDED_TRIALS, TRIALS, Schedule
+from foveate.training.schedule import Schedule
+from foveate.training.selection import Selector
 from foveate.training.speed import measure_speed
 from foveate.training.state import SavedState
-from foveate.training.trainer import Trainer, load_tensors
-from foveate.training.validation import MOST_SOURCES, Validation, share_out
+from foveate.training.trainer import Trainer
 from foveate.translator import Translator
 
 __all__ = ["Machine", "Trained", "hold_out", "open_run", "reload_model", "run_prepared", "train"]
 
 SAVE_SECONDS = 60.0
 REPORT_SECONDS = 1.0
-VALIDATION_SHARE = 0.1  # of the minutes, at most, by the calibration
 MOST_EXAMPLES = 64  # dev sources that a model carries, to check an export on
 
 
@@ -215,7 +210,6 @@ def run_prepared(
             total = schedule.total_updates
             recorder.note(f"resumed after {saved.counters.update:,} of {total:,} updates")
         run.follow(schedule or run.plan(begin))
-        run.describe()
         if run.loop():
             try:
                 return run.conclude(words)
@@ -257,14 +251,6 @@ def reload_model(prepared: Prepared, recorder: Recorder) -> Trained:
     return Trained(translator, options, translator.summary, prepared.table, prepared.dev)
 
 
-def build_validation(prepared: Prepared, most_sources: int | None = None) -> Validation:
-    """Take so many sources of dev, evenly spread, and the metric to select by."""
-    most = MOST_SOURCES if most_sources is None else most_sources
-    return Validation.build(
-        prepared.dev, Matching(prepared.source_codec, prepared.target_codec), most
-    )
-
-
 @contextmanager
 def tell_out_of_memory() -> Iterator[None]:
     """Raise a MemoryError where PyTorch found no room."""
@@ -287,12 +273,23 @@ class _Run:
         recorder: Recorder,
         clock: Callable[[], float],
     ) -> None:
-        self.prepared, self.options = prepared, prepared.options.training
-        self.trainer, self.recorder, self.clock = trainer, recorder, clock
+        self.prepared, self.trainer = prepared, trainer
+        self.recorder, self.clock = recorder, clock
+        self.selector = Selector(prepared, trainer)
         self.gate = InterruptGate()
-        self.validation = build_validation(prepared)
-        parameters = trainer.model.parameters()
-        self.num_parameters = sum(parameter.numel() for parameter in parameters)
+
+    def plan(self, begin: float) -> Schedule:
+        """Make the schedule of a new run."""
+        if self.prepared.options.training.max_updates is None:
+            self.recorder.note("measuring how fast this machine trains")
+        return plan_run(self.prepared, self.trainer, self.selector, self.clock, begin)
+
+    def follow(self, schedule: Schedule) -> None:
+        """Train by a schedule from now on."""
+        self.schedule = schedule
+        self.trainer.peak = schedule.learning_rate
+        self.trainer.total_updates = schedule.total_updates
+        self.selector.take_sources(schedule.validation_sources)
 
     def loop(self) -> bool:
         """Train to the last update; return whether it got there, or was stopped by Ctrl-C.
@@ -300,6 +297,7 @@ class _Run:
         Raises:
             TrainingError: something is not a number; the best weights so far are kept.
         """
+        self._tell_plan()
         try:
             with self.gate:
                 self._train()
@@ -317,8 +315,9 @@ class _Run:
 
     def _train(self) -> None:
         trainer, counters = self.trainer, self.trainer.counters
+        patience = self.prepared.options.training.patience
         self.mark = self.last_save = self.last_report = self.clock()
-        while not self.is_over:
+        while not self.schedule.is_over(counters, patience):
             self.gate.check()
             is_guided = trainer.is_guided
             trainer.update()
@@ -334,11 +333,6 @@ class _Run:
                 self._save()
         self.gate.check()
 
-    @property
-    def is_over(self) -> bool:
-        """Say whether the last update is done, or the model gets no better."""
-        return self.schedule.is_over(self.trainer.counters, self.options.patience)
-
     def _count_time(self, is_guided: bool) -> float:
         """Add the time since the last mark to that of the updates, and return what time it is."""
         counters, now = self.trainer.counters, self.clock()
@@ -351,229 +345,103 @@ class _Run:
             counters.guided_seconds += spent
         return now
 
-    def follow(self, schedule: Schedule) -> None:
-        """Train by a schedule from now on."""
-        self.schedule = schedule
-        self.trainer.peak = schedule.learning_rate
-        self.trainer.total_updates = schedule.total_updates
-        if len(self.validation.sources) != schedule.validation_sources:
-            self.validation = build_validation(self.prepared, schedule.validation_sources)
-
-    def plan(self, begin: float) -> Schedule:
-        """Make the schedule of a new run; minutes become a number of updates."""
-        options = self.options
-        num_validations, num_sources = options.num_validations, MOST_SOURCES
-        total, plain_cost = options.max_updates, 1.0
-        seconds: float | None = None
-        trials: tuple[float, ...] = ()
-        if total is None:
-            self.recorder.note("measuring how fast this machine trains")
-            num_validations, num_sources, seconds = self._share_minutes(begin)
-            pace = self.trainer.measure_pace(self.clock)
-            plain_cost = pace.plain / pace.guided
-            total = pace.count_updates(seconds, self.trainer.is_guided)
-            trials = GUIDED_TRIALS if self.trainer.is_guided else TRIALS
-        rate = choose_learning_rate(self.prepared.options, self.prepared.facts, total)
-        return Schedule(
-            total,
-            rate,
-            num_validations,
-            num_sources,
-            options.max_updates,
-            options.minutes,
-            seconds,
-            trials,
-            plain_cost,
-        )
-
-    def _share_minutes(self, begin: float) -> tuple[int, int, float]:
-        """Return how many validations of how many sources there will be, and what they leave."""
-        seconds = 60 * self.options.minutes
-        num_sources = len(self.validation.sources)
-        per_source = self._time_source()
-        left = max(seconds - (self.clock() - begin), 0.1 * seconds)
-        count, sources = share_out(
-            VALIDATION_SHARE * left, per_source, self.options.num_validations, num_sources
-        )
-        return count, sources, max(left - count * sources * per_source, 0.1)
-
-    def _time_source(self) -> float:
-        """Time greedy search for a dev source, held to the length of a real target."""
-        some = self.validation.sources[:64]
-        limit = round(self.prepared.facts.target_length) + 1
-        begin = self.clock()
-        translator = self._translator()
-        for _ in translator.translate(some, beam_size=1, attention=False, max_length=limit):
-            pass
-        return (self.clock() - begin) / len(some)
-
     def _plan_again(self) -> None:
         before = self.schedule.total_updates
         self.follow(self.schedule.plan_again(self.trainer.counters))
         total = self.schedule.total_updates
         if abs(total - before) > 0.05 * before:
-            self._report(Report("note", f"the time is enough for {total:,} updates"))
-
-    def describe(self) -> None:
-        """Tell what will be trained on what."""
-        rate, total = self.schedule.learning_rate, self.schedule.total_updates
-        self.plan_line = describe_plan(
-            self.prepared.options, self.prepared.facts, self.num_parameters, rate
-        )
-        line = f"{self.plan_line}, {total:,} updates"
-        self.recorder.listener(Report("plan", line, total_updates=total))
-
-    def _translator(self, model: Seq2SeqModel | None = None) -> Translator:
-        """Return a translator by the average, or by another model."""
-        bundle = self._bundle({}, Summary())
-        stepper = TorchStepper(model or self.trainer.average)
-        return Translator(bundle, stepper, threads=self.prepared.options.training.threads)
+            self._tell(Report("note", f"the time is enough for {total:,} updates"), False)
 
     def _validate(self) -> None:
-        counters = self.trainer.counters
-        outputs = self._translate_dev()
-        scores = self.validation.measure(outputs)
-        is_top = self.validation.is_better(scores, counters.top_scores)
-        if is_top:
-            counters.top_scores, counters.top_outputs = scores, outputs
-        is_kept = is_top or self.validation.is_as_good(outputs, counters.top_outputs)
-        if is_kept:
-            counters.best_update, counters.best_scores = counters.update, scores
-            self.trainer.keep_best()
-        counters.stale = 0 if is_top else counters.stale + 1
+        scores, is_kept = self.selector.validate()
         now = self.clock()
-        counters.seconds += now - self.mark
+        self.trainer.counters.seconds += now - self.mark
         self.mark = self.last_report = now
-        self._report(self._describe_now("validation", dev=scores, is_kept=is_kept))
+        self._tell(self._report("validation", dev=scores, is_kept=is_kept))
 
-    def _translate_dev(self) -> list[str]:
-        """Return the outputs for the sample of dev.
-
-        Raises:
-            TrainingError: the weights are not numbers.
-        """
-        problem = "its weights are not numbers"
-        try:
-            if self.trainer.is_finite:
-                return self.validation.translate(self._translator())
-        except SearchError as error:
-            problem = str(error)
-        raise TrainingError(
-            f"the model of update {self.trainer.counters.update:,} cannot be used: {problem}: "
-            f"train again with a learning_rate below {self.trainer.peak}"
-        )
-
-    def _choose_last(self) -> None:
-        """Keep the last weights after all, where the whole of dev finds them as good.
-
-        The best of twenty scores of a sample is in part the luckiest one; most of the other
-        sources had no part in choosing it.
-        """
-        counters = self.trainer.counters
-        whole = build_validation(self.prepared, len(self.prepared.dev))
-        num_sources = len(whole.sources)
-        if counters.best_update == counters.update or num_sources == len(self.validation.sources):
-            return
-        kept = copy.deepcopy(self.trainer.average)
-        load_tensors(kept, self.trainer.best)
-        outputs, others = (whole.translate(self._translator(model)) for model in (None, kept))
-        if whole.is_as_good(outputs, others):
-            self.recorder.note(
-                f"the last weights are kept: on all {num_sources:,} dev sources they are as good "
-                f"as those of update {counters.best_update:,}"
-            )
-            counters.best_update = counters.update
-            counters.best_scores = whole.measure(outputs)
-            self.trainer.keep_best()
+    def _save(self) -> None:
+        self.recorder.save(self.trainer.counters, self.schedule, self.trainer.tensors())
+        self.last_save = self.clock()
 
     def conclude(self, words: Collection[str]) -> Trained:
         """Score the best weights on the whole dev set and write the bundle."""
-        self._choose_last()
-        bundle = self._build_bundle(was_interrupted=False)
-        return self._finish(bundle, words)
+        if note := self.selector.choose_last():
+            self.recorder.note(note)
+        return self._finish(words, was_interrupted=False)
 
     def conclude_early(self) -> Trained:
         """Write the bundle of the best weights so far, without scores."""
-        return self._finish(self._build_bundle(was_interrupted=True))
+        return self._finish((), was_interrupted=True)
 
-    def _build_bundle(self, was_interrupted: bool) -> Bundle:
-        prepared, counters = self.prepared, self.trainer.counters
+    def _finish(self, words: Collection[str], was_interrupted: bool) -> Trained:
+        prepared, tables = self.prepared, (self.prepared.table, self.prepared.dev)
         if not self.trainer.best:
             self.trainer.keep_best()
-        summary = Summary(
-            plan=self.plan_line,
-            pairs=len(prepared.table),
-            dev_pairs=len(prepared.dev),
-            parameters=self.num_parameters,
-            updates=counters.update,
-            epochs=round(self.trainer.epoch, 2),
-            minutes=round(counters.seconds / 60, 2),
-            best_update=counters.best_update,
-            seed=self.options.seed,
-            was_interrupted=was_interrupted,
-            training={**vars(self.options), "learning_rate": self.trainer.peak},
-            examples=self.validation.sources[:MOST_EXAMPLES],
-        )
         weights = {name: tensor.cpu().numpy() for name, tensor in self.trainer.best.items()}
-        return self._bundle(weights, summary)
-
-    def _bundle(self, weights: dict[str, Any], summary: Summary) -> Bundle:
-        prepared, options = self.prepared, self.prepared.options
-        codecs = prepared.source_codec, prepared.target_codec
-        return Bundle(options.text, options.model, *codecs, weights, prepared.decoding, summary)
-
-    def _finish(self, bundle: Bundle, words: Collection[str] = ()) -> Trained:
-        prepared = self.prepared
-        was_interrupted = bundle.summary.was_interrupted
+        bundle = prepared.to_bundle(weights, self._summarize(was_interrupted))
         translator = appraise(
             bundle,
-            prepared.table,
-            prepared.dev,
+            *tables,
             self.recorder.listener,
             is_complete=not was_interrupted,
-            options=self.options,
+            options=prepared.options.training,
             words=words,
         )
-        self.recorder.tell(self._describe_now("end", dev=self.trainer.counters.best_scores or None))
+        self.recorder.tell(self._report("end", dev=self.trainer.counters.best_scores or None))
         self.recorder.save_bundle(bundle)
-        tables = prepared.table, prepared.dev
         return Trained(translator, prepared.options, bundle.summary, *tables, was_interrupted)
+
+    def _summarize(self, was_interrupted: bool) -> Summary:
+        prepared, trainer, counters = self.prepared, self.trainer, self.trainer.counters
+        return Summary(
+            plan=self._describe(),
+            pairs=len(prepared.table),
+            dev_pairs=len(prepared.dev),
+            parameters=trainer.num_parameters,
+            updates=counters.update,
+            epochs=round(trainer.epoch, 2),
+            minutes=round(counters.seconds / 60, 2),
+            best_update=counters.best_update,
+            seed=trainer.options.seed,
+            was_interrupted=was_interrupted,
+            training={**vars(trainer.options), "learning_rate": trainer.peak},
+            examples=self.selector.validation.sources[:MOST_EXAMPLES],
+        )
+
+    def _describe(self) -> str:
+        options, facts = self.prepared.options, self.prepared.facts
+        return describe_plan(options, facts, self.trainer.num_parameters, self.trainer.peak)
+
+    def _tell_plan(self) -> None:
+        total = self.schedule.total_updates
+        line = f"{self._describe()}, {total:,} updates"
+        self.recorder.tell(Report("plan", line, total_updates=total), is_logged=False)
 
     def _tell_progress(self, now: float, is_logged: bool) -> None:
         loss, tokens = self.trainer.take_loss()
         speed = tokens / max(now - self.last_report, 1e-9)
         self.last_report = now
-        report = self._describe_now("progress")
-        report = dataclasses.replace(report, loss=loss, target_tokens_per_second=speed)
-        self._report(report, is_logged)
+        report = self._report("progress", loss=loss, target_tokens_per_second=speed)
+        self._tell(report, is_logged)
 
-    def _describe_now(
-        self,
-        kind: Literal["progress", "validation", "end"],
-        dev: dict[str, float] | None = None,
-        is_kept: bool = False,
-    ) -> Report:
-        trainer, counters, total = self.trainer, self.trainer.counters, self.schedule.total_updates
+    def _report(self, kind: Literal["progress", "validation", "end"], **more: Any) -> Report:
+        """Report where the run is."""
+        counters, total = self.trainer.counters, self.schedule.total_updates
         left = counters.seconds / max(counters.update, 1) * (total - counters.update)
         return Report(
             kind,
             update=counters.update,
             total_updates=total,
-            epoch=round(trainer.epoch, 3),
+            epoch=round(self.trainer.epoch, 3),
             seconds=round(counters.seconds, 2),
             seconds_left=round(left, 1),
-            learning_rate=trainer.learning_rate,
-            dev=dev,
-            is_kept=is_kept,
+            learning_rate=self.trainer.learning_rate,
+            **more,
         )
 
-    def _report(self, report: Report, is_logged: bool = True) -> None:
+    def _tell(self, report: Report, is_logged: bool = True) -> None:
         """Tell a report; a listener that stops the run does so once this update is done."""
         try:
-            self.recorder.tell(report, is_logged and report.kind != "note")
+            self.recorder.tell(report, is_logged)
         except KeyboardInterrupt:
             self.gate.is_requested = True
-
-    def _save(self) -> None:
-        self.recorder.save(self.trainer.counters, self.schedule, self.trainer.tensors())
-        self.last_save = self.clock()

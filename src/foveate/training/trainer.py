@@ -161,6 +161,11 @@ class Trainer:
         return self.counters.epoch + self.counters.batch / max(1, self._epoch_length)
 
     @property
+    def num_parameters(self) -> int:
+        """How many numbers the model has."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
     def is_finite(self) -> bool:
         """Say whether all weights of the average are numbers."""
         return all(bool(tensor.isfinite().all()) for tensor in self._averaged[0])
