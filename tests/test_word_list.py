@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ def thirds(translator: Translator) -> dict[str, str]:
 
 def with_words(translator: Translator, words: WordList | None) -> Translator:
     bundle = translator.bundle
-    changed = type(bundle)(**{**vars(bundle), "words": words})
+    changed = replace(bundle, decoding=replace(bundle.decoding, words=words))
     return Translator(changed, translator.stepper)
 
 
