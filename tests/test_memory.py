@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foveate.bundle_files import identify
 from foveate.data.table import PairTable
 from foveate.errors import BundleError
 from foveate.evaluation import Evaluation
@@ -84,7 +85,7 @@ def test_memory_of_repeated_pairs_is_carried_and_used() -> None:
 
 def test_memory_can_be_left_out() -> None:
     translator = train_few(memory=False).translator
-    assert translator.bundle.memory == {}
+    assert translator.bundle.decoding.memory == {}
     assert translator.translate_one("tima").text != "tími"
 
 
@@ -93,7 +94,7 @@ def test_pairs_without_repetition_are_not_carried_unless_told() -> None:
     for memory, size in ((None, 0), (True, 92)):  # 97 without the held out ones
         config = build_config({"max_updates": 1, "hidden_size": 16, "memory": memory})
         bundle = train(table, None, config).translator.bundle
-        assert bool(bundle.memory) == bool(size)
+        assert bool(bundle.decoding.memory) == bool(size)
 
 
 def judge(num_known: int, recalled: int, written: int, exact_match: float = 0.5) -> bool:
@@ -136,7 +137,7 @@ def test_training_pairs_decide_when_dev_has_too_few_known() -> None:
 def test_bundle_keeps_the_memory(tmp_path: Path) -> None:
     train_few(memory=True).translator.save(tmp_path / "model")
     loaded = Translator.load(tmp_path / "model")
-    assert loaded.bundle.memory == dict(WORDS)
+    assert loaded.bundle.decoding.memory == dict(WORDS)
     assert loaded.translate_one("ok").text == "og"
     manifest = json.loads((tmp_path / "model" / "bundle.json").read_text(encoding="utf-8"))
     assert "memory.json" in manifest["files"]
@@ -148,6 +149,7 @@ def exchange_file(model: Path, name: str, content: str) -> None:
     path = model / "bundle.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     manifest["files"][name] = hash_file(model / name)
+    manifest["id"] = identify(2, manifest["files"])
     path.write_text(json.dumps(manifest), encoding="utf-8")
 
 

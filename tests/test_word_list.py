@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foveate.bundle import Decoding
 from foveate.cli import main
 from foveate.data.readers import read_words
 from foveate.data.table import PairTable
@@ -44,7 +46,7 @@ def thirds(translator: Translator) -> dict[str, str]:
 
 def with_words(translator: Translator, words: WordList | None) -> Translator:
     bundle = translator.bundle
-    changed = type(bundle)(**{**vars(bundle), "words": words})
+    changed = replace(bundle, decoding=replace(bundle.decoding, words=words))
     return Translator(changed, translator.stepper)
 
 
@@ -158,7 +160,7 @@ def test_bundle_and_export_keep_the_words(
     assert expected != [one.text for one in translator.translate(SOURCES)]
     for name in ("model", "small"):
         again = Translator.load(tmp_path / name)
-        assert again.bundle.words == words
+        assert again.bundle.decoding.words == words
         assert [one.text for one in again.translate(SOURCES)] == expected
 
 
@@ -167,7 +169,7 @@ def test_a_list_without_ranks_of_an_older_bundle_is_read(
 ) -> None:
     with_words(translator, WordList.from_words("ab", 1.0, 0.5)).save(tmp_path / "model")
     exchange_file(tmp_path / "model", "words.json", '{"bonus": 0.5, "words": ["a", "b"]}')
-    read = Translator.load(tmp_path / "model").bundle.words
+    read = Translator.load(tmp_path / "model").bundle.decoding.words
     assert read == WordList.from_words("ab", 0.5, 0.0)
 
 
@@ -199,8 +201,8 @@ def test_an_ensemble_has_the_words_and_its_members_do_not(
     table = PairTable.from_texts(SOURCES, SOURCES)
     config = build_config({**OPTIONS, "max_updates": 2, "models": 2})
     joined = train_models(table, table, config, out=tmp_path / "m", words=["a", "b"]).translator
-    assert Translator.load(tmp_path / "m" / "state" / "model-1").bundle.words is None
-    assert joined.bundle.words == WordList.from_words("ab", 1.0)
+    assert Translator.load(tmp_path / "m" / "state" / "model-1").bundle.decoding.words is None
+    assert joined.bundle.decoding.words == WordList.from_words("ab", 1.0)
     assert Translator.load(tmp_path / "m").summary.words == 2
 
 
@@ -265,9 +267,9 @@ def test_sources_in_the_memory_do_not_decide(
 ) -> None:
     dev = PairTable.from_texts(SOURCES, list(thirds.values()))
     told = with_words(translator, None)
-    told.bundle.memory = dict.fromkeys(SOURCES[1:], "x")
+    told.bundle.decoding = Decoding(memory=dict.fromkeys(SOURCES[1:], "x"))
     chosen = fit_words(told, dev, [thirds[SOURCES[0]]])
     assert chosen is not None  # for the only source that is not recalled
     assert fit_words(told, dev, list(thirds.values())[1:]) is None
-    told.bundle.memory = dict.fromkeys(SOURCES, "x")
+    told.bundle.decoding = Decoding(memory=dict.fromkeys(SOURCES, "x"))
     assert fit_words(told, dev, thirds.values()) is None

@@ -13,7 +13,8 @@ MOST_DEPTH = 16
 MOST_COUNT = 10**15
 MOST_EXTRA = 1000  # further facts
 
-SCORE = {"value": float, "low": float, "high": float, "signature": str}
+INTERVAL = {"value": float, "low": float, "high": float}
+SCORE = {**INTERVAL, "signature": str}
 CONFUSION = {"reference": str, "output": str, "count": int}
 WORST = {"source": str, "output": str, "reference": str, "edits": int}
 
@@ -130,9 +131,9 @@ SHAPES: dict[str, Any] = {
     "examples": [str],
     "diagnosis": {
         str: {
-            "memory": SCORE,
+            "memory": INTERVAL,
             "seen": float,
-            "unchanged?": {str: SCORE},
+            "unchanged?": {str: INTERVAL},
             "confusions": [CONFUSION],
             "worst": [WORST],
         }
