@@ -39,8 +39,6 @@ VARIANTS: dict[str, list[str]] = {
     "word dropout 0.1": ["--word-dropout", "0.1"],
     "word dropout 0.2": ["--word-dropout", "0.2"],
     "copying": ["--copy"],
-    "coverage": ["--coverage", "0.5"],
-    "R-Drop": ["--consistency", "1"],
     "no guidance": ["--guidance", "0"],
     "guidance 1": ["--guidance", "1"],
     "lexicon": ["--lexicon"],

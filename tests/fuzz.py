@@ -281,10 +281,11 @@ def warm_up(room: Path) -> None:
         path.read_bytes() for path in (HERE / "golden-onnx" / "format-1" / "onnx").iterdir()
     )
     (room / "good.tsv").write_text("abc\tcba\nab\tba\n")
+    (room / "lines").write_text("abc\n")
     for argv in (
         ["check", str(room / "good.tsv"), "--rules-only"],
         ["evaluate", str(GOLDEN), str(room / "good.tsv")],
-        ["translate", str(GOLDEN), str(room / "good.tsv")],
+        ["translate", str(GOLDEN), str(room / "lines")],
         ["attend", str(GOLDEN), "abc"],
         ["align", str(GOLDEN), str(room / "good.tsv")],
     ):

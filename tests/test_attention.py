@@ -20,7 +20,7 @@ from foveate.models import (
 )
 from foveate.models.attention import merge_heads, split_heads
 from foveate.models.build import build_model
-from foveate.models.entmax import masked_entmax
+from foveate.models.variants.entmax import masked_entmax
 from made import make_options
 from models_naive import mask_of, naive_attention, randomise, softmax, to_numpy
 

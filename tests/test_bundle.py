@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -288,27 +289,27 @@ def test_a_save_that_is_killed_leaves_the_old_model_or_the_new(
     other = load_bundle(new_model)
     other.decoding = Decoding(length_ratio=3.0, memory={"a": "b"})
     save_bundle(other, tmp_path / "other")
-    ids, event, is_dead = set(), 0, True
-    while is_dead:
-        for start, end in ((old, other), (other, old)):  # with a memory more, and one less
-            folder = tmp_path / f"kill-{event}"
-            (folder / "state").mkdir(parents=True)
-            (folder / "log.jsonl").write_text("{}\n")
-            save_bundle(start, folder)
-            is_dead = save_and_die(end, folder, event)
-            found = load_bundle(folder)
-            assert found.id in (old.id, other.id)
-            assert found.decoding.length_ratio == (3.0 if found.id == other.id else 2.0)
-            assert found.decoding.memory == ({"a": "b"} if found.id == other.id else {})
-            ids.add((start.id, found.id))
-            save_bundle(end, folder)
-            assert load_bundle(folder).id == end.id
-            expected = list_files(new_model) + ["memory.json"] * (end is other)
-            assert list_files(folder) == sorted([*expected, "log.jsonl"])
-            shutil.rmtree(folder)
-        event += 1
+    seen, events, alive = set(), itertools.count(), 0
+    while alive < 2:  # with a memory more, and one less
+        event = next(events)
+        start, end = (old, other) if event % 2 else (other, old)
+        folder = tmp_path / f"kill-{event}"
+        (folder / "state").mkdir(parents=True)
+        (folder / "log.jsonl").write_text("{}\n")
+        save_bundle(start, folder)
+        alive += not save_and_die(end, folder, event)
+        found = load_bundle(folder)
+        assert found.id in (old.id, other.id)
+        assert found.decoding.length_ratio == (3.0 if found.id == other.id else 2.0)
+        assert found.decoding.memory == ({"a": "b"} if found.id == other.id else {})
+        seen.add((start.id, found.id))
+        save_bundle(end, folder)
+        assert load_bundle(folder).id == end.id
+        expected = list_files(new_model) + ["memory.json"] * (end is other)
+        assert list_files(folder) == sorted([*expected, "log.jsonl"])
+        shutil.rmtree(folder)
     assert event > 20
-    assert len(ids) == 4  # both were seen, from both sides
+    assert len(seen) == 4  # old and new, from both sides
 
 
 def test_a_first_save_that_is_killed_leaves_nothing_that_the_next_does_not_remove(

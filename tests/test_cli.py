@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 import foveate
+from foveate.bundle import load_bundle
 from foveate.cli import COMMANDS, app, main
 from foveate.data.bundled_data import list_demos, load_demo
 from foveate.demo import RECIPES, show_results, train_both
@@ -30,7 +31,7 @@ from foveate.options import Config, field_names
 from foveate.output import open_output
 
 SYMBOLS = {"a": "AE", "b": "B", "c": "K", "d": "D", "e": "EH"}
-TINY = ["--hidden-size", "16", "--embedding-size", "8", "--num-layers", "1", "--num-heads", "1"]
+TINY = ["--hidden-size", "16", "--embedding-size", "8", "--num-layers", "1"]
 TINY += ["--source-tokens", "characters", "--target-tokens", "whitespace", "--threads", "1"]
 TINY += ["--num-validations", "2", "--batch-tokens", "64"]
 WORDS = [x + y + z for x in SYMBOLS for y in SYMBOLS for z in SYMBOLS]
@@ -250,7 +251,9 @@ def test_train_learns_from_a_file_of_options(home: Path, run: Run) -> None:
     )
     assert found.status == 0
     config = tomllib.loads((out / "config.toml").read_text(encoding="utf-8"))
-    assert (config["hidden_size"], config["seed"], config["max_updates"]) == (24, 5, 4)
+    assert config["model"]["hidden_size"] == 24
+    training = json.loads((out / "bundle.json").read_text(encoding="utf-8"))["summary"]["training"]
+    assert (training["seed"], training["max_updates"]) == (5, 4)
 
 
 def test_translate_writes_a_line_for_each_line(home: Path, run: Run, tmp_path: Path) -> None:
@@ -352,7 +355,9 @@ def test_info_says_what_a_model_is(home: Path, run: Run) -> None:
     assert "attention" in found.out
     facts = json.loads(run("info", home / "attention", "--json").out)
     assert facts["source"] == {"tokens": "characters", "vocabulary": 5 + 4}
-    assert facts["config"]["hidden_size"] == 16
+    assert facts["model"]["hidden_size"] == 16
+    assert facts["id"] == load_bundle(home / "attention").id
+    assert "skip_bad" not in facts["text"] | facts["model"]
     assert facts["parameters"] > 1000
 
 

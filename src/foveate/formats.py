@@ -105,6 +105,7 @@ def describe_bundle(bundle: Bundle) -> dict[str, Any]:
         {"tokens": codec.kind, "vocabulary": len(codec.vocabulary)} for codec in codecs
     )
     return {
+        "id": bundle.id,
         "architecture": bundle.model.architecture,
         "parameters": _count_parameters(bundle),
         "runs_on": "ONNX Runtime" if bundle.graphs else "PyTorch",

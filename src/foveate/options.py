@@ -34,7 +34,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 from annotated_types import Ge, Gt, Le, Lt
 
 from foveate.errors import ConfigError, did_you_mean
-from foveate.ranges import Odd, check_value
+from foveate.ranges import Form, Odd, check_value
 
 Architecture = Literal["attention", "traditional", "transformer"]
 SubwordKind = Literal["unigram", "bpe"]
@@ -47,6 +47,8 @@ Share = Annotated[float, Ge(0), Lt(1)]
 DropoutShare = Annotated[float, Ge(0), Le(0.95)]
 Count = Annotated[int, Ge(1), Le(10**9)]
 Width = Annotated[int, Ge(1), Le(8192)]
+DEVICES = Form(r"auto|cpu|mps|(cuda|xpu)(:\d{1,3})?", "auto, cpu, cuda, cuda:1, xpu or mps")
+Device = Annotated[str, DEVICES]
 Part = TypeVar("Part")
 
 
@@ -186,7 +188,7 @@ class TrainingOptions:
     batch_tokens: Annotated[int, Ge(16), Le(10**7)]
     """Source and target tokens of one batch, padding included (found: 16 to 96 pairs of mean
     length)."""
-    learning_rate: Annotated[float, Gt(0), Le(100)] | None = None
+    learning_rate: Annotated[float, Gt(0)] | None = None
     """Peak learning rate of AdamW (found: 0.001 to 0.016, by width and number of updates)."""
     warmup: Share = 0.04
     """Share of the updates in which the learning rate rises; then it decays to zero."""
@@ -213,7 +215,7 @@ class TrainingOptions:
     """How often the dev set is translated during the run."""
     threads: Annotated[int, Ge(0), Le(1024)] = 0
     """Processor threads (0: as many as there are cores)."""
-    device: str = "auto"
+    device: Device = "auto"
     """Where to train: cpu, cuda, or auto (a GPU when there is one)."""
 
 

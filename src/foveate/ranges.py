@@ -9,6 +9,7 @@ second to load. Knows no names of options.
 from __future__ import annotations
 
 import math
+import re
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 
+LARGEST = 10**300  # about what a float holds
 NOUNS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
@@ -24,6 +26,19 @@ class Odd:
     """An odd number, or perhaps 0."""
 
     or_zero: bool = False
+
+
+@dataclass(frozen=True)
+class Form:
+    """A text that a regular expression matches as a whole.
+
+    Args:
+        pattern: the expression.
+        says: what it allows, in words.
+    """
+
+    pattern: str
+    says: str
 
 
 CHECKS: dict[type[Any], Callable[[Any, Any], bool]] = {
@@ -63,6 +78,8 @@ def describe_range(annotation: Any) -> str:
     if get_origin(kind) is Literal:
         *most, last = map(str, get_args(kind))
         return f"{', '.join(most)} or {last}" if most else last
+    if form := _find(limits, Form):
+        return str(form.says)
     noun = NOUNS[kind].replace("a whole", "an odd whole") if _find(limits, Odd) else NOUNS[kind]
     low, high = _describe_low(limits), _describe_high(limits)
     text = " ".join(part for part in (noun, low, high) if part)
@@ -101,10 +118,14 @@ def check_value(annotation: Any, value: Any) -> Any:
         is_right = isinstance(value, str) and value in get_args(kind)
     elif isinstance(value, bool):  # which is an int, too
         is_right = kind is bool
-    elif kind in (bool, str):
-        is_right = isinstance(value, kind)
+    elif kind is str:
+        form = _find(limits, Form)
+        is_right = isinstance(value, str) and bool(not form or re.fullmatch(form.pattern, value))
+    elif kind is bool:
+        is_right = False
     elif kind is float:
         is_right = isinstance(value, (int, float)) and _is_within(value, limits)
+        is_right = is_right and abs(value) < LARGEST
         value = float(value) if is_right else value
     else:
         is_right = isinstance(value, int) and _is_within(value, limits)

@@ -23,11 +23,11 @@ from foveate.models.decoders import (
     TraditionalDecoder,
 )
 from foveate.models.encoders import BidirectionalEncoder, TraditionalEncoder
-from foveate.models.entmax import masked_entmax
 from foveate.models.location import LocationScores
 from foveate.models.ngrams import NgramEmbedding
 from foveate.models.seq2seq import Seq2SeqModel, build_embedding
 from foveate.models.transformer import TransformerDecoder, TransformerEncoder
+from foveate.models.variants.entmax import masked_entmax
 from foveate.models.window import WindowConvolution
 from foveate.options import (
     NGRAM_SIZE,
