@@ -24,9 +24,9 @@ from foveate.search import beam_search, forced_search
 from foveate.text.vocabulary import EOS, PAD, UNK
 from foveate.torch_backend import TorchStepper
 from foveate.training.defaults import DataFacts, describe_plan, resolve
-from foveate.training.loop import to_tensors
 from foveate.training.report import Report
 from foveate.training.run import train
+from foveate.training.trainer import to_tensors
 from foveate.translator import Translator
 from made import make_options
 from models_naive import naive_copying, randomise, sigmoid, softmax

@@ -10,7 +10,7 @@ import pytest
 from foveate.cli import main
 from foveate.console import format_learning_curve
 from foveate.data.table import PairTable
-from foveate.options import build_config
+from foveate.options import Config, build_config
 from foveate.training import learning_curve
 from foveate.training.learning_curve import learn_from_parts
 from foveate.training.report import Report, be_silent
@@ -41,6 +41,20 @@ def test_each_part_is_trained_as_a_whole_file_of_its_size(monkeypatch: pytest.Mo
     assert not whole & set(trained.dev.sources())
     scores = trained.translator.bundle.scores["dev"]["exact_match"]
     assert points[-1] == {"pairs": 65, "metric": "exact_match", **scores}
+
+
+def test_parts_get_the_minutes_that_were_found_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = CONFIG.replace(max_updates=None, minutes=0.01)
+    trained = train(PairTable.from_texts(*zip(*PAIRS, strict=True)), None, told)
+    seen: list[float] = []
+
+    def watched(table: PairTable, dev: PairTable, config: Config, **more: Any) -> Trained:
+        seen.append(config.minutes)
+        return trained
+
+    monkeypatch.setattr(learning_curve, "train_models", watched)
+    learn_from_parts(trained, CONFIG.replace(max_updates=None), be_silent)
+    assert seen == [0.01, 0.01]
 
 
 def test_command_keeps_the_curve_with_the_model(

@@ -93,6 +93,13 @@ def test_a_dictionary_is_found_from_shuffled_sentences() -> None:
     assert (chances.sum(axis=1) < 1 + 1e-6).all()
 
 
+def test_a_sorted_file_is_looked_at_everywhere() -> None:
+    """Where not all pairs are affordable, those of the end are as good as those of the head."""
+    rows = [([4 + place // 10], [4 + place // 10]) for place in range(100)]
+    chances = Lexicon(encode(rows), 14, 14, most_links=60).likeliest(1)[1]
+    assert (chances[4:, 0] > 0.9).all()
+
+
 def test_alignments_are_those_of_a_naive_loop() -> None:
     rows = [([4, 5, 4], [6, 7]), ([5], [7, 7, 8]), ([6, 4], [8])]
     chances = naive_model_1(rows, 9)

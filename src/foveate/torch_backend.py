@@ -18,6 +18,7 @@ from foveate.errors import BundleError, ConfigError
 from foveate.models.attention import mean_head
 from foveate.models.build import build_model
 from foveate.models.decoders import State
+from foveate.models.randomness import OwnGenerator
 from foveate.models.seq2seq import Seq2SeqModel
 from foveate.options import ModelOptions
 from foveate.search.stepper import Step
@@ -136,7 +137,8 @@ def build_torch_stepper(
     """
     use_threads(threads)
     try:
-        model = build_model(options, *vocabulary_sizes, is_shared, target_ids)
+        with OwnGenerator(0):  # what is drawn is overwritten; the program's numbers stay
+            model = build_model(options, *vocabulary_sizes, is_shared, target_ids)
     except ConfigError as error:
         raise BundleError(f"{origin}: {error}") from None
     parameters = dict(model.named_parameters())

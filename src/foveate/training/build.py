@@ -7,10 +7,10 @@ import torch
 from foveate.errors import ConfigError
 from foveate.models.build import build_model
 from foveate.models.copying import LexicalPrior
+from foveate.models.randomness import OwnGenerator
 from foveate.records import SoftTargets
 from foveate.torch_backend import keep_kernels
 from foveate.training.prepare import Prepared
-from foveate.training.randomness import OwnGenerator
 from foveate.training.trainer import Trainer
 
 

@@ -17,6 +17,7 @@ from foveate.data.batching import encode_table
 from foveate.data.table import PairTable
 from foveate.errors import ModelMismatchError
 from foveate.evaluation import evaluate
+from foveate.files import sync_folder
 from foveate.options import Config, Options
 from foveate.records import SoftTargets
 from foveate.training.appraisal import appraise
@@ -171,6 +172,8 @@ class _Ensemble:
             return None
         folder = self.recorder.out / STATE / f"{MEMBER}{number + 1}"
         (folder / STATE).mkdir(parents=True, exist_ok=True)
+        sync_folder(folder)
+        sync_folder(folder.parent)
         return folder
 
     def _collect_scores(self, members: list[Bundle]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from foveate.text.vocabulary import EOS, PAD
 ITERATIONS = 5
 DIAGONAL = 4.0  # L
 EMPTY_SHARE = 0.08  # prior probability that no source token explains a target token
-MOST_LINKS = 3_000_000  # pairs of tokens that are looked at: 250 MB
+MOST_LINKS = 3_000_000  # pairs of tokens: 250 MB
 
 
 class Links(NamedTuple):
@@ -41,11 +41,18 @@ class Lexicon:
         pairs: to learn from.
         source_size: entries of the source vocabulary.
         target_size: entries of the target vocabulary.
+        most_links: pairs of tokens that are looked at.
     """
 
-    def __init__(self, pairs: EncodedPairs, source_size: int, target_size: int) -> None:
+    def __init__(
+        self,
+        pairs: EncodedPairs,
+        source_size: int,
+        target_size: int,
+        most_links: int = MOST_LINKS,
+    ) -> None:
         self.source_size, self.target_size = source_size, target_size
-        links = _link(pairs, target_size)
+        links = _link(pairs, target_size, most_links)
         self._keys, link_keys = np.unique(links.keys, return_inverse=True)
         key_sources = self._keys // target_size
         chances = np.full(len(self._keys), 1 / target_size)
@@ -99,17 +106,17 @@ class Lexicon:
         return np.where(self._keys[places] == numbers, self._chances[places], 0.0)
 
 
-def _spread(pairs: EncodedPairs) -> NDArray[np.int64]:
+def _spread(pairs: EncodedPairs, most_links: int) -> NDArray[np.int64]:
     """Return the rows to look at: all, or as many as are affordable from everywhere in the file."""
     num_links = (pairs.target_lengths * (1 + pairs.source_lengths)).sum()
-    count = int(len(pairs) * min(1.0, MOST_LINKS / max(num_links, 1)))
+    count = int(len(pairs) * min(1.0, most_links / max(num_links, 1)))
     return np.arange(count, dtype=np.int64) * len(pairs) // max(count, 1)
 
 
-def _link(pairs: EncodedPairs, target_size: int) -> Links:
+def _link(pairs: EncodedPairs, target_size: int, most_links: int) -> Links:
     """Link each target token with every source token of its pair and with the empty word."""
     parts, num_steps = [], 0
-    for index in _spread(pairs):
+    for index in _spread(pairs, most_links):
         source, target = pairs.source(index), pairs.target(index)
         rows, columns = len(target), 1 + len(source)
         if not rows or columns == 1:
