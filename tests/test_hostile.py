@@ -15,21 +15,26 @@ from foveate.errors import BundleError
 from foveate.text.tokenizers import SentencepieceTokenizer, learn_sentencepiece
 from foveate.text.vocabulary import RESERVED, Vocabulary
 from foveate.wire import WireError, read_message, read_number, skip_repeated
+from fuzz import try_kept
 
 HERE = Path(__file__).parent
-FOUND = json.loads((HERE / "corpus" / "hostile" / "bundles.json").read_text(encoding="utf-8"))
 TEXTS = [f"{a}{b} {b}{a}" for a in "abcd" for b in "abcd"]
 
 
-@pytest.mark.parametrize("part", range(2))
-def test_bundles_that_went_wrong_once_are_refused_or_work(part: int) -> None:
-    seeds = [seed for name in FOUND for seed in FOUND[name]][part::2]
-    chosen = [argument for seed in seeds for argument in ("--seed", str(seed))]
-    call = [sys.executable, HERE / "hostile_bundles.py", *chosen]
+def test_models_that_went_wrong_once_are_refused_or_work() -> None:
+    kept = list((HERE / "corpus" / "bundles").glob("*.json"))
+    call = [sys.executable, HERE / "hostile_bundles.py", "--corpus"]
     ended = subprocess.run(call, capture_output=True, text=True, timeout=110, check=False)
     results = [json.loads(line) for line in ended.stdout.splitlines()]
-    assert len(results) == len(seeds), ended.stderr
+    assert len(results) == len(kept) > 5, ended.stderr
     assert [result for result in results if result["wrong"]] == []
+
+
+@pytest.mark.parametrize(
+    "path", sorted((HERE / "corpus" / "calls").glob("*.json")), ids=lambda path: path.stem
+)
+def test_calls_that_went_wrong_once_end_in_one_line(path: Path, tmp_path: Path) -> None:
+    assert try_kept(path, tmp_path)["wrong"] == ""
 
 
 def test_half_of_a_character_is_no_token() -> None:
