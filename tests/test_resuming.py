@@ -166,8 +166,8 @@ def test_a_folder_belongs_to_one_run_at_a_time(tmp_path: Path) -> None:
 
 def test_a_run_that_failed_before_it_began_leaves_nothing(tmp_path: Path) -> None:
     out = tmp_path / "m"
-    with pytest.raises(ConfigError, match="cannot be used here"):
-        train(make_table(), None, TINY.replace(device="nowhere"), out=out)
+    with pytest.raises(DataError, match="no pairs"):
+        train(make_table(0), None, TINY, out=out)
     assert not out.exists()
 
 
