@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format docs all clean
+.PHONY: help setup demo test slow fuzz check format docs all clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,13 @@ demo: $(STAMP) ## train on the bundled data, translate, draw (a few minutes)
 
 test: $(STAMP) ## the quick tests and the examples of the docstrings
 	$(BIN)/python -m pytest -n $(JOBS)
+
+slow: $(STAMP) ## kill training at every file-system event, and see that it goes on (half an hour)
+	$(BIN)/python tests/kill_points.py
+	$(BIN)/python tests/kill_points.py --scenario train --scenario test --moments 20
+
+fuzz: $(STAMP) ## 10,000 odd files, options, streams and models: no traceback (a quarter of an hour)
+	$(BIN)/python tests/fuzz.py
 
 check: $(STAMP) ## format, lint, types and floors
 	$(BIN)/ruff format --check .

@@ -21,9 +21,10 @@ from foveate.graph_check import CheckedSession, check_graph, guard_runtime
 from foveate.graphs import build_graphs, quantize, repeat_steps
 from foveate.models import build_model
 from foveate.onnx_backend import build_onnx_stepper
+from made import make_options
 
 KEPT = Path(__file__).parent / "golden-onnx" / "format-1"
-SIZES = {"embedding_size": 6, "hidden_size": 8, "num_heads": 2, "dropout": 0.0}
+SIZES = {"embedding_size": 6, "hidden_size": 8, "num_heads": 2}
 
 
 def read(name: str) -> onnx.ModelProto:
@@ -41,7 +42,7 @@ def read(name: str) -> onnx.ModelProto:
 def test_exports_pass(options: dict[str, object]) -> None:
     """Those of the other architectures pass in test_onnx.py, whenever a graph is opened."""
     torch.manual_seed(3)
-    model = build_model(Config(**{**SIZES, **options}), 11, 13, False, [1] * 11)
+    model = build_model(make_options(**{**SIZES, **options}), 11, 13, False, [1] * 11)
     graphs = build_graphs(model.eval())
     quantized = {name: quantize(graph) for name, graph in graphs.items()}
     for written in (graphs, repeat_steps(graphs), quantized, repeat_steps(quantized)):

@@ -197,7 +197,7 @@ def save_bundle(bundle: Bundle, path: str | Path) -> None:
     refuse_foreign(path)
     files = _collect_files(bundle)
     hashes = {name: digest(data) for name, data in files.items()}
-    card = format_card(bundle).encode()
+    card = format_card(bundle).encode("utf-8", "backslashreplace")
     identity = identify(FORMAT_VERSION, hashes)
     manifest = {
         "format": FORMAT,
@@ -211,7 +211,7 @@ def save_bundle(bundle: Bundle, path: str | Path) -> None:
     }
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
     try:
-        write_model(path, files, text.encode(), card)
+        write_model(path, files, text.encode("utf-8", "backslashreplace"), card)
     except OSError as error:
         raise BundleError(f"{path}: cannot write the model: {error.strerror or error}") from None
     bundle.id = identity

@@ -5,8 +5,8 @@ told to. An export of Foveate needs none of that, so what is not like an export 
 operators, data outside of the file, functions, loops but one that `steps` bounds, constants of
 sizes that the file does not hold.
 
-The file is read here in the wire format of protocol buffers, each message once and none deeper
-than a loop in a graph, because the libraries that could do it are optional or slow to load.
+The file is read with our own `wire.py`, because the libraries that could do it are optional or slow
+to load.
 Knows ONNX Runtime's sessions only by what they return.
 """
 
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveate.errors import BundleError, ModelMismatchError
+from foveate.wire import Message, Place, Places, WireError, read_message, read_number
 
 # What exports of all architectures consist of; a test makes them all and looks.
 OPERATORS = frozenset(
@@ -65,11 +66,6 @@ OUTPUT = 0x12
 NAMES = bytes([0x0A, OUTPUT, 0x1A])  # of the inputs, of the outputs and of a node itself
 RAW, FLOATS, INT32, INT64 = 0x4A, 0x22, 0x2A, 0x3A
 
-Place = tuple[int, int]  # of bytes: begin and end; of a number: itself and where it ended
-Places = list[Place]
-Message = dict[int, Places]
-
-
 # Nodes that were found good, but for their names; of a constant, where its value is. Most nodes
 # say what one before them said, so that most need not be read: opening a model takes no longer.
 _checked: dict[bytes, Place | None] = {}
@@ -84,10 +80,6 @@ def _remember(tail: bytes, tensor: Place | None) -> None:
         _checked[tail] = tensor
 
 
-class _RefusalError(Exception):
-    """What a graph has that an export never has."""
-
-
 def check_graph(graph: bytes, place: str) -> None:
     """Raise unless a graph is like one that Foveate exports.
 
@@ -100,13 +92,10 @@ def check_graph(graph: bytes, place: str) -> None:
     """
     try:
         _Check(graph).check_model()
-    except _RefusalError as error:
-        what = str(error)
-    except (IndexError, ValueError):
-        what = "it is cut off"
-    else:
-        return
-    raise BundleError(f"{place} is not an export of Foveate: {what}: get or export the model again")
+    except (WireError, IndexError) as error:
+        raise BundleError(
+            f"{place} is not an export of Foveate: {error}: get or export the model again"
+        ) from None
 
 
 class _Check:
@@ -120,12 +109,12 @@ class _Check:
 
     def check_model(self) -> None:
         if self.data[4:8] == b"ORTM":
-            raise _RefusalError("it is in ONNX Runtime's own format")
-        model = _read(self.data, (0, len(self.data)), MODEL, "model")
+            raise WireError("it is in ONNX Runtime's own format")
+        model = read_message(self.data, (0, len(self.data)), MODEL, "model")
         for opset in model.get(0x42, ()):
-            self._check_domain(_read(self.data, opset, OPSET, "opset").get(0x0A))
+            self._check_domain(read_message(self.data, opset, OPSET, "opset").get(0x0A))
         if 0x3A not in model:
-            raise _RefusalError("there is no graph in it")
+            raise WireError("there is no graph in it")
         self._check_graph(model[0x3A][0], is_body=False)
 
     def _text(self, places: Places | None) -> bytes:
@@ -133,26 +122,26 @@ class _Check:
             return b""
         begin, end = places[0]
         if end - begin > MOST_TEXT:
-            raise _RefusalError("it has a name that is too long")
+            raise WireError("it has a name that is too long")
         return self.data[begin:end]
 
     def _check_domain(self, places: Places | None) -> bytes:
         domain = self._text(places)
         if domain not in DOMAINS:
-            raise _RefusalError(f"it has operators of another domain, {_show(domain)}")
+            raise WireError(f"it has operators of another domain, {_show(domain)}")
         return domain
 
     def _check_graph(self, place: Place, is_body: bool) -> None:
-        graph = _read(self.data, place, GRAPH, "graph")
+        graph = read_message(self.data, place, GRAPH, "graph")
         if not is_body:
-            puts = (_read(self.data, put, VALUE, "input") for put in graph.get(0x5A, ()))
+            puts = (read_message(self.data, put, VALUE, "input") for put in graph.get(0x5A, ()))
             self.inputs = {self._text(put.get(0x0A)) for put in puts}
         for tensor in graph.get(0x2A, ()):
             self.constants[self._check_tensor(tensor)] = self.data, tensor
         nodes = graph.get(0x0A, [])
         self.num_nodes += len(nodes)
         if self.num_nodes > MOST_NODES:
-            raise _RefusalError(f"it has more than {MOST_NODES:,} operators")
+            raise WireError(f"it has more than {MOST_NODES:,} operators")
         data = self.data
         for begin, end in nodes:
             start = begin  # of what it says more than its name and those of inputs and outputs
@@ -161,7 +150,7 @@ class _Check:
             tail = data[start:end]
             value = _checked.get(tail, NOT_CHECKED)
             if value == NOT_CHECKED or (value and data[begin] != OUTPUT):
-                node = _read(data, (begin, end), NODE, "operator")
+                node = read_message(data, (begin, end), NODE, "operator")
                 self._check_node(node, (start, end), nodes, is_body)
             elif value:
                 self.constants[self._text_at(begin)] = tail, value
@@ -174,7 +163,7 @@ class _Check:
         name = self._text(node.get(0x22))
         domain = self._check_domain(node.get(0x3A)) if 0x3A in node else b""
         if name not in (CONTRIBUTED if domain == CONTRIBUTED_DOMAIN else OPERATORS):
-            raise _RefusalError(f"it has the operator {_show(name)}")
+            raise WireError(f"it has the operator {_show(name)}")
         if name == b"Loop":
             self._check_loop(node, nodes, is_body)
         elif name in SIZED:
@@ -186,17 +175,15 @@ class _Check:
             _remember(self.data[tail[0] : tail[1]], None)
 
     def _check_attribute(self, place: Place, operator: bytes, node: Message, tail: Place) -> None:
-        found = _read(self.data, place, ATTRIBUTE, "option")
+        found = read_message(self.data, place, ATTRIBUTE, "option")
         name = self._text(found.get(0x0A))
         if name not in ATTRIBUTES:
-            raise _RefusalError(f"its {_show(operator)} has the option {_show(name)}")
+            raise WireError(f"its {_show(operator)} has the option {_show(name)}")
         for tag in (0x18, 0x40):
             if any(
                 LARGEST_OPTION < value < 2**64 - LARGEST_OPTION for value, _ in found.get(tag, ())
             ):
-                raise _RefusalError(
-                    f"the option {_show(name)} of its {_show(operator)} is too large"
-                )
+                raise WireError(f"the option {_show(name)} of its {_show(operator)} is too large")
         if 0x2A in found:
             self._check_tensor(found[0x2A][0])
             if operator == b"Constant":
@@ -205,34 +192,34 @@ class _Check:
                 _remember(self.data[tail[0] : tail[1]], (begin, end))
         if 0x32 in found:
             if operator != b"Loop":
-                raise _RefusalError(f"its {_show(operator)} has a graph of its own")
+                raise WireError(f"its {_show(operator)} has a graph of its own")
             self._check_graph(found[0x32][0], is_body=True)
 
     def _check_tensor(self, place: Place) -> bytes:
         """Check that a constant is no larger than what the file holds of it; return its name."""
-        tensor = _read(self.data, place, TENSOR, "constant")
+        tensor = read_message(self.data, place, TENSOR, "constant")
         size = math.prod(dimension for dimension, _ in tensor.get(0x08, ()))
         kind = tensor[0x10][0][0] if 0x10 in tensor else 0
         if kind not in ITEM_SIZES:
-            raise _RefusalError(f"it has a constant of type {kind}")
+            raise WireError(f"it has a constant of type {kind}")
         written = [(tag, tensor[tag][0]) for tag in (RAW, FLOATS, INT32, INT64) if tag in tensor]
         if len(written) > 1:
-            raise _RefusalError("it has a constant with two contents")
+            raise WireError("it has a constant with two contents")
         held = 0
         for tag, (begin, end) in written:
             held = end - begin
             if tag in (RAW, FLOATS):
                 held //= ITEM_SIZES[kind] if tag == RAW else 4
         if size > held:
-            raise _RefusalError(f"it has a constant of {size:,} numbers and holds {held:,} of them")
+            raise WireError(f"it has a constant of {size:,} numbers and holds {held:,} of them")
         return self._text(tensor.get(0x42))
 
     def _check_loop(self, loop: Message, nodes: Places, is_body: bool) -> None:
         """Check that a loop runs `steps` - 1 times at most, as ours does."""
         if is_body:
-            raise _RefusalError("it has a loop in a loop")
+            raise WireError("it has a loop in a loop")
         near_steps = [node for node in nodes if b"steps" in self.data[node[0] : node[1]]]
-        for node in (_read(self.data, near, NODE, "operator") for near in near_steps):
+        for node in (read_message(self.data, near, NODE, "operator") for near in near_steps):
             operator, made = self._text(node.get(0x22)), self._texts(node.get(0x12))
             told = self._texts(node.get(0x0A))
             if operator == b"Sub" and made == self._texts(loop.get(0x0A))[:1]:
@@ -240,9 +227,9 @@ class _Check:
                 if is_ours and self._integers(told[1]) == [1]:
                     break
         else:
-            raise _RefusalError("it has a loop that `steps` does not bound")
+            raise WireError("it has a loop that `steps` does not bound")
         if self._integers(b"steps") not in (None, [1]):
-            raise _RefusalError("it writes more than one token unasked")
+            raise WireError("it writes more than one token unasked")
 
     def _texts(self, places: Places | None) -> list[bytes]:
         return [self.data[begin:end] for begin, end in places or ()]
@@ -252,76 +239,28 @@ class _Check:
         names = self._texts(node.get(0x0A))
         numbers = self._integers(names[index]) if index < len(names) else None
         if numbers is not None and math.prod(max(1, abs(one)) for one in numbers) > MOST_NUMBERS:
-            raise _RefusalError(f"it makes more than {MOST_NUMBERS:,} numbers at once")
+            raise WireError(f"it makes more than {MOST_NUMBERS:,} numbers at once")
 
     def _integers(self, name: bytes) -> list[int] | None:
         """Return the values of a constant of few integers; None when it is not a constant."""
         if name not in self.constants:
             return None
         data, place = self.constants[name]
-        tensor = _read(data, place, TENSOR, "constant")
+        tensor = read_message(data, place, TENSOR, "constant")
         kind = tensor[0x10][0][0]
         written = next((tag for tag in (RAW, INT32, INT64) if tag in tensor), None)
         if kind not in (6, 7) or written is None:
             return []
         begin, end = tensor[written][0]
         if end - begin > MOST_TEXT:
-            raise _RefusalError("it has a size with too many axes")
+            raise WireError("it has a size with too many axes")
         if written == RAW:
             return list(map(int, np.frombuffer(data[begin:end], f"<i{ITEM_SIZES[kind]}")))
         values = []
         while begin < end:
-            value, begin = _read_number(data, begin)
+            value, begin = read_number(data, begin)
             values.append(value - 2**64 if value >= 2**63 else value)
         return values
-
-
-def _read(data: bytes, place: Place, known: Mapping[int, bool], kind: str) -> Message:
-    """Return the fields of a message; one that is not known is refused."""
-    at, end = place
-    found: Message = {}
-    while at < end:
-        tag, value = data[at], data[at + 1]
-        at += 2
-        if tag > 127 or value > 127:
-            tag, value, at = _read_long(data, at - 2)
-        way = tag & 7
-        if way == 2:
-            value, at = at, at + value
-        elif way == 5:
-            value, at = at - 1, at + 3
-        if tag not in found:
-            if tag not in known:
-                raise _RefusalError(f"its {kind} has a field {tag >> 3} of kind {way}")
-            found[tag] = [(value, at)]
-        elif known[tag]:
-            found[tag].append((value, at))
-        else:
-            raise _RefusalError(f"its {kind} has the field {tag >> 3} twice")
-    if at != end:
-        raise _RefusalError("it is cut off")
-    return found
-
-
-def _read_long(data: bytes, at: int) -> tuple[int, int, int]:
-    """Return a tag, the number after it, and where that ends; of four bytes, the first."""
-    tag, at = _read_number(data, at)
-    if tag & 7 == 5:
-        return tag, 0, at + 1
-    value, at = _read_number(data, at)
-    return tag, value, at
-
-
-def _read_number(data: bytes, at: int) -> tuple[int, int]:
-    """Return a number of seven bits a byte, and where it ends."""
-    number = 0
-    for shift in range(0, 70, 7):
-        byte = data[at]
-        at += 1
-        number |= (byte & 127) << shift
-        if byte < 128:
-            return number, at
-    raise _RefusalError("it has a number of more than 64 bits")
 
 
 def _show(name: bytes) -> str:

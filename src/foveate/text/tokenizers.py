@@ -16,11 +16,16 @@ from foveate.errors import BundleError, DataError
 from foveate.options import SubwordKind
 from foveate.text.sampling import BLANK_MARK, sample_texts
 from foveate.text.vocabulary import BOS, EOS, PAD, RESERVED, UNK
+from foveate.wire import read_message, skip_repeated
 
 MAX_SENTENCES = 200_000  # to learn subwords from; more changes nothing but the time
 RARE_CHARACTERS = 0.0005  # share of the text that a large alphabet may leave unknown
 TAG = re.compile(r"<[^<>\s]+>")
 TAG_OR_CHARACTER = re.compile(TAG.pattern + "|.", re.DOTALL)
+# Of the wire format of a sentencepiece model: pieces, how it was trained, normalizers.
+PIECE = 0x0A
+MODEL_PARTS = {PIECE: True, 0x12: False, 0x1A: False, 0x22: False, 0x2A: False}
+NORMALIZER_PARTS = {0x0A: False, 0x12: False, 0x18: False, 0x20: False, 0x28: False, 0x32: False}
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 
 
@@ -149,15 +154,16 @@ class SentencepieceTokenizer:
         self.model_bytes = model_bytes
         self.kind: SubwordKind = kind
         try:
+            _refuse_tables(model_bytes)
             self._processor = sentencepiece.SentencePieceProcessor()
             self._processor.load_from_serialized_proto(model_bytes)
             self._processor.encode("")  # empty bytes are found out only in use
-        except RuntimeError:
+            self._scores = {
+                self._processor.id_to_piece(index): self._processor.get_score(index)
+                for index in range(len(RESERVED), len(self._processor))
+            }
+        except (RuntimeError, ValueError):  # among these, a subword that is not UTF-8
             raise BundleError("not a sentencepiece model: copy the model folder again") from None
-        self._scores = {
-            self._processor.id_to_piece(index): self._processor.get_score(index)
-            for index in range(len(RESERVED), len(self._processor))
-        }
 
     @property
     def pieces(self) -> list[str]:
@@ -189,6 +195,21 @@ class SentencepieceTokenizer:
         if strength <= 0:
             return self.split_many(texts)
         return sample_texts(texts, self._scores, self.kind, strength, seed)
+
+
+def _refuse_tables(model: bytes) -> None:
+    """Raise a ValueError when a sentencepiece model brings a table to normalise characters by.
+
+    Ours never do, the codec normalises; and sentencepiece follows the table wherever it leads.
+    """
+    begin = skip_repeated(model, PIECE)
+    parts = read_message(model, (begin, len(model)), MODEL_PARTS, "model")
+    for normalizer in (*parts.get(0x1A, ()), *parts.get(0x2A, ())):
+        for start, end in read_message(model, normalizer, NORMALIZER_PARTS, "normalizer").get(
+            0x12, ()
+        ):
+            if end > start:
+                raise ValueError("it has a table of characters")
 
 
 def build_tokenizer(kind: str) -> Tokenizer:

@@ -114,7 +114,10 @@ def _unescape(line: str, number: int) -> str:
     def character(match: re.Match[str]) -> str:
         escape = match[0]
         if escape.startswith("\\u") and len(escape) == 6:
-            return chr(int(escape[2:], 16))
+            found = chr(int(escape[2:], 16))
+            if "\ud800" <= found <= "\udfff":  # no text has it, and no file can take it
+                raise BundleError(f"vocabulary: line {number}: {escape} is half of a character")
+            return found
         if escape not in _NAMED_CHARACTERS:
             raise BundleError(f"vocabulary: line {number}: unknown escape {escape!r}")
         return _NAMED_CHARACTERS[escape]
