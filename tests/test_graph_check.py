@@ -12,7 +12,6 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from foveate.config import Config
 from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
 
