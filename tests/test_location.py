@@ -82,9 +82,15 @@ def test_gradients_are_those_of_weights_before_that_are_given() -> None:
 @pytest.mark.parametrize(
     ("told", "message"),
     [
-        ({"location_window": 4}, "location_window: an odd number or 0, not 4"),
-        ({"location_window": 3, "architecture": "transformer"}, "architecture attention only"),
-        ({"location_window": 3, "architecture": "traditional"}, "architecture attention only"),
+        ({"location_window": 4}, "location_window: an odd whole number to 99, or 0, not 4"),
+        (
+            {"location_window": 3, "architecture": "transformer"},
+            r"location_window: the .* has no such option \(attention has\)",
+        ),
+        (
+            {"location_window": 3, "architecture": "traditional"},
+            r"location_window: the .* has no such option \(attention has\)",
+        ),
     ],
 )
 def test_a_window_that_cannot_be_is_refused(told: dict[str, object], message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,7 @@ class Knower(Translator):
 
     def translate(self, texts: Any, **options: Any) -> Any:
         for text, found in zip(texts, super().translate(texts, **options), strict=True):
-            found.text = self.answers[self.source_codec.normalize(text)]
-            yield found
+            yield replace(found, text=self.answers[self.source_codec.normalize(text)])
 
 
 def build_knower(answers: dict[str, str], form: Any) -> Knower:

@@ -18,9 +18,9 @@ from foveate.bundle import load_bundle, save_bundle
 from foveate.cli import _is_out_of_memory, main
 from foveate.commands.other_names import OURS, find_ours
 from foveate.flags import build_flags
-from foveate.onnx_backend import granted_threads
 from foveate.output import open_output
 from foveate.printable import make_printable
+from foveate.search.workers import granted_threads
 
 GOLDEN = str(Path(__file__).parent / "golden" / "format-1")
 NASTY = "a\x1b[31mb\u202ec\x9bd\u2066e"

@@ -25,7 +25,7 @@ from foveate.bundle import Bundle
 from foveate.cli import main
 from foveate.errors import ConfigError, ModelMismatchError, SearchError
 from foveate.models import build_model
-from foveate.options import Config
+from foveate.options import TextOptions
 from foveate.outputs import order_outputs
 from foveate.records import Request, Sampling, Translation
 from foveate.search import Query, search
@@ -46,6 +46,7 @@ from foveate.text.word_list import WordList
 from foveate.torch_backend import TorchStepper
 from foveate.torch_loading import threads_here
 from foveate.translator import Translator
+from made import make_options
 from models_naive import randomise
 
 HERE = Path(__file__).parent
@@ -324,12 +325,14 @@ def small_model(kind: str) -> Translator:
     target = Codec(tokenizer, vocabulary)
     source = Codec(CharacterTokenizer(), Vocabulary("xyz"))
     torch.manual_seed(7)
-    config = Config(embedding_size=6, hidden_size=8, num_heads=1, dropout=0.0, source_ngrams=1)
-    model = build_model(config, len(source.vocabulary), len(vocabulary), False)
+    options = make_options(embedding_size=6, hidden_size=8)
+    model = build_model(options, len(source.vocabulary), len(vocabulary), False)
     randomise(model)
     with torch.no_grad():
         model.output_bias[EOS] = 1.5
-    return Translator(Bundle(config, source, target, {}), TorchStepper(model.eval()), threads=1)
+    text = TextOptions(shared_vocabulary=False)
+    bundle = Bundle(text, options, source, target, {})
+    return Translator(bundle, TorchStepper(model.eval()), threads=1)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import foveate.torch_loading  # noqa: F401  # isort: skip  # before torch
 import torch
 
 from foveate.errors import ConfigError

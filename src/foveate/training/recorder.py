@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import foveate.torch_loading  # noqa: F401  # isort: skip  # before torch
 from torch import Tensor
 
 from foveate.bundle import MANIFEST, Bundle, read_manifest, save_bundle

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import foveate.torch_loading  # noqa: F401  # isort: skip  # before torch
 import torch
 
 from foveate.bundle import Summary, refuse_foreign
