@@ -12,6 +12,7 @@ from foveate.options import build_config
 from models_naive import mask_of, randomise
 
 B, N, T, S, Q, H = 2, 2, 6, 5, 7, 8
+NOT_THERE = r"location_window: the .* has no such option \(attention has\)"
 
 
 def build() -> AdditiveAttention:
@@ -85,11 +86,11 @@ def test_gradients_are_those_of_weights_before_that_are_given() -> None:
         ({"location_window": 4}, "location_window: an odd whole number to 99, or 0, not 4"),
         (
             {"location_window": 3, "architecture": "transformer"},
-            r"location_window: the .* has no such option \(attention has\)",
+            NOT_THERE,
         ),
         (
             {"location_window": 3, "architecture": "traditional"},
-            r"location_window: the .* has no such option \(attention has\)",
+            NOT_THERE,
         ),
     ],
 )

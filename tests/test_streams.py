@@ -198,7 +198,7 @@ def test_letters_that_need_joiners_stay() -> None:
 
 def build_nasty_model(folder: Path) -> str:
     bundle = load_bundle(GOLDEN)
-    bundle.summary["plan"] = bundle.summary["note"] = NASTY
+    bundle.summary.plan = bundle.summary.extra["note"] = NASTY
     entries = bundle.target_codec.vocabulary.entries
     tokens = [token + "\x1b]0;x\x07\u202e" for token in entries[4:]]
     bundle.target_codec.vocabulary = type(bundle.target_codec.vocabulary)(tokens)

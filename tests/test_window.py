@@ -33,5 +33,5 @@ def test_every_position_is_joined_with_its_neighbours_and_nothing_beyond() -> No
 
 def test_a_window_has_a_middle() -> None:
     assert build_config({"source_window": 5}).source_window == 5
-    with pytest.raises(ConfigError, match="source_window: an odd number, not 4"):
+    with pytest.raises(ConfigError, match="source_window: an odd whole number from 1 to 9, not 4"):
         build_config({"source_window": 4})

@@ -98,7 +98,6 @@ OURS = {
     "cuda": "--device cuda",
     "num-workers": "--threads N",
     "cpu-threads": "--threads N",
-    "jobs": "--threads N",
     "ensemble": "--models N",
     "arch": "--architecture",
     "type": "--architecture",
