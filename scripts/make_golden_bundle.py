@@ -13,8 +13,8 @@ import json
 import sys
 from pathlib import Path
 
+from foveate.config import Config
 from foveate.data.table import PairTable
-from foveate.options import Config
 from foveate.training.run import train
 
 TEXTS = ["abc", "eed", "cabbage", "", "xyz"]

@@ -119,7 +119,7 @@ def make_options(room: Path, chance: random.Random) -> Input:
 
 def flag_names() -> list[str]:
     """Return the names of the flags of all options."""
-    from foveate.options import field_names
+    from foveate.config import field_names
 
     return [name.replace("_", "-") for name in field_names()]
 

@@ -33,6 +33,7 @@ from foveate.checking import (
     keep_runs,
 )
 from foveate.cli import main
+from foveate.config import Config
 from foveate.console import KIND_LABELS, TrainingDisplay, format_findings
 from foveate.data.oddities import (
     FAR,
@@ -49,7 +50,6 @@ from foveate.data.oddities import (
 )
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError, DataError
-from foveate.options import Config
 from foveate.translator import Translator
 
 GOLDEN = Path(__file__).parent / "golden" / "format-1"

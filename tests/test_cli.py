@@ -22,12 +22,12 @@ import pytest
 import foveate
 from foveate.bundle import load_bundle
 from foveate.cli import COMMANDS, app, main
+from foveate.config import Config, field_names
 from foveate.data.bundled_data import list_demos, load_demo
 from foveate.demo import RECIPES, show_results, train_both
 from foveate.errors import ConfigError
 from foveate.evaluation import evaluate
 from foveate.flags import SHOWN, build_flags, field_help, merge_config
-from foveate.options import Config, field_names
 from foveate.output import open_output
 
 SYMBOLS = {"a": "AE", "b": "B", "c": "K", "d": "D", "e": "EH"}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from foveate.bundle import load_bundle
+from foveate.config import Config, build_config
 from foveate.data.batching import collate
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError
@@ -19,7 +20,6 @@ from foveate.export import export_bundle
 from foveate.models import PointerGenerator, Seq2SeqModel, build_model
 from foveate.models.copying import log_add, log_sigmoid, point
 from foveate.models.seq2seq import TensorBatch
-from foveate.options import Config, build_config
 from foveate.text.vocabulary import EOS, PAD, UNK
 from foveate.torch_backend import TorchStepper
 from foveate.training.defaults import DataFacts, describe_plan, resolve

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from foveate.config import Config, build_config
 from foveate.console import format_report
 from foveate.data.batching import encode_table
 from foveate.data.table import PairTable
 from foveate.errors import BundleError, ConfigError, SearchError
 from foveate.export import export_bundle
-from foveate.options import Config, build_config
 from foveate.search import EnsembleStepper
 from foveate.text.vocabulary import BOS, EOS
 from foveate.training.distillation import load_soft_targets, write_soft_targets

@@ -31,10 +31,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from foveate.config import Config, field_names
 from foveate.errors import ConfigError, DataError
 from foveate.estimator import Seq2Seq, read_column
 from foveate.flags import build_flags, given_flags, merge_config
-from foveate.options import Config, field_names
 from foveate.translator import Translator
 
 TINY: dict[str, Any] = {

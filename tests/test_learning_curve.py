@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from foveate.cli import main
+from foveate.config import Config, build_config
 from foveate.console import format_learning_curve
 from foveate.data.table import PairTable
-from foveate.options import Config, build_config
 from foveate.training import learning_curve
 from foveate.training.learning_curve import learn_from_parts
 from foveate.training.report import Report, be_silent

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from foveate.config import Config, build_config
 from foveate.data.batching import EncodedPairs, collate
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError
@@ -17,7 +18,6 @@ from foveate.models import build_model
 from foveate.models.copying import EPSILON, LexicalPrior
 from foveate.models.regularizers import GuidedAlignment
 from foveate.models.seq2seq import Seq2SeqModel
-from foveate.options import Config, build_config
 from foveate.text.vocabulary import PAD
 from foveate.training.build import build_trainer
 from foveate.training.defaults import DataFacts, resolve

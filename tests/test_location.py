@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from foveate.config import build_config
 from foveate.errors import ConfigError
 from foveate.models import AdditiveAttention, LocationScores
-from foveate.options import build_config
 from models_naive import mask_of, randomise
 
 B, N, T, S, Q, H = 2, 2, 6, 5, 7, 8

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foveate.bundle import Bundle, load_bundle
+from foveate.config import build_config
 from foveate.console import format_evaluation
 from foveate.data.table import PairTable
 from foveate.estimator import Seq2Seq
 from foveate.evaluation import diagnose, evaluate
-from foveate.options import build_config
 from foveate.text.codec import Codec
 from foveate.text.matching import Matching
 from foveate.text.tokenizers import CharacterTokenizer, build_tokenizer, learn_sentencepiece

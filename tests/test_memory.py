@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foveate.bundle_files import identify
+from foveate.config import build_config
 from foveate.data.table import PairTable
 from foveate.errors import BundleError
 from foveate.evaluation import Evaluation
 from foveate.files import hash_file
 from foveate.metrics import Score
-from foveate.options import build_config
 from foveate.text.codec import Codec
 from foveate.text.matching import Matching
 from foveate.text.memory import build_memory, count_repeated, count_targets, leave_one_out

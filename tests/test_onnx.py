@@ -20,6 +20,7 @@ import torch
 import foveate
 from foveate.bundle import load_bundle, save_bundle
 from foveate.cli import main
+from foveate.config import Config
 from foveate.data.table import PairTable
 from foveate.errors import BundleError, ExportError, MissingExtraError, ModelMismatchError
 from foveate.estimator import Seq2Seq
@@ -28,7 +29,6 @@ from foveate.files import hash_file
 from foveate.graphs import build_graphs, fold_embedding, quantize, repeat_steps
 from foveate.models import build_model
 from foveate.onnx_backend import OnnxStepper, OnnxWriter, build_onnx_stepper
-from foveate.options import Config
 from foveate.search import Hypothesis, Stepper
 from foveate.search.workers import granted_threads
 from foveate.text.vocabulary import BOS, EOS

@@ -15,17 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from foveate.errors import ConfigError
-from foveate.options import (
-    ARCHITECTURES,
-    PARTS,
-    AttentionOptions,
+from foveate.config import (
     Config,
-    Options,
-    TextOptions,
-    TraditionalOptions,
-    TrainingOptions,
-    TransformerOptions,
     build_config,
     field_names,
     flat_fields,
@@ -33,6 +24,17 @@ from foveate.options import (
     names_without,
     read_config,
     restore_options,
+)
+from foveate.errors import ConfigError
+from foveate.options import (
+    ARCHITECTURES,
+    PARTS,
+    AttentionOptions,
+    Options,
+    TextOptions,
+    TraditionalOptions,
+    TrainingOptions,
+    TransformerOptions,
     restore_part,
 )
 from foveate.ranges import Form, Odd, check_value, strip_range
@@ -184,7 +186,7 @@ def test_resolved_options_come_back_from_plain_values() -> None:
     training = TrainingOptions(minutes=5.0, max_updates=3, **told)
     options = Options(text=text, model=model, training=training)
     assert restore_options(options.to_dict(), "here") == options
-    assert options.to_config().given == {
+    assert Config.from_record(options.to_dict()).given == {
         name: value for name, value in options.to_dict().items() if name != "minutes"
     }
     for broken, message in [
@@ -205,7 +207,7 @@ def test_what_a_traditional_run_did_can_be_asked_for_again() -> None:
     told = {"subword_sampling": 0.0, "guidance": 0.0, "batch_tokens": 99}
     training = TrainingOptions(minutes=5.0, **told)
     options = Options(text=text, model=TraditionalOptions(**FOUND), training=training)
-    asked = options.to_config()
+    asked = Config.from_record(options.to_dict())
     assert (asked.architecture, asked.minutes, asked.hidden_size) == ("traditional", 5.0, 14)
     assert "guidance" not in asked.given
 

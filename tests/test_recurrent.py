@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from foveate.models import BidirectionalEncoder, BidirectionalLayer, Cell, RecurrentLayer
-from foveate.models.encoders import TraditionalEncoder, masked_mean
+from foveate.models.encoders import masked_mean
 from foveate.models.recurrent import NUM_STATES, CellName, reverse_within_length
+from foveate.models.traditional import TraditionalEncoder
 from models_naive import mask_of, naive_cell, naive_layer_step, randomise, to_numpy
 
 CELLS: tuple[CellName, ...] = ("lstm", "gru")

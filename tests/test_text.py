@@ -19,8 +19,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from foveate.config import Config
 from foveate.errors import BundleError, ConfigError, DataError
-from foveate.options import Config
 from foveate.text.codec import Codec, Normalization, normalize_text
 from foveate.text.detection import (
     are_respelled,

@@ -18,9 +18,10 @@ import pytest
 import torch
 
 from foveate.bundle import load_bundle
+from foveate.config import Config
 from foveate.data.table import PairTable
 from foveate.errors import BundleError, ConfigError, DataError, TrainingError
-from foveate.options import AttendingOptions, AttentionOptions, Config, Options
+from foveate.options import AttendingOptions, AttentionOptions, Options
 from foveate.records import Batch
 from foveate.search.workers import granted_threads
 from foveate.torch_loading import use_threads

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foveate.config import build_config
 from foveate.data.table import PairTable
 from foveate.metrics import bleu, character_error_rate, chrf, estimate_difference_error, exact_match
-from foveate.options import build_config
 from foveate.text.detection import build_codecs
 from foveate.text.matching import Matching
 from foveate.training.run import train

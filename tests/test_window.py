@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from foveate.config import build_config
 from foveate.errors import ConfigError
 from foveate.models.window import WindowConvolution
-from foveate.options import build_config
 
 EMBEDDING, WINDOW = 4, 5
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from foveate.bundle import Decoding
 from foveate.cli import main
+from foveate.config import build_config
 from foveate.data.readers import read_words
 from foveate.data.table import PairTable
 from foveate.errors import BundleError
 from foveate.estimator import Seq2Seq
 from foveate.export import export_bundle
-from foveate.options import build_config
 from foveate.records import Translation
 from foveate.text.word_list import WordList
 from foveate.training.ensemble import train_models

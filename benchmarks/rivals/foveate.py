@@ -98,8 +98,8 @@ def decode(job: Job) -> list[dict[str, Any]]:
 
 def read_data(job: Job) -> tuple[Any, Any, Any]:
     """Return the training pairs, the dev pairs and the options."""
+    from foveate.config import Config
     from foveate.data.table import PairTable
-    from foveate.options import Config
 
     def read(name: str) -> Any:
         return PairTable.from_texts(job.lines(f"{name}.source"), job.lines(f"{name}.target"))

@@ -17,6 +17,7 @@ from foveate.drawing import Drawer, set_drawer
 
 if TYPE_CHECKING:
     from foveate.checking import Suspicion, check
+    from foveate.config import Config
     from foveate.errors import (
         BundleError,
         ConfigError,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from foveate.estimator import Seq2Seq
-    from foveate.options import Config
     from foveate.records import Pair, Request, Sampling, Translation
     from foveate.translator import Translator
 

@@ -36,18 +36,11 @@ from foveate.bundle_files import (
     write_model,
 )
 from foveate.card import format_card
+from foveate.config import format_toml, parse_toml
 from foveate.errors import BundleError, ConfigError
 from foveate.files import read_regular
 from foveate.first_format import convert_manifest, restore_options
-from foveate.options import (
-    NGRAM_SIZE,
-    ModelOptions,
-    TextOptions,
-    find_architecture,
-    format_toml,
-    parse_toml,
-    restore_part,
-)
+from foveate.options import NGRAM_SIZE, ModelOptions, TextOptions, find_architecture, restore_part
 from foveate.runtime import describe_runtime, read_runtime
 from foveate.summary import Summary, check_scores, read_summary
 from foveate.text.codec import Codec

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foveate.config import Config, build_config
 from foveate.data.oddities import Kind, Oddity, find_oddities
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError, DataError, MissingExtraError
-from foveate.options import Config, build_config
 from foveate.records import Translation
 from foveate.training.report import Listener, Report, be_silent
 from foveate.translator import Translator

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foveate.commands.arguments import check_positive
+from foveate.config import Config, build_config
 from foveate.console import (
     METRIC_LABELS,
     TrainingDisplay,
@@ -22,14 +23,12 @@ from foveate.console import (
 )
 from foveate.evaluation import Evaluation, evaluate
 from foveate.files import replace_file
-from foveate.options import build_config
 from foveate.output import check_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from foveate.data.bundled_data import Demo
-    from foveate.options import Config
     from foveate.records import Translation
     from foveate.training.run import Trained
     from foveate.translator import Translator
@@ -101,7 +100,7 @@ def train_both(demo: Demo, options: dict[str, Any], folder: Path) -> dict[str, T
         return None
     updates = int(attention.summary.updates)
     say(f"\ntraditional: the same, {updates:,} updates")
-    config = attention.options.to_config().fit_to("traditional")
+    config = Config.from_record(attention.options.to_dict()).fit_to("traditional")
     # Each has the learning rate that suits it.
     config = config.replace(minutes=None, max_updates=updates, learning_rate=None)
     traditional = _train(demo, config, folder)

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from foveate.config import Config, build_config, field_names
 from foveate.data.readers import find_fault
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError, DataError, MissingExtraError
-from foveate.options import Config, TrainingOptions, build_config, field_names, hints
+from foveate.options import TrainingOptions, hints
 from foveate.records import Pair
 from foveate.text.matching import Matching
 

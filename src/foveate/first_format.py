@@ -9,12 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from foveate.options import (
-    ModelOptions,
-    TextOptions,
-    find_architecture,
-    pick_part,
-)
+from foveate.options import ModelOptions, TextOptions, find_architecture, pick_part
 
 # What an option was before there was one; some bundles of format 1 are older than their options.
 BEFORE = {

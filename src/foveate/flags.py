@@ -21,17 +21,8 @@ from typing import Annotated, Any, Literal, get_origin
 from cyclopts import App, Group, Parameter
 
 from foveate import options
-from foveate.options import (
-    ARCHITECTURES,
-    Config,
-    ModelOptions,
-    TextOptions,
-    TrainingOptions,
-    build_config,
-    flat_fields,
-    owners,
-    read_config,
-)
+from foveate.config import Config, build_config, flat_fields, owners, read_config
+from foveate.options import ARCHITECTURES, ModelOptions, TextOptions, TrainingOptions
 from foveate.ranges import describe_range, strip_range
 
 ESSENTIAL = Group("Essential", sort_key=1)

@@ -2,13 +2,8 @@
 
 One option, one home: a field of `TextOptions`, `ModelOptions` or `TrainingOptions`. Its
 name is the TOML key, the flag and the parameter of the estimator; its annotation is its range;
-the sentence under it is its help everywhere. `Config` is the flat view of what was asked for.
-
-    config = Config(minutes=5, layout="luong")        asked for: checked at once, may be incomplete
-    config.given, config.layout, config.to_dict()     what was given; any option, or its default
-    config.replace(seed=2, minutes=None)              None: as if it had not been given
-    config.fit_to("traditional")                      without what that architecture does not have
-    build_config(layer, layer, origin="options.toml") several layers, later ones winning
+the sentence under it is its help everywhere. What was asked for is a `Config` (config.py), the flat
+view of the three.
 
     options = resolve(config, facts, ...)             training/defaults.py: nothing is open any more
     options.text, options.model, options.training     what a bundle, `build_model`, a run take
@@ -24,16 +19,13 @@ not: a bundle keeps them as a record only.
 """
 
 import dataclasses
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from foveate.errors import ConfigError, did_you_mean
+from foveate.errors import ConfigError
 from foveate.ranges import Form, Odd, check_value
 
 Architecture = Literal["attention", "traditional", "transformer"]
@@ -233,14 +225,11 @@ class Options:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the flat view: architecture, then every option that has a value."""
-        return {**_values(self.text), **_values(self.model), **_values(self.training)}
-
-    def to_config(self) -> "Config":
-        """Return the configuration that asks for exactly this."""
-        return Config.from_parts(self.text, self.model, self.training)
+        return {**list_values(self.text), **list_values(self.model), **list_values(self.training)}
 
 
-def _values(part: Any) -> dict[str, Any]:
+def list_values(part: Any) -> dict[str, Any]:
+    """Return the options of one part that have a value, and the name of the architecture."""
     named = {"architecture": part.architecture} if isinstance(part, ModelOptions) else {}
     return named | {name: value for name, value in vars(part).items() if value is not None}
 
@@ -252,241 +241,10 @@ def hints(part: type[Any]) -> dict[str, Any]:
     return {field.name: field.type for field in dataclasses.fields(part)}
 
 
-@dataclass(frozen=True)
-class FlatField:
-    """One option in the flat view.
-
-    Attributes:
-        annotation: type and range.
-        default: None where it is found from the data.
-        part: `TextOptions`, `ModelOptions` or `TrainingOptions`.
-    """
-
-    annotation: Any
-    default: Any
-    part: type[Any]
-
-
-@lru_cache(maxsize=1)
-def flat_fields() -> dict[str, FlatField]:
-    """Return every option by name: architecture, then those of text, models and training."""
-    flat = {"architecture": FlatField(Architecture, "attention", ModelOptions)}
-    for kind in PARTS:
-        part = ModelOptions if issubclass(kind, ModelOptions) else kind
-        for field in dataclasses.fields(kind):
-            default = None if field.default is dataclasses.MISSING else field.default
-            flat.setdefault(field.name, FlatField(hints(kind)[field.name], default, part))
-    return flat
-
-
-def field_names() -> tuple[str, ...]:
-    """Return the names of all options, in their order."""
-    return tuple(flat_fields())
-
-
-def names_without(architecture: str) -> list[str]:
-    """Return the options that an architecture does not have.
-
-    Example:
-        >>> "layout" in names_without("transformer"), "copy" in names_without("transformer")
-        (True, False)
-    """
-    own = hints(ARCHITECTURES[architecture])
-    others = {name: None for kind in ARCHITECTURES.values() for name in hints(kind)}
-    lacking = [name for name in others if name not in own]
-    attends = issubclass(ARCHITECTURES[architecture], AttendingOptions)
-    return lacking if attends else [*lacking, *NEEDS_ATTENTION]
-
-
-class Config:
-    """What was asked for: options by their flat names, checked at once.
-
-    An option that was not given has its default as an attribute; None means that it is found from
-    the data. Two configurations are equal when all their options are.
-
-    Args:
-        options: any of the names in `field_names()`. None is the same as not given.
-
-    Attributes:
-        given: the options that were given, and nothing else.
-
-    Raises:
-        ConfigError: names every unknown option, every value out of range, every option that the
-            architecture does not have, and options that do not go together.
-
-    Example:
-        >>> config = Config(layout="luong", dropout=0.1)
-        >>> config.layout, config.cell, config.hidden_size
-        ('luong', 'lstm', None)
-    """
-
-    given: Mapping[str, Any]
-
-    def __init__(self, **options: Any) -> None:
-        given, problems = check_options(options)
-        if problems:
-            raise ConfigError("options: " + "; ".join(problems))
-        self.__dict__["given"] = given
-
-    @classmethod
-    def from_parts(cls, *parts: Any) -> "Config":
-        """Return the configuration that asks for exactly what resolved parts have."""
-        given = {name: value for part in parts for name, value in _values(part).items()}
-        return cls.from_record(given)
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> "Config":
-        """Return the configuration that asks for what was found and done, by flat names.
-
-        Of minutes and updates it keeps the updates, and what is of no use for the architecture is
-        left out.
-
-        Raises:
-            ConfigError: it is not what a run can have done.
-        """
-        lacking = names_without(record.get("architecture", AttentionOptions.architecture))
-        given = {name: value for name, value in record.items() if name not in lacking}
-        if given.get("max_updates") is not None:
-            given.pop("minutes", None)
-        return cls(**given)
-
-    def __getattr__(self, name: str) -> Any:
-        fields = flat_fields()
-        if name not in fields:
-            raise AttributeError(f"there is no option {name!r}{did_you_mean(name, fields)}")
-        return self.given.get(name, fields[name].default)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"a Config does not change: make another with replace({name}=...)")
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Config) and self.to_dict() == other.to_dict()
-
-    def __hash__(self) -> int:
-        return hash(tuple(self.to_dict().items()))
-
-    def __repr__(self) -> str:
-        return f"Config({', '.join(f'{name}={value!r}' for name, value in self.given.items())})"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all options by name, None for what is found from the data."""
-        return {name: getattr(self, name) for name in field_names()}
-
-    def replace(self, **changes: Any) -> "Config":
-        """Return a configuration with other values; None takes one away.
-
-        Raises:
-            ConfigError: as a new one.
-        """
-        return Config(**{**self.given, **changes})
-
-    def fit_to(self, architecture: Architecture) -> "Config":
-        """Return the same for another architecture, without the options that it does not have.
-
-        Example:
-            >>> Config(layout="luong", cell="gru").fit_to("traditional")
-            Config(cell='gru', architecture='traditional')
-        """
-        lacking = names_without(architecture)
-        kept = {name: value for name, value in self.given.items() if name not in lacking}
-        return Config(**{**kept, "architecture": architecture})
-
-
-def check_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Check options by their flat names; return those that are good, and what is wrong."""
-    fields, good, problems = flat_fields(), {}, []
-    for name, value in options.items():
-        if name not in fields:
-            problems.append(f"{_shorten(name)}: unknown option{did_you_mean(name, fields)}")
-        elif value is not None:
-            try:
-                good[name] = check_value(fields[name].annotation, value)
-            except ValueError as error:
-                problems.append(f"{name}: {error}")
-    return good, [*problems, *_find_conflicts(good)]
-
-
-def _shorten(name: str) -> str:
+def shorten(name: str) -> str:
+    """Return a name as it can be shown, on one line and not too long."""
     shown = repr(name)[1:-1]
     return shown if len(shown) <= 40 else f"{shown[:37]}..."
-
-
-def _find_conflicts(given: Mapping[str, Any]) -> list[str]:
-    """Return what does not go together, of options that are good one by one."""
-    problems = _find_useless(given)
-    if "minutes" in given and "max_updates" in given:
-        problems.append("minutes and max_updates: give one of the two")
-    if given.get("input_feeding") and given.get("layout") != "luong":
-        layout = given.get("layout", AttentionOptions.layout)
-        problems.append(f"input_feeding: only with layout luong, not {layout}")
-    if given.get("copy") and given.get("lexicon"):
-        problems.append("lexicon: goes without copy: a token is either copied or looked up")
-    if given.get("distill") and given.get("models", 1) == 1:
-        problems.append("distill: needs several models to learn from: add models, for instance 5")
-    return problems
-
-
-def _find_useless(given: Mapping[str, Any]) -> list[str]:
-    architecture = given.get("architecture", AttentionOptions.architecture)
-    lacking = names_without(architecture)
-    return [
-        f"{name}: the {architecture} {'model ' * (architecture != 'transformer')}has no such "
-        f"option ({_describe_owners(name)}): leave it out, or choose another architecture"
-        for name in given
-        if name in lacking
-    ]
-
-
-def owners(name: str) -> list[str]:
-    """Return the architectures that an option is of use for.
-
-    Example:
-        >>> owners("cell")
-        ['attention', 'traditional']
-    """
-    return [kind for kind in ARCHITECTURES if name not in names_without(kind)]
-
-
-def _describe_owners(name: str) -> str:
-    having = owners(name)
-    return f"{' and '.join(having)} {'have' if len(having) > 1 else 'has'}"
-
-
-def build_config(*layers: Mapping[str, Any], origin: str = "options") -> Config:
-    """Merge layers of options, later ones winning, and check all of them at once.
-
-    Args:
-        layers: dictionaries of option name to value.
-        origin: what to call the source of the options in an error.
-
-    Raises:
-        ConfigError: names every unknown option and every value out of range.
-
-    Example:
-        >>> build_config({"dropout": 0.1}, {"dropout": 0.2}).dropout
-        0.2
-    """
-    merged = {name: value for layer in layers for name, value in layer.items()}
-    good, problems = check_options(merged)
-    if problems:
-        raise ConfigError(f"{origin}: " + "; ".join(problems))
-    return Config(**good)
-
-
-def restore_options(values: Mapping[str, Any], origin: str) -> Options:
-    """Rebuild the options that `Options.to_dict` gave.
-
-    Raises:
-        ConfigError: an option is missing, unknown or out of range.
-    """
-    kind = find_architecture(values.get("architecture"), origin)
-    if unknown := values.keys() - flat_fields().keys():
-        refuse_unknown(unknown, origin)
-    return Options(
-        text=pick_part(TextOptions, values, origin),
-        model=pick_part(kind, values, origin),
-        training=pick_part(TrainingOptions, values, origin),
-    )
 
 
 def pick_part(part: type[Part], values: Mapping[str, Any], origin: str = "options") -> Part:
@@ -511,7 +269,7 @@ def find_architecture(name: Any, origin: str) -> type[ModelOptions]:
 
 def refuse_unknown(names: Iterable[str], origin: str) -> None:
     """Raise a ConfigError for options that only a newer version can know."""
-    listed = ", ".join(map(_shorten, sorted(names)[:3]))
+    listed = ", ".join(map(shorten, sorted(names)[:3]))
     raise ConfigError(f"{origin}: {listed}: unknown to this Foveate: pip install --upgrade foveate")
 
 
@@ -539,58 +297,3 @@ def restore_part(part: type[Part], values: Mapping[str, Any], origin: str) -> Pa
 def _needed(part: type[Any]) -> list[str]:
     fields = dataclasses.fields(part)
     return [field.name for field in fields if field.default is dataclasses.MISSING]
-
-
-def read_config(path: str | Path) -> dict[str, Any]:
-    """Read a TOML file of options: flat, or in the tables that a bundle's `config.toml` has.
-
-    Raises:
-        ConfigError: the file cannot be read or is not TOML.
-    """
-    values = read_tables(path)
-    names = [name for name in ("text", "model", "training") if isinstance(values.get(name), dict)]
-    tables = [values.pop(name) for name in names]
-    return {name: value for table in (*tables, values) for name, value in table.items()}
-
-
-def read_tables(path: str | Path) -> dict[str, Any]:
-    """Read a TOML file as it is.
-
-    Raises:
-        ConfigError: the file cannot be read or is not TOML.
-    """
-    try:
-        return parse_toml(Path(path).read_bytes(), str(path))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot read it: {error.strerror}") from None
-
-
-def parse_toml(data: bytes, origin: str) -> dict[str, Any]:
-    """Return the values of a TOML text.
-
-    Raises:
-        ConfigError: it is not TOML.
-    """
-    try:
-        return tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{origin}: not a TOML file of options: {error}") from None
-    except RecursionError:
-        raise ConfigError(f"{origin}: not a TOML file of options: nested too deeply") from None
-    except ValueError:  # a number of thousands of digits
-        raise ConfigError(f"{origin}: not a TOML file of options: a number is too long") from None
-
-
-def format_toml(values: Mapping[str, Any]) -> str:
-    r"""Write options as lines of TOML; those that are None are left out.
-
-    Example:
-        >>> format_toml({"cell": "gru", "copy": True, "minutes": None})
-        'cell = "gru"\ncopy = true\n'
-    """
-    lines = []
-    for name, value in values.items():
-        if value is not None:
-            text = f'"{value}"' if isinstance(value, str) else str(value).lower()
-            lines.append(f"{name} = {text}\n")
-    return "".join(lines)

@@ -20,7 +20,6 @@ from foveate.errors import BundleError, ConfigError
 from foveate.models.attention import mean_head
 from foveate.models.build import build_model
 from foveate.models.decoders import State as Tensors
-from foveate.models.decoders import TraditionalDecoder
 from foveate.models.randomness import OwnGenerator
 from foveate.models.seq2seq import Seq2SeqModel
 from foveate.options import ModelOptions
@@ -49,9 +48,7 @@ class TorchStepper:
     def __init__(self, model: Seq2SeqModel) -> None:
         self.model = model
         self.device = model.output_bias.device
-        self.capabilities = Capabilities(
-            has_attention=not isinstance(model.decoder, TraditionalDecoder), can_choose=True
-        )
+        self.capabilities = Capabilities(has_attention=model.decoder.has_attention, can_choose=True)
 
     def start(
         self, source: NDArray[np.int64], source_mask: NDArray[np.bool_], *, attention: bool

@@ -14,7 +14,7 @@ from foveate.console import say
 from foveate.flags import ESSENTIAL, build_flags, given_flags, merge_config, offer_whole_help
 
 if TYPE_CHECKING:
-    from foveate.options import Config
+    from foveate.config import Config
     from foveate.records import Pair
 
     Flags = Any

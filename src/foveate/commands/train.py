@@ -15,8 +15,8 @@ from foveate.console import say
 from foveate.flags import ESSENTIAL, build_flags, given_flags, merge_config, offer_whole_help
 
 if TYPE_CHECKING:
+    from foveate.config import Config
     from foveate.data.table import PairTable
-    from foveate.options import Config
     from foveate.training.run import Trained
 
     Flags = Any

@@ -22,18 +22,14 @@ from foveate.models.attention import (
 from foveate.models.build import build_model
 from foveate.models.copying import PointerGenerator
 from foveate.models.cross_entropy import linear_cross_entropy
-from foveate.models.decoders import (
-    BahdanauDecoder,
-    Decoder,
-    GnmtDecoder,
-    LuongDecoder,
-    TraditionalDecoder,
-)
+from foveate.models.decoders import Decoder, GnmtDecoder
 from foveate.models.dropout import Dropout, seeded_dropout
-from foveate.models.encoders import BidirectionalEncoder, Encoded, TraditionalEncoder
+from foveate.models.encoders import BidirectionalEncoder, Encoded
+from foveate.models.layouts import BahdanauDecoder, LuongDecoder
 from foveate.models.location import LocationScores
 from foveate.models.recurrent import BidirectionalLayer, Cell, RecurrentLayer
 from foveate.models.seq2seq import Output, Seq2SeqModel
+from foveate.models.traditional import TraditionalDecoder, TraditionalEncoder
 from foveate.models.transformer import TransformerDecoder, TransformerEncoder
 
 __all__ = [

@@ -15,17 +15,13 @@ from foveate.models.attention import (
     ScaledDotAttention,
 )
 from foveate.models.copying import LexicalPrior, Pointer, PointerGenerator
-from foveate.models.decoders import (
-    BahdanauDecoder,
-    Decoder,
-    GnmtDecoder,
-    LuongDecoder,
-    TraditionalDecoder,
-)
-from foveate.models.encoders import BidirectionalEncoder, TraditionalEncoder
+from foveate.models.decoders import Decoder, GnmtDecoder
+from foveate.models.encoders import BidirectionalEncoder
+from foveate.models.layouts import BahdanauDecoder, LuongDecoder
 from foveate.models.location import LocationScores
 from foveate.models.ngrams import NgramEmbedding
 from foveate.models.seq2seq import Seq2SeqModel, build_embedding
+from foveate.models.traditional import TraditionalDecoder, TraditionalEncoder
 from foveate.models.transformer import TransformerDecoder, TransformerEncoder
 from foveate.models.variants.entmax import masked_entmax
 from foveate.models.window import WindowConvolution

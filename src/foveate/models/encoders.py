@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from foveate.models.dropout import Dropout
-from foveate.models.recurrent import BidirectionalLayer, CellName, RecurrentLayer
+from foveate.models.recurrent import BidirectionalLayer, CellName
 
 
 class Encoded(NamedTuple):
@@ -61,30 +61,3 @@ class BidirectionalEncoder(nn.Module):
             outputs = layer(self.dropout(states) if index else states, source_mask)
             states = outputs + states if outputs.shape == states.shape else outputs
         return Encoded(states, source_mask, masked_mean(states, source_mask))
-
-
-class TraditionalEncoder(nn.Module):
-    """Stacked RNN, left to right; its summary is the top layer's state at the last token [B, H].
-
-    Reference: Cho et al. 2014a, section 2.2; Sutskever et al. 2014, section 2.
-    """
-
-    def __init__(
-        self, cell: CellName, input_size: int, hidden_size: int, num_layers: int, dropout: float
-    ) -> None:
-        super().__init__()
-        self.output_size = hidden_size
-        sizes = [input_size] + [hidden_size] * (num_layers - 1)
-        self.layers = nn.ModuleList(RecurrentLayer(cell, n, hidden_size) for n in sizes)
-        self.dropout = Dropout(dropout)
-
-    def forward(
-        self, embedded: Float[Tensor, "B S E"], source_mask: Bool[Tensor, "B S"]
-    ) -> Encoded:
-        """Read the source once; a decoder should use the summary alone."""
-        states = embedded
-        for index, layer in enumerate(self.layers):
-            states, _ = layer(self.dropout(states) if index else states)
-        last = source_mask.sum(dim=1).clamp(min=1) - 1  # B; padding comes after, so is not seen
-        position = last[:, None, None].expand(-1, 1, states.shape[-1])  # B 1 H
-        return Encoded(states, source_mask, states.gather(1, position)[:, 0])

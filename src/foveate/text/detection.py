@@ -13,9 +13,10 @@ from functools import partial
 from itertools import islice
 from typing import Literal
 
+from foveate.config import Config
 from foveate.edits import measure_likeness
 from foveate.errors import ConfigError, DataError
-from foveate.options import SUBWORD_KINDS, Config
+from foveate.options import SUBWORD_KINDS
 from foveate.text.codec import Codec, normalize_text
 from foveate.text.tokenizers import (
     RARE_CHARACTERS,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from foveate.config import Config
 from foveate.data.table import PairTable
 from foveate.evaluation import Evaluation, Watch, diagnose, evaluate
-from foveate.options import Config
 from foveate.training.report import Listener
 from foveate.training.run import Trained, train
 

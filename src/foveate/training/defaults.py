@@ -20,12 +20,12 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from foveate.config import Config
 from foveate.options import (
     ARCHITECTURES,
     SUBWORD_KINDS,
     AttendingOptions,
     AttentionOptions,
-    Config,
     ModelOptions,
     Options,
     TextOptions,

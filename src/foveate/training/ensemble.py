@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from foveate.bundle import Bundle, save_bundle
+from foveate.config import Config
 from foveate.data.batching import encode_table
 from foveate.data.table import PairTable
 from foveate.errors import ModelMismatchError
 from foveate.evaluation import evaluate
 from foveate.files import sync_folder
-from foveate.options import Config, Options
+from foveate.options import Options
 from foveate.records import SoftTargets
 from foveate.search.workers import granted_threads
 from foveate.torch_loading import threads_here
@@ -29,18 +30,11 @@ from foveate.training.distillation import (
     write_soft_targets,
 )
 from foveate.training.folder import MEMBER, STATE
+from foveate.training.opening import Machine, open_run, own_folder
 from foveate.training.prepare import Prepared
 from foveate.training.recorder import Recorder
 from foveate.training.report import Listener, be_silent
-from foveate.training.run import (
-    Machine,
-    Trained,
-    open_run,
-    own_folder,
-    reload_model,
-    run_prepared,
-    train,
-)
+from foveate.training.run import Trained, reload_model, run_prepared, train
 from foveate.training.selection import build_validation
 from foveate.training.side_by_side import run_side_by_side
 from foveate.translator import Translator

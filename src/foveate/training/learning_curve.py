@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from foveate.config import Config
 from foveate.data.table import PairTable
-from foveate.options import Config
 from foveate.text.matching import Matching
 from foveate.training.ensemble import train_models
 from foveate.training.report import Listener, Report, be_silent

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveate.bundle import Bundle, Decoding, Summary
+from foveate.config import Config, restore_options
 from foveate.data.batching import EncodedPairs, encode_table
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError, DataError
-from foveate.options import AttendingOptions, Config, Options, restore_options
+from foveate.options import AttendingOptions, Options
 from foveate.search.workers import granted_threads
 from foveate.text.codec import Codec
 from foveate.text.detection import build_codecs
