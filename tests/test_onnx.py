@@ -39,6 +39,7 @@ from foveate.onnx_backend import OnnxStepper, OnnxWriter, build_onnx_stepper
 from foveate.options import Config
 from foveate.search import Hypothesis, Stepper
 from foveate.search.workers import granted_threads
+from foveate.text.codec import Codec
 from foveate.text.vocabulary import BOS, EOS, RESERVED, Vocabulary
 from foveate.torch_backend import TorchStepper
 from foveate.training.run import train
@@ -458,7 +459,7 @@ def test_graphs_of_another_vocabulary_are_refused(exported: Path, tmp_path: Path
     bundle = load_bundle(exported)
     codec = bundle.target_codec
     more = Vocabulary([*codec.vocabulary.entries[len(RESERVED) :], "\u2603"])
-    wider = replace(codec, vocabulary=more)
+    wider = Codec(codec.tokenizer, more)
     with pytest.raises(BundleError, match=r"onnx/step\.onnx scores \d+ tokens, not \d+"):
         Translator.from_bundle(replace(bundle, source_codec=wider, target_codec=wider))
 
