@@ -1,5 +1,6 @@
 """Disturb a real command at its N-th file-system event, go on, and compare with a quiet run.
 
+    python tests/kill_points.py --stages                 one point of every stage: the quick test
     python tests/kill_points.py --sample 5               five points of every scenario
     python tests/kill_points.py                          all points, which takes half an hour
     python tests/kill_points.py --scenario test --mode cut --point 17
@@ -317,6 +318,23 @@ SCENARIOS = (
 )
 
 
+# One disturbance of every stage: scenario, mode, and the event that it comes before (how often
+# there were events like it before; -1 for the last of them).
+STAGES = (
+    ("train", "kill", "mkdir model/state", 0),  # the first milliseconds
+    ("train", "zero", "rename model/state/run.json", 0),
+    ("train", "cut", r"rename model/state/\d+", 0),  # a state
+    ("train", "short", "open model/log.jsonl", 3),  # a validation
+    ("train", "torn", "open .*/tensors.safetensors", 1),  # the last update
+    ("resume", "kill", r"rename model/state/\d+", 0),
+    ("test", "full", "open model/.saving.*/weights.safetensors", 0),  # the first save
+    ("test", "kill", "rename model/bundle.json", -1),  # the second
+    ("test", "cut", "rmdir model/.saving.*", -1),  # tidying
+    ("ensemble", "zero", "rename .*/bundle.json", 1),
+    ("export", "kill", "rename model", 0),
+)
+
+
 def fill_in(argv: tuple[str, ...], folder: Path, data: Path) -> list[str]:
     """Put the places into a command."""
     places = {
@@ -372,6 +390,14 @@ class Trial:
         """Return random moments of the quiet run, in milliseconds, the same every time."""
         chance = random.Random(self.scenario.name)
         return [("moment", 1 + int(chance.random() * self.milliseconds)) for _ in range(count)]
+
+    def choose_stages(self) -> list[tuple[str, int]]:
+        """Return mode and point of the stages of `STAGES` that are this scenario's."""
+        return [
+            (mode, [n for n, one in enumerate(self.events, 1) if re.fullmatch(event, one)][place])
+            for name, mode, event, place in STAGES
+            if name == self.scenario.name
+        ]
 
     def disturb(self, mode: str, point: int) -> str:
         """Return what is wrong after a disturbance, or nothing."""
@@ -480,8 +506,12 @@ def run_trials(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
         for scenario in SCENARIOS:
             if asked.scenario and scenario.name not in asked.scenario:
                 continue
+            if asked.stages and not any(scenario.name == name for name, *_ in STAGES):
+                continue
             trial = Trial(scenario, data, Path(room) / scenario.name.replace(" ", "-"))
             chosen = choose_points(len(trial.events), asked.sample, asked.mode, turn)
+            if asked.stages:
+                chosen = trial.choose_stages()
             if asked.point is not None:
                 chosen = [(mode, asked.point) for mode in asked.mode or MODES]
             if asked.moments:
@@ -498,6 +528,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--scenario", action="append", default=[])
     parser.add_argument("--mode", action="append", default=[], choices=MODES)
+    parser.add_argument("--stages", action="store_true", help="one point of every stage")
     parser.add_argument("--sample", type=int, help="so many points of each scenario, not all")
     parser.add_argument("--moments", type=int, help="random moments instead of points")
     parser.add_argument("--point", type=int, help="this one only")
