@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 
 from foveate.bundle import Bundle, Decoding, load_bundle, read_manifest, save_bundle
-from foveate.bundle_files import identify
+from foveate.bundle_files import identify, write_model
 from foveate.errors import BundleError
 from foveate.files import replace_file
 from foveate.runtime import describe_runtime, read_signature
@@ -326,6 +326,15 @@ def test_a_first_save_that_is_killed_leaves_nothing_that_the_next_does_not_remov
     assert event > 8
     save_bundle(bundle, folder / "model")
     assert [entry.name for entry in folder.iterdir()] == ["model"]
+
+
+def test_a_save_that_fails_leaves_the_old_model_and_nothing_else(new_model: Path) -> None:
+    before = sorted(new_model.rglob("*"))
+    files = {"config.toml": b"new", "x" * 300: b"a name that no disk takes"}
+    with pytest.raises(OSError, match="too long"):
+        write_model(new_model, files, b"{}", b"")
+    assert sorted(new_model.rglob("*")) == before
+    load_bundle(new_model)
 
 
 def test_an_edited_card_outlives_a_save_and_others_do_not(new_model: Path) -> None:

@@ -65,6 +65,13 @@ def read_other_files(model: onnx.ModelProto) -> None:
     tensor.external_data.add(key="location", value="secret.bin")
 
 
+def name_another_place(model: onnx.ModelProto) -> None:
+    """0 is the file itself, which is said by some tools and harmless."""
+    model.graph.initializer[0].data_location = TensorProto.DEFAULT
+    check_graph(model.SerializeToString(), "graph")
+    model.graph.initializer[0].data_location = TensorProto.EXTERNAL
+
+
 def read_other_files_in_a_constant(model: onnx.ModelProto) -> None:
     tensor = node(model, "Constant").attribute[0].t
     tensor.ClearField("raw_data")
@@ -102,14 +109,15 @@ def take_less_from_steps(model: onnx.ModelProto) -> None:
 
 
 def write_more_unasked(model: onnx.ModelProto) -> None:
-    steps = next(one for one in model.graph.initializer if one.name == "steps")
-    steps.CopyFrom(numpy_helper.from_array(np.array(10**12), "steps"))
+    """What says how many tokens to write may be left out, as in older models."""
+    model.graph.initializer.append(numpy_helper.from_array(np.array(1), "steps"))
+    check_graph(model.SerializeToString(), "graph")
+    model.graph.initializer[-1].CopyFrom(numpy_helper.from_array(np.array(10**12), "steps"))
 
 
 def make_steps_a_node(model: onnx.ModelProto) -> None:
     """Let a node, not the caller, say how often."""
-    for place in (model.graph.input, model.graph.initializer):
-        place.remove(next(one for one in place if one.name == "steps"))
+    model.graph.input.remove(next(one for one in model.graph.input if one.name == "steps"))
     value = numpy_helper.from_array(np.array(10**12), "value")
     model.graph.node.insert(0, helper.make_node("Constant", [], ["steps"], value=value))
 
@@ -155,6 +163,7 @@ def text_constant(model: onnx.ModelProto) -> None:
 HOSTILE = {
     read_other_files: "field 13",
     read_other_files_in_a_constant: "field 13",
+    name_another_place: "another file",
     own_function: "field 25",
     claim_more_numbers: "constant of",
     name_a_size("ConstantOfShape", [2**20, 2**20]): "at once",
@@ -195,7 +204,7 @@ def test_a_file_beside_is_never_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "secret.bin").write_bytes(secret)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BundleError, match="not an export"):
-        build_onnx_stepper({"start": model.SerializeToString(), "step": b""}, threads=1)
+        build_onnx_stepper({"start": model.SerializeToString(), "step": b""})
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     onnxruntime.InferenceSession(model.SerializeToString(), options)  # so it would be

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -19,10 +20,17 @@ import torch
 
 import foveate
 from foveate.bundle import load_bundle, save_bundle
+from foveate.bundle_files import identify
 from foveate.cli import main
 from foveate.config import Config
 from foveate.data.table import PairTable
-from foveate.errors import BundleError, ExportError, MissingExtraError, ModelMismatchError
+from foveate.errors import (
+    BundleError,
+    ExportError,
+    MissingExtraError,
+    ModelMismatchError,
+    SearchError,
+)
 from foveate.estimator import Seq2Seq
 from foveate.export import compare_strides, compare_writing, export_bundle
 from foveate.files import hash_file
@@ -31,7 +39,8 @@ from foveate.models import build_model
 from foveate.onnx_backend import OnnxStepper, OnnxWriter, build_onnx_stepper
 from foveate.search import Hypothesis, Stepper
 from foveate.search.workers import granted_threads
-from foveate.text.vocabulary import BOS, EOS
+from foveate.text.codec import Codec
+from foveate.text.vocabulary import BOS, EOS, RESERVED, Vocabulary
 from foveate.torch_backend import TorchStepper
 from foveate.training.run import train
 from foveate.translator import Translator
@@ -256,7 +265,7 @@ def test_attention_is_left_out_when_it_is_not_wanted() -> None:
 def test_how_many_tokens_to_write_is_a_real_input() -> None:
     """What may be left out is an initializer to onnxruntime-web, which refuses to be fed one."""
     torch.manual_seed(3)
-    graphs = repeat_steps(build_graphs(build_model(Config(**SIZES), 11, 13, False).eval()))
+    graphs = repeat_steps(build_graphs(build_model(make_options(**SIZES), 11, 13, False).eval()))
     graph = onnx.load_from_string(graphs["step"]).graph
     assert "steps" in {put.name for put in graph.input}
     assert not {put.name for put in graph.input} & {one.name for one in graph.initializer}
@@ -265,7 +274,7 @@ def test_how_many_tokens_to_write_is_a_real_input() -> None:
 def test_graphs_that_need_not_be_told_how_many_tokens_go_on_working() -> None:
     """That is how models were exported at first."""
     torch.manual_seed(3)
-    graphs = repeat_steps(build_graphs(build_model(Config(**SIZES), 11, 13, False).eval()))
+    graphs = repeat_steps(build_graphs(build_model(make_options(**SIZES), 11, 13, False).eval()))
     older = onnx.load_from_string(graphs["step"])
     older.graph.initializer.append(onnx.numpy_helper.from_array(np.array(1), "steps"))
     found = [
@@ -313,7 +322,7 @@ def test_an_exported_bundle_translates_as_its_original(exported: Path, is_kept: 
 def test_an_exported_bundle_is_whole_and_has_no_weights(exported: Path, tmp_path: Path) -> None:
     files = {path.relative_to(exported).as_posix() for path in exported.rglob("*.*")}
     listed = json.loads((exported / "bundle.json").read_text())["files"]
-    assert files == {*listed, "bundle.json"}
+    assert files == {*listed, "bundle.json", "README.md"}
     assert {"onnx/start.onnx", "onnx/step.onnx"} < files
     assert "weights.safetensors" not in files
     bundle = load_bundle(exported)
@@ -402,12 +411,19 @@ def test_what_stands_there_is_left_alone(tmp_path: Path) -> None:
 
 
 def damage(folder: Path, name: str, change: Callable[[bytes], bytes], *, rehash: bool) -> None:
-    path, manifest = folder / "onnx" / f"{name}.onnx", folder / "bundle.json"
+    path = folder / "onnx" / f"{name}.onnx"
     path.write_bytes(change(path.read_bytes()))
     if rehash:
-        facts = json.loads(manifest.read_text())
-        facts["files"][f"onnx/{name}.onnx"] = hash_file(path)
-        manifest.write_text(json.dumps(facts))
+        rewrite_files(folder, lambda files: files | {f"onnx/{name}.onnx": hash_file(path)})
+
+
+def rewrite_files(folder: Path, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
+    """Change the hashes in a manifest as somebody does who wants a right id."""
+    manifest = folder / "bundle.json"
+    facts = json.loads(manifest.read_text())
+    facts["files"] = change(facts["files"])
+    facts["id"] = identify(facts["format_version"], facts["files"])
+    manifest.write_text(json.dumps(facts))
 
 
 DAMAGES = {
@@ -439,12 +455,74 @@ def test_graphs_that_do_not_belong_together_are_refused(exported: Path) -> None:
         build_onnx_stepper({"start": graphs["start"]}, origin="here")
 
 
+def test_graphs_of_another_vocabulary_are_refused(exported: Path, tmp_path: Path) -> None:
+    bundle = load_bundle(exported)
+    codec = bundle.target_codec
+    more = Vocabulary([*codec.vocabulary.entries[len(RESERVED) :], "\u2603"])
+    wider = Codec(codec.tokenizer, more)
+    with pytest.raises(BundleError, match=r"onnx/step\.onnx scores \d+ tokens, not \d+"):
+        Translator.from_bundle(replace(bundle, source_codec=wider, target_codec=wider))
+
+
+Change = Callable[[onnx.ModelProto], None]
+
+
+def put_in_place(output: str, constant: np.ndarray, operator: str) -> Change:
+    """Let a graph give an output that was changed by an operator and a constant."""
+
+    def change(model: onnx.ModelProto) -> None:
+        graph = model.graph
+        maker = next(node for node in graph.node if output in node.output)
+        for node in graph.node:
+            node.input[:] = ["before" if name == output else name for name in node.input]
+        maker.output[list(maker.output).index(output)] = "before"
+        graph.initializer.append(onnx.numpy_helper.from_array(constant, "constant"))
+        options = {"axis": 1} if operator == "Concat" else {}
+        inputs = ["before", "constant"]
+        graph.node.append(onnx.helper.make_node(operator, inputs, [output], **options))
+
+    return change
+
+
+ONE_NAN = np.where(np.arange(13) == 7, np.float32("nan"), np.float32(0))
+WRONG_OUTPUTS = {
+    "one score is NaN": (put_in_place("log_probs", ONE_NAN, "Add"), SearchError, "NaN"),
+    "scores above 0": (
+        put_in_place("log_probs", np.full(13, 99, np.float32), "Add"),
+        ModelMismatchError,
+        "log_probs above 0",
+    ),
+    "longer attention": (
+        put_in_place("attention", np.zeros((1, 3), np.float32), "Concat"),
+        ModelMismatchError,
+        "attention of a wrong size",
+    ),
+}
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+@pytest.mark.parametrize("name", WRONG_OUTPUTS)
+def test_what_a_graph_gives_is_checked_before_it_is_used(name: str, beam_size: int) -> None:
+    change, kind, message = WRONG_OUTPUTS[name]
+    torch.manual_seed(3)
+    graphs = build_graphs(build_model(make_options(**SIZES), 11, 13, False).eval())
+    model = onnx.load_from_string(graphs["step"])
+    change(model)
+    stepper = build_onnx_stepper({**graphs, "step": model.SerializeToString()})
+    options: dict[str, Any] = {} if beam_size == 1 else {"beam_size": beam_size}
+    with pytest.raises(kind, match=message) as caught:
+        (greedy_search if beam_size == 1 else beam_search)(
+            stepper, *sources(1, 5), max_lengths=7, **options
+        )
+    assert "\n" not in str(caught.value)
+
+
 def test_half_an_onnx_model_is_damaged(exported: Path, tmp_path: Path) -> None:
     save_bundle(load_bundle(exported), tmp_path / "model")
-    path = tmp_path / "model" / "bundle.json"
-    facts = json.loads(path.read_text())
-    del facts["files"]["onnx/step.onnx"]
-    path.write_text(json.dumps(facts))
+    gone = "onnx/step.onnx"
+    rewrite_files(
+        tmp_path / "model", lambda files: {name: files[name] for name in files if name != gone}
+    )
     with pytest.raises(BundleError, match=r"onnx/step\.onnx is missing from the model"):
         Translator.load(tmp_path / "model")
 

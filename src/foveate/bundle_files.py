@@ -146,12 +146,14 @@ def _replace_model(path: Path, files: Mapping[str, bytes], manifest: bytes, card
     tidy(path, before)
     kept = {} if _is_edited(path, before) else {CARD: card}
     saving = path / f"{SAVING}{secrets.token_hex(4)}"
+    is_written = False
     try:
         _write_all(saving, {**files, **kept, MANIFEST: manifest})
+        is_written = True
         sync_folder(path)
         (saving / MANIFEST).replace(path / MANIFEST)
     finally:
-        if (saving / MANIFEST).exists():  # else the new model is the one that counts
+        if not is_written or (saving / MANIFEST).exists():  # else the new model counts
             shutil.rmtree(saving, ignore_errors=True)
     sync_folder(path)
     tidy(path, _read_hashes(path))

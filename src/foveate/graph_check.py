@@ -58,6 +58,7 @@ NODE = {0x0A: True, 0x12: True, 0x1A: False, 0x22: False, 0x2A: True, 0x32: Fals
 ATTRIBUTE = {0x0A: False, 0x15: False, 0x18: False, 0x22: False, 0x2A: False, 0x32: False}
 ATTRIBUTE |= {0x40: True, 0xA0: False}
 TENSOR = {0x08: True, 0x10: False, 0x22: False, 0x2A: False, 0x3A: False, 0x42: False, 0x4A: False}
+TENSOR |= {0x70: False}
 OPSET = {0x0A: False, 0x10: False}
 VALUE = {0x0A: False, 0x12: False, 0x1A: False}
 
@@ -65,6 +66,7 @@ ITEM_SIZES = {1: 4, 2: 1, 3: 1, 6: 4, 7: 8, 9: 1, 11: 8}  # by type: float, byte
 OUTPUT = 0x12
 NAMES = bytes([0x0A, OUTPUT, 0x1A])  # of the inputs, of the outputs and of a node itself
 RAW, FLOATS, INT32, INT64 = 0x4A, 0x22, 0x2A, 0x3A
+LOCATION = 0x70  # of the numbers: 0 for the file itself, which some tools write
 
 # Nodes that were found good, but for their names; of a constant, where its value is. Most nodes
 # say what one before them said, so that most need not be read: opening a model takes no longer.
@@ -202,6 +204,8 @@ class _Check:
         kind = tensor[0x10][0][0] if 0x10 in tensor else 0
         if kind not in ITEM_SIZES:
             raise WireError(f"it has a constant of type {kind}")
+        if any(location != 0 for location, _ in tensor.get(LOCATION, ())):
+            raise WireError("it has a constant whose numbers are in another file")
         written = [(tag, tensor[tag][0]) for tag in (RAW, FLOATS, INT32, INT64) if tag in tensor]
         if len(written) > 1:
             raise WireError("it has a constant with two contents")
@@ -312,10 +316,10 @@ class CheckedSession:
     """
 
     def __init__(self, session: Any, place: str) -> None:
-        self._session, self._place = session, place
+        self._session, self.place = session, place
         self.get_inputs, self.get_outputs = session.get_inputs, session.get_outputs
         shapes = {put.name: put.shape for put in session.get_outputs()}
-        self._width = (shapes.get("log_probs") or [0])[-1]
+        self.num_tokens = (shapes.get("log_probs") or [0])[-1]
 
     def run(self, names: list[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Return the outputs that are named.
@@ -330,26 +334,35 @@ class CheckedSession:
         except Exception as error:  # its classes have no common base but this
             reason = " ".join(str(error).split())[:300]
             raise ModelMismatchError(
-                f"{self._place} cannot be run on this input: {reason}: export the model again"
+                f"{self.place} cannot be run on this input: {reason}: export the model again"
             ) from None
         rows = len(feeds["tokens" if "tokens" in feeds else "source"])
+        length = feeds["source_mask"].shape[1] if "source_mask" in feeds else 0
+        turns = 0
         for name, output in zip(names, outputs, strict=True):
-            if not self._is_right(name, output, rows):
+            if name == "written":
+                turns = len(output) if 0 < len(output) <= feeds["steps"] else 0
+            if not self._is_right(name, output, (turns, rows, length)):
                 raise ModelMismatchError(
-                    f"{self._place} gives {name} of a wrong size or kind: get or export "
+                    f"{self.place} gives {name} of a wrong size or kind: get or export "
                     "the model again"
                 )
         return outputs
 
-    def _is_right(self, name: str, output: NDArray[Any], rows: int) -> bool:
-        """Tell whether an output has the rows that it must, and the scores are scores."""
-        if name.startswith("written"):  # [T, R] and perhaps more
-            shape = output.shape[1:] if len(output) else ()
-            is_id = name != "written" or self._are_ids(output)
-            return shape[:1] == (rows,) and is_id
+    def _is_right(self, name: str, output: NDArray[Any], sizes: tuple[int, int, int]) -> bool:
+        """Tell whether an output has the size that it must: tokens, rows, length of the source."""
+        turns, rows, length = sizes
         if name == "log_probs":
-            return output.shape == (rows, self._width) and output.dtype == np.float32
+            return output.shape == (rows, self.num_tokens) and output.dtype == np.float32
+        if name == "attention":
+            return output.shape == (rows, length) and output.dtype == np.float32
+        if name == "written":
+            return output.shape == (turns, rows) and turns > 0 and self._are_ids(output)
+        if name == "written_log_probs":
+            return output.shape == (turns, rows) and output.dtype == np.float32
+        if name == "written_attention":
+            return output.shape == sizes and output.dtype == np.float32
         return output.shape[:1] == (rows,)
 
     def _are_ids(self, output: NDArray[Any]) -> bool:
-        return output.dtype == np.int64 and output.min() >= 0 and output.max() < self._width
+        return output.dtype == np.int64 and output.min() >= 0 and output.max() < self.num_tokens

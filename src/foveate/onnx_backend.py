@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foveate.errors import BundleError, MissingExtraError
+from foveate.errors import BundleError, MissingExtraError, ModelMismatchError
 from foveate.graph_check import CheckedSession, check_graph, guard_runtime
 from foveate.search.ensemble import join_steppers
+from foveate.search.hypothesis import find_lowest
 from foveate.search.stepper import Capabilities, Step, Stepper, Written, best_candidates
 
 START, STEP = "start", "step"
@@ -26,6 +27,7 @@ STEPS = "steps"  # how many tokens the step may write; older models write one
 WRITTEN, WRITTEN_LOG_PROBS = "written", "written_log_probs"
 WRITTEN_ATTENTION = "written_attention"
 ERRORS_ONLY = 3
+ROUNDING = 0.01  # of a log-probability, by which it may be above 0
 
 Entries = dict[str, NDArray[Any]]
 
@@ -59,8 +61,9 @@ class OnnxStepper:
         step: session of the graph `tokens`, state -> `log_probs`, `attention`, changed state.
     """
 
-    def __init__(self, start: Any, step: Any) -> None:
+    def __init__(self, start: CheckedSession, step: CheckedSession) -> None:
         self._start, self._step = start, step
+        self.num_tokens = step.num_tokens
         self._first = [output.name for output in start.get_outputs()]
         outputs = [output.name for output in step.get_outputs()]
         self._moving = [name.removeprefix(NEXT) for name in outputs if name.startswith(NEXT)]
@@ -89,6 +92,7 @@ class OnnxStepper:
         feeds = {"tokens": tokens, **self._steps(1)}
         following, found = self._run(state, feeds, ["log_probs"], "attention")
         log_probs = found["log_probs"]
+        self._check_scores(log_probs)
         if k is None:
             ids = np.broadcast_to(np.arange(log_probs.shape[1]), log_probs.shape)
         else:
@@ -98,6 +102,15 @@ class OnnxStepper:
     def _steps(self, number: int) -> Entries:
         """Return the input that says how many tokens to write; a graph without a loop has none."""
         return {STEPS: np.array(number)} if self.capabilities.can_write else {}
+
+    def _check_scores(self, log_probs: NDArray[np.float32]) -> None:
+        """Raise unless these may be log-probabilities; what is chosen of them hides the others."""
+        if log_probs.max() <= ROUNDING:
+            return
+        find_lowest(log_probs)  # says so if they are not numbers
+        raise ModelMismatchError(
+            f"{self._step.place} gives log_probs above 0: get or export the model again"
+        )
 
     def _run(
         self,
@@ -132,6 +145,7 @@ class OnnxWriter(OnnxStepper):
         feeds = {"tokens": tokens, **self._steps(steps)}
         wanted = [WRITTEN, WRITTEN_LOG_PROBS]
         following, found = self._run(state, feeds, wanted, WRITTEN_ATTENTION, LAST)
+        self._check_scores(found[WRITTEN_LOG_PROBS])
         return Written(
             following, found[WRITTEN], found[WRITTEN_LOG_PROBS], found.get(WRITTEN_ATTENTION)
         )
@@ -141,11 +155,14 @@ def _take(entries: Entries, rows: NDArray[np.int64]) -> Entries:
     return {name: array.take(rows, axis=0) for name, array in entries.items()}
 
 
-def build_onnx_stepper(graphs: Mapping[str, bytes], *, origin: str = "model") -> Stepper:
+def build_onnx_stepper(
+    graphs: Mapping[str, bytes], *, num_tokens: int | None = None, origin: str = "model"
+) -> Stepper:
     """Build a stepper from the two graphs of a bundle, or from two of each member of an ensemble.
 
     Args:
         graphs: the files `start` and `step`; in an ensemble `0.start`, `0.step`, `1.start`, ...
+        num_tokens: of the target vocabulary, which the graphs have to score; None: any number.
         origin: what to call the model in an error.
 
     Raises:
@@ -153,9 +170,15 @@ def build_onnx_stepper(graphs: Mapping[str, bytes], *, origin: str = "model") ->
         MissingExtraError: ONNX Runtime is not installed.
     """
     prefixes = sorted({name.rpartition(".")[0] for name in graphs}) or [""]
-    return join_steppers(
-        [_build_member(graphs, f"{prefix}." * bool(prefix), origin) for prefix in prefixes]
-    )
+    members = [_build_member(graphs, f"{prefix}." * bool(prefix), origin) for prefix in prefixes]
+    scored = [member.num_tokens if num_tokens is None else num_tokens for member in members[:1]]
+    for prefix, member in zip(prefixes, members, strict=True):
+        if member.num_tokens not in scored:
+            raise BundleError(
+                f"{origin}: onnx/{prefix}{'.' * bool(prefix)}{STEP}.onnx scores "
+                f"{member.num_tokens} tokens, not {scored[0]}: it is of another vocabulary"
+            )
+    return join_steppers(members)
 
 
 def _build_member(graphs: Mapping[str, bytes], prefix: str, origin: str) -> OnnxStepper:
@@ -172,7 +195,7 @@ def _build_member(graphs: Mapping[str, bytes], prefix: str, origin: str) -> Onnx
     return kind(start, step)
 
 
-def _open_session(graphs: Mapping[str, bytes], name: str, origin: str) -> Any:
+def _open_session(graphs: Mapping[str, bytes], name: str, origin: str) -> CheckedSession:
     try:
         import onnxruntime
     except ImportError:

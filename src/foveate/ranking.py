@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Number = TypeVar("Number", float, NDArray[np.float64])
+MOST_PENALTY = 10.0  # above it the power of a length is soon no number any more
 
 
 def rank_score(score: Number, length: int | NDArray[np.int64], length_penalty: Number) -> Number:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from foveate.drawing import load_drawer
 from foveate.errors import SearchError
+from foveate.ranking import MOST_PENALTY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -154,8 +155,8 @@ def _find_bad_numbers(request: Request) -> Iterator[str]:
     for name, number, least in numbers:
         if number is not None and number < least:
             yield f"{name} must be at least {least}, not {number}"
-    if not 0 <= request.length_penalty < math.inf:
-        yield f"length_penalty must be 0 or more, not {request.length_penalty}"
+    if not 0 <= request.length_penalty <= MOST_PENALTY:
+        yield f"length_penalty must be from 0 to {MOST_PENALTY:g}, not {request.length_penalty}"
     if request.sampling is None and request.n_best > request.beam_size > 0:
         yield f"n_best {request.n_best} needs a beam_size of at least {request.n_best}"
 

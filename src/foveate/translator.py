@@ -158,7 +158,8 @@ class Translator:
                 "use --backend onnx, or the model that it was exported from"
             )
         if bundle.graphs and backend != "torch":
-            stepper = build_onnx_stepper(bundle.graphs, origin=origin)
+            size = len(bundle.target_codec.vocabulary)
+            stepper = build_onnx_stepper(bundle.graphs, num_tokens=size, origin=origin)
         else:
             stepper = join_steppers(build_torch_members(bundle, origin=origin))
         return cls(bundle, stepper, threads=threads, max_source=max_source)

@@ -35,7 +35,8 @@ def info(
     from foveate.bundle import load_bundle
     from foveate.console import show
     from foveate.formats import describe_bundle, format_facts, format_json
+    from foveate.printable import make_printable
 
     facts = describe_bundle(load_bundle(model))
-    show(format_json(facts, indent=2) if json else format_facts(facts))
+    show(format_json(facts, indent=2) if json else make_printable(format_facts(facts)))
     return 0

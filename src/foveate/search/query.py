@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from foveate.errors import SearchError
+from foveate.ranking import MOST_PENALTY
 from foveate.records import Sampling
 from foveate.text.vocabulary import EOS, UNK
 
@@ -148,8 +149,10 @@ def _find_bad_numbers(query: Query) -> list[str]:
         problems.append(
             f"num_found must be 0 or at least n_best ({query.n_best}), not {query.num_found}"
         )
-    if not 0 <= query.length_penalty < float("inf"):
-        problems.append(f"length_penalty must be 0 or more, not {query.length_penalty}")
+    if not 0 <= query.length_penalty <= MOST_PENALTY:
+        problems.append(
+            f"length_penalty must be from 0 to {MOST_PENALTY:g}, not {query.length_penalty}"
+        )
     if query.no_repeat < 0:
         problems.append(f"no_repeat must be 0 (off) or more, not {query.no_repeat}")
     if query.number < 0:
