@@ -58,7 +58,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Config": "options",
+    "Config": "config",
     "Pair": "records",
     "Request": "records",
     "Sampling": "records",

@@ -47,7 +47,7 @@ NUM_SHOWN = 10  # bad rows that an error names
 class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
     """Learn to turn texts into texts, as a scikit-learn estimator.
 
-    Every option of `foveate.options.Config` is a parameter with the same name, meaning and
+    Every option of `foveate.Config` is a parameter with the same name, meaning and
     default. `X` and `y` are columns of texts: a list, an array, a pandas Series or a table of one
     column. A source with several right targets is simply repeated, once for each.
 
