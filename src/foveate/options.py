@@ -47,6 +47,8 @@ Share = Annotated[float, Ge(0), Lt(1)]
 DropoutShare = Annotated[float, Ge(0), Le(0.95)]
 Count = Annotated[int, Ge(1), Le(10**9)]
 Width = Annotated[int, Ge(1), Le(8192)]
+NAME = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
+IMPORT_PATH = Form(f"({NAME}:{NAME})?", "an import path, module:Name")
 DEVICES = Form(r"auto|cpu|mps|(cuda|xpu)(:\d{1,3})?", "auto, cpu, cuda, cuda:1, xpu or mps")
 Device = Annotated[str, DEVICES]
 Part = TypeVar("Part")
@@ -131,6 +133,9 @@ class AttentionOptions(AttendingOptions):
     """Recurrent cell of encoder and decoder."""
     attention_score: Literal["additive", "dot", "general", "scaled_dot"] = "additive"
     """How attention compares a decoder state with an encoder state."""
+    attention_module: Annotated[str, IMPORT_PATH] = ""
+    """Attention of your own instead, by its import path, module:Name: a class made with
+    query_size, key_size and num_heads."""
     attention_weights: Literal["softmax", "entmax"] = "softmax"
     """How scores become weights; entmax makes the small ones exactly zero."""
     location_window: Annotated[int, Ge(0), Le(99), Odd(or_zero=True)]
@@ -419,6 +424,8 @@ def _find_conflicts(given: Mapping[str, Any]) -> list[str]:
     if given.get("input_feeding") and given.get("layout") != "luong":
         layout = given.get("layout", AttentionOptions.layout)
         problems.append(f"input_feeding: only with layout luong, not {layout}")
+    if given.get("attention_module") and given.get("attention_score", "additive") != "additive":
+        problems.append("attention_score: goes without attention_module, which scores by itself")
     if given.get("copy") and given.get("lexicon"):
         problems.append("lexicon: goes without copy: a token is either copied or looked up")
     if given.get("distill") and given.get("models", 1) == 1:
