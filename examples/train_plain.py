@@ -17,22 +17,27 @@ from foveate.text.vocabulary import BOS, EOS, Vocabulary
 from foveate.training.trainer import to_tensors
 
 
+def normalize(states: Tensor) -> Tensor:
+    """Return the states with length 1, by operations that can be exported."""
+    return states / (states * states).sum(dim=-1, keepdim=True).add(1e-9).sqrt()
+
+
 class CosineAttention(Attention):
     """e_ij = t cos(W s_i, h_j): only the angle counts, and how sharp to look is learnt."""
 
-    def __init__(self, query_size: int, key_size: int) -> None:
-        super().__init__()
+    def __init__(self, query_size: int, key_size: int, num_heads: int = 1) -> None:
+        super().__init__(num_heads)
         self.projection = nn.Linear(query_size, key_size)
         self.sharpness = nn.Parameter(torch.tensor(5.0))
 
     def keys(self, encoder_states: Tensor) -> Tensor:
         """Return h_j / |h_j|, which no query changes."""
-        return split_heads(nn.functional.normalize(encoder_states, dim=-1), self.num_heads)
+        return normalize(split_heads(encoder_states, self.num_heads))
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        """Return the sharpened cosines [B, 1, T, S]."""
-        query = split_heads(nn.functional.normalize(self.projection(query), dim=-1), 1)
-        return self.sharpness * (query @ keys.transpose(-1, -2))
+        """Return the sharpened cosines [B, N, T, S]."""
+        query = split_heads(self.projection(query), self.num_heads)
+        return self.sharpness * (normalize(query) @ keys.transpose(-1, -2))
 
 
 def build_model(vocabulary_size: int, width: int = 64) -> Seq2SeqModel:

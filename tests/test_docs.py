@@ -28,10 +28,15 @@ def test_there_are_pages_blocks_and_commands() -> None:
 
 @pytest.mark.parametrize("page", [p for p in PAGES if find_blocks(p, "python")], ids=str)
 def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block that begins with the name of a file is that file, for the blocks after it."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     names: dict[str, object] = {}
     for block in find_blocks(page, "python"):
-        exec(compile(block, str(page), "exec"), names)
+        if named := re.match(r"# (\w+\.py)\n", block):
+            (tmp_path / named[1]).write_text(block)
+        else:
+            exec(compile(block, str(page), "exec"), names)
 
 
 def list_commands() -> list[tuple[str, list[str]]]:

@@ -41,6 +41,7 @@ from foveate.errors import BundleError, ConfigError
 from foveate.files import read_regular
 from foveate.first_format import convert_manifest, restore_options
 from foveate.options import NGRAM_SIZE, ModelOptions, TextOptions, find_architecture, restore_part
+from foveate.own_code import AttentionFactory
 from foveate.runtime import describe_runtime, read_runtime
 from foveate.summary import Summary, check_scores, read_summary
 from foveate.text.codec import Codec
@@ -132,6 +133,8 @@ class Bundle:
         scores: by set of pairs, metric name to value, interval and signature.
         graphs: name to ONNX file; empty unless exported. In an ensemble `0.start` and so on.
         id: the sha256 of everything that computes; empty in a model that was never saved.
+        attention: what `model.attention_module` names, where the user has said that it may run;
+            no file holds it.
     """
 
     text: TextOptions
@@ -144,6 +147,7 @@ class Bundle:
     scores: dict[str, Any] = field(default_factory=dict)
     graphs: dict[str, bytes] = field(default_factory=dict)
     id: str = ""
+    attention: AttentionFactory | None = None
 
     @property
     def is_shared(self) -> bool:

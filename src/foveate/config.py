@@ -202,6 +202,8 @@ def _find_conflicts(given: Mapping[str, Any]) -> list[str]:
     if given.get("input_feeding") and given.get("layout") != "luong":
         layout = given.get("layout", AttentionOptions.layout)
         problems.append(f"input_feeding: only with layout luong, not {layout}")
+    if given.get("attention_module") and given.get("attention_score", "additive") != "additive":
+        problems.append("attention_score: goes without attention_module, which scores by itself")
     if given.get("copy") and given.get("lexicon"):
         problems.append("lexicon: goes without copy: a token is either copied or looked up")
     if given.get("distill") and given.get("models", 1) == 1:

@@ -21,6 +21,7 @@ from foveate.data.readers import find_fault
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError, DataError, MissingExtraError
 from foveate.options import TrainingOptions, hints
+from foveate.own_code import name_attention
 from foveate.records import Pair
 from foveate.text.matching import Matching
 
@@ -35,12 +36,14 @@ if TYPE_CHECKING:
     from sklearn.utils import Tags
 
     from foveate.bundle import Bundle
+    from foveate.models.attention import Attention
     from foveate.options import Architecture, TokenKind
     from foveate.records import Translation
     from foveate.training.report import Report
     from foveate.training.run import Trained
     from foveate.translator import Backend, Translator
 
+OWN = "attention_module"  # the option whose parameter is the class itself, `attention`
 NUM_SHOWN = 10  # bad rows that an error names
 
 
@@ -52,6 +55,11 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
     column. A source with several right targets is simply repeated, once for each.
 
     Args:
+        attention: a `foveate.models.Attention` of your own, as a class that takes `query_size`,
+            `key_size` and `num_heads`, or a function that makes one; None is the attention that
+            `attention_score` names. It has to stand in a module that can be imported: the model
+            keeps its import path, and no code (as the option `attention_module`). A text is that
+            path as a model had it that was loaded without trust; it cannot be trained.
         beam_size: hypotheses that `predict` and `translate` keep; None is the model's own choice.
         length_penalty: how much longer outputs are favoured; None is the model's own choice.
         verbose: print what training does.
@@ -97,6 +105,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         layout: str = "gnmt",
         cell: str = "lstm",
         attention_score: str = "additive",
+        attention: Callable[..., Attention] | str | None = None,
         attention_weights: str = "softmax",
         location_window: int | None = None,
         input_feeding: bool = False,
@@ -147,6 +156,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         self.layout = layout
         self.cell = cell
         self.attention_score = attention_score
+        self.attention = attention
         self.attention_weights = attention_weights
         self.location_window = location_window
         self.input_feeding = input_feeding
@@ -290,18 +300,32 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         self.translator_.save(path)
 
     @classmethod
-    def load(cls, path: str | Path, backend: Backend = "auto") -> Self:
-        """Load a bundle, whichever door trained it, as a fitted estimator."""
+    def load(cls, path: str | Path, backend: Backend = "auto", *, trust_code: bool = False) -> Self:
+        """Load a bundle, whichever door trained it, as a fitted estimator.
+
+        Args:
+            path: the model's folder.
+            backend: what computes, as for `Translator.load`.
+            trust_code: the attention of somebody's own that the model names may be imported.
+        """
         from foveate.translator import Translator
 
-        translator = Translator.load(path, backend=backend)
-        model = cls(**_recall_config(translator.bundle).given)
+        translator = Translator.load(path, backend=backend, trust_code=trust_code)
+        options = dict(_recall_config(translator.bundle).given)
+        named = options.pop("attention_module", "") or None
+        model = cls(attention=translator.bundle.attention or named, **options)
         model.translator_ = translator
         model.n_features_in_ = 1
         return model
 
     def _build_config(self) -> Config:
-        values = {name: getattr(self, name) for name in field_names()}
+        values = {name: getattr(self, name) for name in field_names() if name != OWN}
+        if isinstance(self.attention, str):
+            raise ConfigError(
+                f"Seq2Seq: attention is the name {self.attention!r:.60}, which nobody has said to "
+                "import: import it yourself, and give the class"
+            )
+        values[OWN] = name_attention(self.attention) if self.attention is not None else ""
         plain = {  # a grid made with NumPy holds NumPy's numbers
             name: value.item() if isinstance(value, np.generic) else value
             for name, value in values.items()
@@ -324,7 +348,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         if "translator_" in state:
-            state["translator_"] = _unpack(state["translator_"])
+            state["translator_"] = _unpack(state["translator_"], state.get("attention"))
         super().__setstate__(state)
 
 
@@ -469,7 +493,8 @@ def _pack(translator: Translator) -> dict[str, bytes]:
         return {path.relative_to(bundle).as_posix(): path.read_bytes() for path in files}
 
 
-def _unpack(files: dict[str, bytes]) -> Translator:
+def _unpack(files: dict[str, bytes], attention: object) -> Translator:
+    from foveate.bundle import load_bundle
     from foveate.translator import Translator
 
     with tempfile.TemporaryDirectory() as folder:
@@ -477,4 +502,7 @@ def _unpack(files: dict[str, bytes]) -> Translator:
             path = Path(folder) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        return Translator.load(folder)
+        bundle = load_bundle(folder)
+    if callable(attention):  # the pickle has imported it already
+        bundle.attention = attention
+    return Translator.from_bundle(bundle)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +19,7 @@ from foveate.data.batching import collate_sources
 from foveate.errors import BundleError, ExportError, MissingExtraError, ModelMismatchError
 from foveate.graphs import build_graphs, quantize, repeat_steps
 from foveate.onnx_backend import build_onnx_stepper
+from foveate.own_code import attention_path
 from foveate.search import Hypothesis, Query, Stepper, Writer, join_steppers, search
 from foveate.text.vocabulary import BOS, EOS, UNK
 from foveate.translator import build_torch_members
@@ -52,6 +53,7 @@ def export_bundle(
     out: str | Path,
     *,
     int8: bool = False,
+    trust_code: bool = False,
     report: Callable[[str], None] | None = None,
 ) -> Exported:
     """Write a bundle that runs on ONNX Runtime alone, without PyTorch.
@@ -64,13 +66,16 @@ def export_bundle(
         model: folder of a trained model.
         out: folder to make for the exported one.
         int8: keep the large weights in 8 bits: smaller, and not exactly the same model.
+        trust_code: the attention of somebody's own that the model names may be imported.
         report: is told what was found, a line at a time.
 
     Raises:
         BundleError: the model is damaged, or `out` is taken.
-        ModelMismatchError: the model is an exported one already.
+        ModelMismatchError: the model is an exported one already, or needs code that is not
+            trusted.
         MissingExtraError: the package `onnx` is not installed.
-        ExportError: the exported model does not do what the original does.
+        ExportError: the exported model does not do what the original does, or its attention is
+            made of what an exported model may not have.
     """
     if find_spec("onnx") is None:
         raise MissingExtraError("onnx", "export", "exporting a model")
@@ -81,7 +86,7 @@ def export_bundle(
     if not bundle.weights:
         raise ModelMismatchError(f"{model}: is an exported model already; export the original")
     sizes = (len(bundle.source_codec.vocabulary), len(bundle.target_codec.vocabulary))
-    members = build_torch_members(bundle, origin=str(model))
+    members = build_torch_members(bundle, trust_code=trust_code, origin=str(model))
     plain = {
         f"{number}.{name}" if len(members) > 1 else name: graph
         for number, member in enumerate(members)
@@ -89,7 +94,7 @@ def export_bundle(
     }
     graphs = repeat_steps(plain)
     original = join_steppers(members)
-    exported = build_onnx_stepper(graphs)
+    exported = _open_graphs(graphs, bundle)
     examples = encode_examples(bundle)
     difference = max(compare_steps(original, exported, sizes), compare_strides(exported, sizes[0]))
     if examples is not None:
@@ -112,6 +117,20 @@ def export_bundle(
     summary = replace(bundle.summary, exported=kind)
     save_bundle(replace(bundle, weights={}, graphs=graphs, summary=summary), out)
     return Exported(sum(map(len, graphs.values())), difference, agreement)
+
+
+def _open_graphs(graphs: Mapping[str, bytes], bundle: Bundle) -> Stepper:
+    try:
+        return build_onnx_stepper(graphs)
+    except BundleError as error:
+        path = attention_path(bundle.model)
+        if not path:
+            raise
+        reason = str(error).split(": ")[2]
+        raise ExportError(
+            f"the attention {path} cannot be exported: {reason}, which no exported model may have: "
+            "write it with other operations; nothing was written"
+        ) from None
 
 
 def compare_steps(original: Stepper, exported: Stepper, vocabulary_sizes: tuple[int, int]) -> float:

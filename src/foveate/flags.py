@@ -22,6 +22,7 @@ from cyclopts import App, Group, Parameter
 
 from foveate import options
 from foveate.config import Config, build_config, flat_fields, owners, read_config
+from foveate.errors import ConfigError
 from foveate.options import ARCHITECTURES, ModelOptions, TextOptions, TrainingOptions
 from foveate.ranges import describe_range, strip_range
 
@@ -106,6 +107,11 @@ def merge_config(path: Path | str | None, flags: dict[str, Any]) -> Config:
     """
     given = read_config(path) if path is not None else {}
     build_config(given, origin=str(path))
+    if given.get("attention_module") and "attention_module" not in flags:
+        raise ConfigError(
+            f"{path}: attention_module names code, which no file can ask to be run: if you trust "
+            f"it, add --attention-module {given['attention_module']}"
+        )
     rivals = {"minutes": "max_updates", "max_updates": "minutes"}
     for name in rivals.keys() & flags.keys():
         given.pop(rivals[name], None)

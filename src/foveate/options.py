@@ -39,6 +39,8 @@ Share = Annotated[float, Ge(0), Lt(1)]
 DropoutShare = Annotated[float, Ge(0), Le(0.95)]
 Count = Annotated[int, Ge(1), Le(10**9)]
 Width = Annotated[int, Ge(1), Le(8192)]
+NAME = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
+IMPORT_PATH = Form(f"({NAME}:{NAME})?", "an import path, module:Name")
 DEVICES = Form(r"auto|cpu|mps|(cuda|xpu)(:\d{1,3})?", "auto, cpu, cuda, cuda:1, xpu or mps")
 Device = Annotated[str, DEVICES]
 Part = TypeVar("Part")
@@ -123,6 +125,9 @@ class AttentionOptions(AttendingOptions):
     """Recurrent cell of encoder and decoder."""
     attention_score: Literal["additive", "dot", "general", "scaled_dot"] = "additive"
     """How attention compares a decoder state with an encoder state."""
+    attention_module: Annotated[str, IMPORT_PATH] = ""
+    """Attention of your own instead, by its import path, module:Name: a class made with
+    query_size, key_size and num_heads."""
     attention_weights: Literal["softmax", "entmax"] = "softmax"
     """How scores become weights; entmax makes the small ones exactly zero."""
     location_window: Annotated[int, Ge(0), Le(99), Odd(or_zero=True)]

@@ -5,7 +5,7 @@ Arrays go in, arrays come out; tensors stay in the state. Knows no text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from foveate.errors import BundleError, ConfigError
-from foveate.models.attention import mean_head
+from foveate.models.attention import Attention, mean_head
 from foveate.models.build import build_model
 from foveate.models.decoders import State as Tensors
 from foveate.models.randomness import OwnGenerator
@@ -110,6 +110,7 @@ def build_torch_stepper(
     weights: Mapping[str, NDArray[np.float32]],
     *,
     target_ids: Sequence[int] | None = None,
+    attention: Callable[..., Attention] | None = None,
     origin: str = "model",
 ) -> TorchStepper:
     """Build the model that options describe, give it its weights, and wrap it.
@@ -120,6 +121,7 @@ def build_torch_stepper(
         is_shared: both sides have one embedding table.
         weights: parameter name to array.
         target_ids: for each source id the target id of the same token; only needed for copying.
+        attention: what `attention_module` names, where it names something.
         origin: what to call the model in an error.
 
     Raises:
@@ -128,7 +130,8 @@ def build_torch_stepper(
     keep_kernels()
     try:
         with OwnGenerator(0):  # what is drawn is overwritten; the program's numbers stay
-            model = build_model(options, *vocabulary_sizes, is_shared, target_ids)
+            sizes = vocabulary_sizes
+            model = build_model(options, *sizes, is_shared, target_ids, attention=attention)
     except ConfigError as error:
         raise BundleError(f"{origin}: {error}") from None
     parameters = dict(model.named_parameters())

@@ -24,6 +24,7 @@ from foveate.errors import (
 )
 from foveate.onnx_backend import build_onnx_stepper
 from foveate.outputs import order_outputs, put_first
+from foveate.own_code import import_trusted
 from foveate.ranking import rank_score
 from foveate.records import Likeness, Request, Sampling, Translation
 from foveate.search import Hypothesis, Query, Stepper, join_steppers, run_all, search
@@ -111,6 +112,7 @@ class Translator:
         backend: Backend = "auto",
         threads: int = 0,
         max_source: int | None = None,
+        trust_code: bool = False,
     ) -> Translator:
         """Load a bundle.
 
@@ -119,11 +121,14 @@ class Translator:
             backend: what computes; `auto` is ONNX Runtime for an exported model, else PyTorch.
             threads: processor threads; 0 means as many as there are cores.
             max_source: most tokens of a source, see `Translator`.
+            trust_code: the attention of somebody's own that the model names may be imported.
 
         Raises:
             BundleError: the bundle is missing or damaged.
-            ConfigError: an argument is not one of the values above.
-            ModelMismatchError: the bundle does not hold what the backend needs.
+            ConfigError: an argument is not one of the values above, or what is trusted cannot be
+                imported.
+            ModelMismatchError: the bundle does not hold what the backend needs, or needs code that
+                is not trusted.
             MissingExtraError: what computes is not installed.
         """
         _check_backend(backend)
@@ -132,6 +137,7 @@ class Translator:
             backend=backend,
             threads=threads,
             max_source=max_source,
+            trust_code=trust_code,
             origin=str(path),
         )
 
@@ -143,6 +149,7 @@ class Translator:
         backend: Backend = "auto",
         threads: int = 0,
         max_source: int | None = None,
+        trust_code: bool = False,
         origin: str = "model",
     ) -> Translator:
         """Make a translator from a bundle in memory; arguments and errors are those of `load`."""
@@ -161,7 +168,8 @@ class Translator:
             size = len(bundle.target_codec.vocabulary)
             stepper = build_onnx_stepper(bundle.graphs, num_tokens=size, origin=origin)
         else:
-            stepper = join_steppers(build_torch_members(bundle, origin=origin))
+            members = build_torch_members(bundle, trust_code=trust_code, origin=origin)
+            stepper = join_steppers(members)
         return cls(bundle, stepper, threads=threads, max_source=max_source)
 
     def save(self, path: str | Path) -> None:
@@ -501,18 +509,28 @@ def _windows(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield window
 
 
-def build_torch_members(bundle: Bundle, *, origin: str) -> list[TorchStepper]:
+def build_torch_members(
+    bundle: Bundle, *, trust_code: bool = False, origin: str
+) -> list[TorchStepper]:
     """Build the PyTorch steppers of a bundle: one, or each of an ensemble.
+
+    Args:
+        bundle: gets its `attention`, where it names one.
+        trust_code: what it names may be imported.
+        origin: what to call the model in an error.
 
     Raises:
         MissingExtraError: PyTorch is not installed.
         BundleError: the weights are not those of the configuration and vocabularies.
+        ModelMismatchError: the model needs code that is not trusted.
     """
     try:
         from foveate.torch_backend import build_torch_stepper
     except ImportError:
         purpose = f"{origin}: a model that was not exported (foveate export)"
         raise MissingExtraError("PyTorch", "train", purpose) from None
+    if bundle.attention is None:
+        bundle.attention = import_trusted(bundle.model, trust_code=trust_code, origin=origin)
     return [
         build_torch_stepper(
             bundle.model,
@@ -520,6 +538,7 @@ def build_torch_members(bundle: Bundle, *, origin: str) -> list[TorchStepper]:
             bundle.is_shared,
             weights,
             target_ids=bundle.target_ids,
+            attention=bundle.attention,
             origin=origin,
         )
         for weights in bundle.members

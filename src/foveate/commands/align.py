@@ -10,6 +10,7 @@ from foveate.commands.arguments import (
     Backend,
     Place,
     Threads,
+    TrustCode,
     load_translator,
     read_table,
     require_attention,
@@ -44,6 +45,7 @@ def align(
     skip_bad: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     backend: Backend = "auto",
     threads: Threads = 0,
+    trust_code: TrustCode = False,
 ) -> int:
     """Align given pairs, a line of source-target positions i-j for each (Pharaoh format).
 
@@ -56,13 +58,14 @@ def align(
         skip_bad: Skip and count bad rows; they have no line in the output.
         backend: What computes: PyTorch, or ONNX Runtime for an exported model.
         threads: Processor threads (0: as many as there are cores).
+        trust_code: Run code of somebody's own that MODEL names (its attention).
     """
     from foveate.console import watch
     from foveate.formats import format_alignment
     from foveate.output import check_file, open_output
 
     check_file(out)
-    translator = load_translator(model, backend, threads)
+    translator = load_translator(model, backend, threads, trust_code)
     require_attention(translator)
     table = read_table(pairs, skip_bad=skip_bad)
     scored = translator.score_pairs(zip(table.sources(), table.targets(), strict=True))

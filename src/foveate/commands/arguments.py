@@ -38,6 +38,7 @@ BackendName = Literal["auto", "torch", "onnx"]
 Backend = Annotated[BackendName, Parameter(group=MACHINE)]
 BleuTokenize = Literal["13a", "none", "intl", "char", "zh"]
 Threads = Annotated[int, Parameter(group=MACHINE, metavar="N")]
+TrustCode = Annotated[bool, Parameter(group=MACHINE, negative="", show_default=False)]
 BeamSize = Annotated[int | None, Parameter(group=SEARCH, metavar="K")]
 
 
@@ -59,14 +60,20 @@ def read_table(
 
 
 def load_translator(
-    model: str, backend: BackendName, threads: int, max_source: int | None = None
+    model: str,
+    backend: BackendName,
+    threads: int,
+    trust_code: bool,
+    max_source: int | None = None,
 ) -> Translator:
     """Load a model for one of the commands that use it."""
     check_least(0, threads=threads)
     check_least(1, max_source=max_source)
     from foveate.translator import Translator
 
-    return Translator.load(model, backend=backend, threads=threads, max_source=max_source)
+    return Translator.load(
+        model, backend=backend, threads=threads, max_source=max_source, trust_code=trust_code
+    )
 
 
 def missing_torch(error: ModuleNotFoundError) -> Exception:

@@ -11,6 +11,7 @@ from foveate.commands.arguments import (
     BeamSize,
     Place,
     Threads,
+    TrustCode,
     check_least,
     load_translator,
     require_attention,
@@ -47,6 +48,7 @@ def attend(
     beam_size: BeamSize = None,
     backend: Backend = "auto",
     threads: Threads = 0,
+    trust_code: TrustCode = False,
 ) -> int:
     """Show where the model looked: rows are the output, columns the source.
 
@@ -58,6 +60,7 @@ def attend(
         beam_size: Hypotheses that the search keeps.
         backend: What computes: PyTorch, or ONNX Runtime for an exported model.
         threads: Processor threads (0: as many as there are cores).
+        trust_code: Run code of somebody's own that MODEL names (its attention).
     """
     from foveate.console import format_attention
     from foveate.insight.plots import write_picture
@@ -67,7 +70,7 @@ def attend(
         check_file(out)
     check_least(1, beam_size=beam_size)
     source = _first_line() if text == "-" else text
-    translator = load_translator(model, backend, threads)
+    translator = load_translator(model, backend, threads, trust_code)
     translation = _attend_one(translator, source, target, beam_size)
     remarks = Remarks(translator)
     list(remarks.watch([translation]))

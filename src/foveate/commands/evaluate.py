@@ -12,6 +12,7 @@ from foveate.commands.arguments import (
     BleuTokenize,
     Place,
     Threads,
+    TrustCode,
     check_least,
     load_translator,
     read_table,
@@ -41,6 +42,7 @@ def evaluate(
     beam_size: BeamSize = None,
     backend: Backend = "auto",
     threads: Threads = 0,
+    trust_code: TrustCode = False,
 ) -> int:
     """Evaluate a model: every metric with its 95 % interval, and by source length.
 
@@ -54,6 +56,7 @@ def evaluate(
         beam_size: Hypotheses that the search keeps.
         backend: What computes: PyTorch, or ONNX Runtime for an exported model.
         threads: Processor threads (0: as many as there are cores).
+        trust_code: Run code of somebody's own that MODEL names (its attention).
     """
     from foveate.console import format_evaluation, show, watch
     from foveate.evaluation import evaluate as run_evaluation
@@ -63,7 +66,7 @@ def evaluate(
     if json is not None:
         check_file(json)
     check_least(1, beam_size=beam_size)
-    translator = load_translator(model, backend, threads)
+    translator = load_translator(model, backend, threads, trust_code)
     table = read_table(pairs, skip_bad=skip_bad)
     remarks = Remarks(translator, "source")
     evaluation = run_evaluation(

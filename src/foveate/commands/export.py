@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from foveate.commands.arguments import Place, missing_torch
+from foveate.commands.arguments import Place, TrustCode, missing_torch
 from foveate.console import say
 from foveate.flags import ESSENTIAL
 
@@ -32,6 +32,7 @@ def export(
     /,
     *,
     int8: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
+    trust_code: TrustCode = False,
 ) -> int:
     """Make a model that runs without PyTorch (ONNX), checked against the original.
 
@@ -39,6 +40,7 @@ def export(
         model: Folder of a trained model.
         out: Folder to make for the exported model; it must not be there yet.
         int8: Keep the weights in 8 bits: a third of the size, a few outputs differ.
+        trust_code: Run code of somebody's own that MODEL names (its attention).
     """
     from foveate.output import check_folder
 
@@ -47,7 +49,7 @@ def export(
         from foveate.export import export_bundle
     except ModuleNotFoundError as error:
         raise missing_torch(error) from None
-    found = export_bundle(model, out, int8=int8, report=say)
+    found = export_bundle(model, out, int8=int8, trust_code=trust_code, report=say)
     say(f"the exported model is in {out} ({found.size / 1e6:.1f} MB of graphs); next:")
     say(f"  foveate translate {shlex.quote(out)} FILE")
     return 0

@@ -19,6 +19,7 @@ from foveate.commands.arguments import (
     BeamSize,
     Place,
     Threads,
+    TrustCode,
     check_finite,
     check_least,
     check_positive,
@@ -77,6 +78,7 @@ def translate(
     seed: Annotated[int, Parameter(group=SAMPLING, metavar="N")] = 1,
     backend: Backend = "auto",
     threads: Threads = 0,
+    trust_code: TrustCode = False,
 ) -> int:
     """Translate every line of a file.
 
@@ -105,6 +107,7 @@ def translate(
         seed: Seed of the sampling.
         backend: What computes: PyTorch, or ONNX Runtime for an exported model.
         threads: Processor threads (0: as many as there are cores).
+        trust_code: Run code of somebody's own that MODEL names (its attention).
     """
     from foveate.console import watch
     from foveate.data.readers import read_lines
@@ -120,7 +123,7 @@ def translate(
     check_positive(temperature=temperature, top_p=top_p)
     check_finite(length_penalty=length_penalty)
     sampling = _sampling(sample, temperature, top_k, top_p, seed)
-    translator = load_translator(model, backend, threads, max_source)
+    translator = load_translator(model, backend, threads, trust_code, max_source)
     run = partial(
         translator.translate,
         beam_size=beam_size,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 
 from torch import nn
 
@@ -45,6 +46,7 @@ def build_model(
     target_ids: Sequence[int] | None = None,
     *,
     needs_weights: bool = False,
+    attention: Callable[..., Attention] | None = None,
 ) -> Seq2SeqModel:
     """Build the model that resolved options describe.
 
@@ -56,14 +58,16 @@ def build_model(
         target_ids: for each source id the target id of the same token, UNK when there is none;
             None, when the vocabulary is shared, is the identity. Only needed for copying.
         needs_weights: the loss looks at the attention weights.
+        attention: what `attention_module` names, where it names something.
 
     Raises:
-        ConfigError: widths that do not divide by the number of heads, or by 2.
+        ConfigError: widths that do not divide by the number of heads, or by 2; an attention that
+            is none.
     """
     check_widths(options)
     source = build_embedding(source_size, options.embedding_size)
     target = source if shared else build_embedding(target_size, options.embedding_size)
-    encoder, decoder = _build_parts(options)
+    encoder, decoder = _build_parts(options, attention)
     copying: Pointer | None = None
     if isinstance(options, AttendingOptions) and options.lexicon:
         copying = LexicalPrior(decoder.feature_size, source_size, LEXICON_WORDS)
@@ -117,12 +121,14 @@ def check_widths(options: ModelOptions) -> None:
         raise ConfigError(f"hidden_size {hidden_size} must be even: two directions share it")
 
 
-def _build_parts(options: ModelOptions) -> tuple[nn.Module, Decoder]:
+def _build_parts(
+    options: ModelOptions, own: Callable[..., Attention] | None
+) -> tuple[nn.Module, Decoder]:
     embedding, hidden = options.embedding_size, options.hidden_size
     layers, dropout = options.num_layers, options.dropout
     if isinstance(options, AttentionOptions):
         encoder = BidirectionalEncoder(options.cell, embedding, hidden, layers, dropout)
-        return encoder, _build_attention_decoder(options)
+        return encoder, _build_attention_decoder(options, own)
     if isinstance(options, TraditionalOptions):
         return (
             TraditionalEncoder(options.cell, embedding, hidden, layers, dropout),
@@ -136,10 +142,15 @@ def _build_parts(options: ModelOptions) -> tuple[nn.Module, Decoder]:
     )
 
 
-def _build_attention_decoder(options: AttentionOptions) -> Decoder:
+def _build_attention_decoder(
+    options: AttentionOptions, own: Callable[..., Attention] | None
+) -> Decoder:
     embedding, hidden, cell = options.embedding_size, options.hidden_size, options.cell
     layers, dropout, heads = options.num_layers, options.dropout, options.num_heads
-    attention = build_attention(options.attention_score, hidden, hidden, heads)
+    if path := options.attention_module:
+        attention = build_own_attention(own, path, hidden, hidden, heads)
+    else:
+        attention = build_attention(options.attention_score, hidden, hidden, heads)
     if options.attention_weights == "entmax":
         attention.normalize = masked_entmax
     if options.location_window:
@@ -162,3 +173,43 @@ def build_attention(score: str, query_size: int, key_size: int, num_heads: int) 
     if score == "dot":
         return DotAttention(num_heads)
     return ScaledDotAttention(query_size, key_size, key_size, num_heads)
+
+
+def build_own_attention(
+    make: Callable[..., object] | None,
+    path: str,
+    query_size: int,
+    key_size: int,
+    num_heads: int,
+) -> Attention:
+    """Build an attention of the user's own, and see that it is one.
+
+    Args:
+        make: the class, or a function that makes one.
+        path: what to call it in an error.
+        query_size: width of the decoder states that ask.
+        key_size: width of the encoder states that are asked.
+        num_heads: how many heads it must have.
+
+    Raises:
+        ConfigError: it does not take these sizes, or makes something else.
+    """
+    if make is None:
+        raise ConfigError(f"attention_module: {path} has to be given as attention=... beside it")
+    sizes = {"query_size": query_size, "key_size": key_size, "num_heads": num_heads}
+    try:
+        inspect.signature(make).bind(**sizes)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"attention {path}: has to take query_size, key_size and num_heads: {error}"
+        ) from None
+    attention = make(**sizes)
+    if not isinstance(attention, Attention):
+        kind = type(attention).__name__
+        raise ConfigError(f"attention {path}: made a {kind}, not a foveate.models.Attention")
+    if attention.num_heads != num_heads:
+        raise ConfigError(
+            f"attention {path}: has {attention.num_heads} heads where num_heads is {num_heads}: "
+            "pass num_heads on to Attention.__init__"
+        )
+    return attention

@@ -34,6 +34,7 @@ def build_trainer(prepared: Prepared, soft_targets: SoftTargets | None = None) -
             prepared.is_shared,
             prepared.target_ids,
             needs_weights=training.guidance > 0,
+            attention=prepared.attention,
         )
     if lexicon is not None and isinstance(model.copying, LexicalPrior):
         model.copying.set_lexicon(*lexicon.likeliest(model.copying.words.shape[1]))

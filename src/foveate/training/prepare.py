@@ -22,6 +22,7 @@ from foveate.data.batching import EncodedPairs, encode_table
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError, DataError
 from foveate.options import AttendingOptions, Options
+from foveate.own_code import AttentionFactory, import_attention
 from foveate.search.workers import granted_threads
 from foveate.text.codec import Codec
 from foveate.text.detection import build_codecs
@@ -79,6 +80,12 @@ class Prepared:
         """For each id of the source vocabulary, the target id of the same token, or UNK."""
         return self.target_codec.vocabulary.ids(self.source_codec.vocabulary.entries)
 
+    @property
+    def attention(self) -> AttentionFactory | None:
+        """The attention of the user's own, where one was asked for."""
+        path = self.requested.attention_module
+        return import_attention(path) if path else None
+
     def encode_epoch(self, epoch: int) -> EncodedPairs:
         """Return the pairs as ids; subwords are sampled afresh in every epoch."""
         sampling, seed = self.options.training.subword_sampling, self.options.training.seed
@@ -93,7 +100,8 @@ class Prepared:
         """Return the bundle of a model of these pairs."""
         codecs = self.source_codec, self.target_codec
         options = self.options.text, self.options.model
-        return Bundle(*options, *codecs, weights, self.decoding, summary)
+        attention = self.attention
+        return Bundle(*options, *codecs, weights, self.decoding, summary, attention=attention)
 
     def with_seed(self, seed: int) -> Prepared:
         """Return the same for a model with another seed."""

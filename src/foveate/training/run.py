@@ -16,7 +16,7 @@ from typing import Any, Literal
 import foveate.torch_loading  # noqa: F401  # isort: skip  # before torch
 import torch
 
-from foveate.bundle import Summary
+from foveate.bundle import Summary, load_bundle
 from foveate.config import Config
 from foveate.data.table import PairTable
 from foveate.errors import TrainingError
@@ -156,7 +156,11 @@ def reload_model(prepared: Prepared, recorder: Recorder) -> Trained:
     assert recorder.out is not None
     recorder.note(f"{recorder.out}: this run has ended already")
     options = prepared.options
-    translator = Translator.load(recorder.out, backend="torch", threads=options.training.threads)
+    bundle = load_bundle(recorder.out)
+    bundle.attention = prepared.attention
+    translator = Translator.from_bundle(
+        bundle, backend="torch", threads=options.training.threads, origin=str(recorder.out)
+    )
     return Trained(translator, options, translator.summary, prepared.table, prepared.dev)
 
 
