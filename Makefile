@@ -27,7 +27,8 @@ demo: $(STAMP) ## train on the bundled data, translate, draw (a few minutes)
 test: $(STAMP) ## the quick tests and the examples of the docstrings
 	$(BIN)/python -m pytest -n $(JOBS)
 
-slow: $(STAMP) ## kill training at every file-system event, and see that it goes on (half an hour)
+slow: $(STAMP) ## every test, with more examples, and kill training at every file-system event (an hour)
+	$(BIN)/python -m pytest -n $(JOBS) -m '' --hypothesis-profile=thorough
 	$(BIN)/python tests/kill_points.py
 	$(BIN)/python tests/kill_points.py --scenario train --scenario test --moments 20
 

@@ -18,7 +18,9 @@ from jaxtyping import install_import_hook
 # Annotations such as Float[Tensor, "B T H"] are executed in the test run, and only there.
 install_import_hook(["foveate.models", "foveate.torch_backend"], "beartype.beartype")
 
-settings.register_profile("foveate", deadline=None, derandomize=bool(os.environ.get("CI")))
+is_in_ci = bool(os.environ.get("CI"))
+settings.register_profile("foveate", deadline=None, derandomize=is_in_ci, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=300)  # in `make slow`
 settings.load_profile("foveate")
 
 
