@@ -26,7 +26,6 @@ from foveate.config import Config
 from foveate.data.table import PairTable
 from foveate.errors import (
     BundleError,
-    ExportError,
     MissingExtraError,
     ModelMismatchError,
     SearchError,
@@ -394,11 +393,11 @@ def test_a_run_leaves_dev_sources_in_its_bundle() -> None:
     assert len(train(table, many, config).translator.summary.examples) == 64
 
 
-def test_a_model_that_fails_the_comparison_leaves_nothing(tmp_path: Path) -> None:
+def test_a_model_that_gives_no_numbers_leaves_nothing(tmp_path: Path) -> None:
     bundle = load_bundle(GOLDEN)
     bundle.weights["output_bias"] = np.full_like(bundle.weights["output_bias"], np.nan)
     save_bundle(bundle, tmp_path / "broken")
-    with pytest.raises(ExportError, match="nothing was written"):
+    with pytest.raises(SearchError, match="not numbers"):
         export_bundle(tmp_path / "broken", tmp_path / "out")
     assert [entry.name for entry in tmp_path.iterdir()] == ["broken"]
 
