@@ -2,6 +2,7 @@
 
     python tests/kill_points.py --stages                 one point of every stage: the quick test
     python tests/kill_points.py --sample 5               five points of every scenario
+    python tests/kill_points.py --sample 5 --seed 7      five others, by chance
     python tests/kill_points.py                          all points, which takes half an hour
     python tests/kill_points.py --scenario test --mode cut --point 17
 
@@ -386,9 +387,9 @@ class Trial:
         assert outcome.status == 0, outcome.said
         return outcome, take_stock(folder)
 
-    def choose_moments(self, count: int) -> list[tuple[str, int]]:
-        """Return random moments of the quiet run, in milliseconds, the same every time."""
-        chance = random.Random(self.scenario.name)
+    def choose_moments(self, count: int, seed: int) -> list[tuple[str, int]]:
+        """Return random moments of the quiet run, in milliseconds, the same for a seed."""
+        chance = random.Random(f"{self.scenario.name} {seed}")
         return [("moment", 1 + int(chance.random() * self.milliseconds)) for _ in range(count)]
 
     def choose_stages(self) -> list[tuple[str, int]]:
@@ -484,14 +485,17 @@ def take_stock(folder: Path) -> dict[str, str]:
 
 
 def choose_points(
-    count: int, sample: int | None, modes: list[str], turn: Iterator[str]
+    count: int, sample: int | None, modes: list[str], turn: Iterator[str], seed: int | None
 ) -> list[tuple[str, int]]:
     """Return (mode, point): a sample over the whole run, the first and the last among it, or all.
 
-    Every point has all the modes that are asked for, or else one of them in turn.
+    With a seed the sample is a random one. Every point has all the modes that are asked for, or
+    else one of them in turn.
     """
-    points = range(1, count + 1)
-    if sample is not None and sample < count:
+    points = list(range(1, count + 1))
+    if sample is not None and sample < count and seed is not None:
+        points = sorted(random.Random(seed).sample(points, sample))
+    elif sample is not None and sample < count:
         points = [1 + round(number * (count - 1) / (sample - 1)) for number in range(sample)]
     return [(mode, point) for point in points for mode in modes or [next(turn)]]
 
@@ -509,13 +513,13 @@ def run_trials(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
             if asked.stages and not any(scenario.name == name for name, *_ in STAGES):
                 continue
             trial = Trial(scenario, data, Path(room) / scenario.name.replace(" ", "-"))
-            chosen = choose_points(len(trial.events), asked.sample, asked.mode, turn)
+            chosen = choose_points(len(trial.events), asked.sample, asked.mode, turn, asked.seed)
             if asked.stages:
                 chosen = trial.choose_stages()
             if asked.point is not None:
                 chosen = [(mode, asked.point) for mode in asked.mode or MODES]
             if asked.moments:
-                chosen = trial.choose_moments(asked.moments)
+                chosen = trial.choose_moments(asked.moments, asked.seed or 0)
             for mode, number in chosen:
                 row = {"scenario": scenario.name, "mode": mode, "point": number}
                 if mode != "moment":
@@ -530,6 +534,7 @@ def main() -> int:
     parser.add_argument("--mode", action="append", default=[], choices=MODES)
     parser.add_argument("--stages", action="store_true", help="one point of every stage")
     parser.add_argument("--sample", type=int, help="so many points of each scenario, not all")
+    parser.add_argument("--seed", type=int, help="of the sample, or of the moments")
     parser.add_argument("--moments", type=int, help="random moments instead of points")
     parser.add_argument("--point", type=int, help="this one only")
     asked = parser.parse_args()

@@ -128,7 +128,16 @@ def make_table() -> PairTable:
 
 
 def configure(**options: object) -> Config:
-    return build_config({"max_updates": 10, "hidden_size": 16, "models": 3, "seed": 5, **options})
+    return build_config(
+        {
+            "max_updates": 10,
+            "num_validations": 2,
+            "hidden_size": 16,
+            "models": 3,
+            "seed": 5,
+            **options,
+        }
+    )
 
 
 def outputs(translator: Translator) -> list[tuple[str, float]]:

@@ -93,6 +93,13 @@ def all_three(name: str) -> tuple[TorchStepper, Stepper, Stepper]:
     return TorchStepper(model), looping, build_onnx_stepper(graphs)
 
 
+@cache
+def plain_graphs() -> dict[str, bytes]:
+    """Return the graphs, without a loop, of a plain model."""
+    torch.manual_seed(3)
+    return build_graphs(build_model(make_options(**SIZES), 11, 13, False).eval())
+
+
 def both(name: str) -> tuple[TorchStepper, Stepper]:
     return all_three(name)[:2]
 
@@ -263,8 +270,7 @@ def test_attention_is_left_out_when_it_is_not_wanted() -> None:
 
 def test_how_many_tokens_to_write_is_a_real_input() -> None:
     """What may be left out is an initializer to onnxruntime-web, which refuses to be fed one."""
-    torch.manual_seed(3)
-    graphs = repeat_steps(build_graphs(build_model(make_options(**SIZES), 11, 13, False).eval()))
+    graphs = repeat_steps(plain_graphs())
     graph = onnx.load_from_string(graphs["step"]).graph
     assert "steps" in {put.name for put in graph.input}
     assert not {put.name for put in graph.input} & {one.name for one in graph.initializer}
@@ -272,8 +278,7 @@ def test_how_many_tokens_to_write_is_a_real_input() -> None:
 
 def test_graphs_that_need_not_be_told_how_many_tokens_go_on_working() -> None:
     """That is how models were exported at first."""
-    torch.manual_seed(3)
-    graphs = repeat_steps(build_graphs(build_model(make_options(**SIZES), 11, 13, False).eval()))
+    graphs = repeat_steps(plain_graphs())
     older = onnx.load_from_string(graphs["step"])
     older.graph.initializer.append(onnx.numpy_helper.from_array(np.array(1), "steps"))
     found = [
@@ -503,8 +508,7 @@ WRONG_OUTPUTS = {
 @pytest.mark.parametrize("name", WRONG_OUTPUTS)
 def test_what_a_graph_gives_is_checked_before_it_is_used(name: str, beam_size: int) -> None:
     change, kind, message = WRONG_OUTPUTS[name]
-    torch.manual_seed(3)
-    graphs = build_graphs(build_model(make_options(**SIZES), 11, 13, False).eval())
+    graphs = plain_graphs()
     model = onnx.load_from_string(graphs["step"])
     change(model)
     stepper = build_onnx_stepper({**graphs, "step": model.SerializeToString()})

@@ -242,7 +242,7 @@ def test_a_folder_that_vanishes_does_not_end_the_run(whole: Path, tmp_path: Path
 def test_nothing_of_the_program_around_is_changed() -> None:
     torch.manual_seed(5)
     before, threads = torch.get_rng_state(), torch.get_num_threads()
-    train(make_table(), None, TINY.replace(threads=2))
+    train(make_table(), None, TINY.replace(threads=2, max_updates=2, num_validations=1))
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.get_num_threads() == threads
 

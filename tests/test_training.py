@@ -72,10 +72,19 @@ def assert_same_weights(one: Path, other: Path) -> None:
         assert first[name].tobytes() == second[name].tobytes(), name
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing disturbed."""
+    out = tmp_path_factory.mktemp("whole") / "model"
+    train(make_table(), None, TINY, out=out)
+    return out
+
+
 @pytest.mark.parametrize("stop_at", [1, 9, 13])
-def test_interrupted_run_resumes_to_the_same_weights(tmp_path: Path, stop_at: int) -> None:
+def test_interrupted_run_resumes_to_the_same_weights(
+    whole: Path, tmp_path: Path, stop_at: int
+) -> None:
     table = make_table()
-    train(table, None, TINY, out=tmp_path / "whole")
 
     def interrupt(report: Report) -> None:
         if report.kind == "progress" and report.update >= stop_at:
@@ -87,7 +96,7 @@ def test_interrupted_run_resumes_to_the_same_weights(tmp_path: Path, stop_at: in
     assert (tmp_path / "halves" / "bundle.json").exists()  # the best so far is kept
     finished = train(table, None, TINY, out=tmp_path / "halves", resume=True)
     assert finished.summary.updates == 20
-    assert_same_weights(tmp_path / "whole", tmp_path / "halves")
+    assert_same_weights(whole, tmp_path / "halves")
 
 
 def test_subword_sampling_and_word_dropout_resume_exactly(tmp_path: Path) -> None:
@@ -154,7 +163,7 @@ def newest_state(out: Path) -> int:
     return max((int(name) for name in names if name.isdigit()), default=-1)
 
 
-def test_half_written_state_is_never_taken(tmp_path: Path) -> None:
+def test_half_written_state_is_never_taken(whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "model"
     table = make_table()
 
@@ -167,8 +176,7 @@ def test_half_written_state_is_never_taken(tmp_path: Path) -> None:
     left.mkdir()
     (left / "tensors.safetensors").write_bytes(b"half")
     train(table, None, TINY, out=out, resume=True)
-    train(table, None, TINY, out=tmp_path / "whole")
-    assert_same_weights(tmp_path / "whole", out)
+    assert_same_weights(whole, out)
 
 
 def test_resume_refuses_other_data_and_other_options(tmp_path: Path) -> None:

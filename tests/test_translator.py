@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import os
@@ -11,6 +12,7 @@ import sys
 import threading
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import FrozenInstanceError, replace
 from functools import cache
 from pathlib import Path
@@ -176,11 +178,14 @@ def mix_requests(count: int) -> list[Request]:
 
 @pytest.mark.timeout(300)
 @each_backend
-def test_many_threads_get_what_one_gets(backend: str) -> None:
+@pytest.mark.parametrize(
+    ("num_different", "count"), [(60, 240), pytest.param(200, 1_000, marks=pytest.mark.slow)]
+)
+def test_many_threads_get_what_one_gets(backend: str, num_different: int, count: int) -> None:
     translator = golden(backend)
-    different = mix_requests(200)
+    different = mix_requests(num_different)
     alone = {request: show(translator.translate_one(request)) for request in different}
-    requests = random.Random(6).sample(different * 5, 1_000)
+    requests = random.Random(6).sample(different * 5, count)
     expected = [alone[request] for request in requests]
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda one: show(translator.translate_one(one)), requests))
@@ -197,7 +202,7 @@ def test_two_models_keep_their_threads_and_the_process_its_own() -> None:
     """The number is that of the calling thread, of new threads, and of both after an overlap."""
     before = torch.get_num_threads()
     few, many = (Translator.load(GOLDEN["torch"], threads=number) for number in (1, 3))
-    texts = ["abc", "bad", "cab", "dace", "ebb", "added"] * 20
+    texts = ["abc", "bad", "cab", "dace", "ebb", "added"] * 4
     seen: list[int] = []
 
     def use(translator: Translator) -> None:
@@ -665,16 +670,19 @@ def test_small_inputs_are_not_cut_into_single_rows() -> None:
 # --- the command --------------------------------------------------------------------------------
 
 
-def call(*arguments: str | Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(Path(foveate.__file__).parents[1])}
-    return subprocess.run(
-        [sys.executable, "-m", "foveate", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        input=given,
-        env=environment,
-        check=False,
-    )
+def call(*arguments: str | Path, given: str = "") -> subprocess.CompletedProcess[str]:
+    """Call the command in this process; test_streams.py has processes of its own."""
+    stdin, stdout = io.TextIOWrapper(io.BytesIO(given.encode())), io.TextIOWrapper(io.BytesIO())
+    stderr = io.StringIO()
+    before, sys.stdin = sys.stdin, stdin
+    try:
+        with redirect_stdout(stdout), redirect_stderr(stderr):
+            status = main([str(argument) for argument in arguments])
+            stdout.flush()
+    finally:
+        sys.stdin = before
+    written = stdout.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    return subprocess.CompletedProcess(arguments, status, written, stderr.getvalue())
 
 
 @each_backend
