@@ -35,7 +35,8 @@ def format_translation(source: str, translation: Translation, form: OutputFormat
     if form == "text":
         return [_one_line(other.text) + "\n" for other in found]
     return [
-        f"{_one_cell(source)}\t{_one_cell(other.text)}\t{other.rank_score:.4f}\n" for other in found
+        f"{format_cell(source)}\t{format_cell(other.text)}\t{other.rank_score:.4f}\n"
+        for other in found
     ]
 
 
@@ -49,7 +50,8 @@ def _one_line(text: str) -> str:
     return text.replace("\r\n", " ").replace("\n", " ").replace("\r", " ")
 
 
-def _one_cell(text: str) -> str:
+def format_cell(text: str) -> str:
+    """Return a text that fits into a cell of a table: without TABs and ends of lines."""
     return _one_line(text).replace("\t", " ")
 
 
@@ -57,7 +59,7 @@ def format_suspicion(rank: int, line: int, found: Suspicion) -> str:
     """Return a row of the table that `SUSPICION_HEADER` begins."""
     reasons = "; ".join(found.reasons)
     texts = (reasons, found.source, found.target, found.expected)
-    cells = [str(rank), str(line), f"{found.suspicion:.2f}", *map(_one_cell, texts)]
+    cells = [str(rank), str(line), f"{found.suspicion:.2f}", *map(format_cell, texts)]
     return "\t".join(cells) + "\n"
 
 
