@@ -7,6 +7,7 @@ Knows no models and no files.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,6 +21,7 @@ NUM_BINS = 10
 SLIGHTEST = 1e-6  # a probability is at most 1 less this
 RIDGE = 1e-2
 MOST_TURNS = 50
+MOST_SCORE = 500.0  # a number that exp can take
 LARGEST = 1e6  # a fitted number
 
 Floats = NDArray[np.float64]
@@ -53,7 +55,10 @@ class Confidence:
 
     def of(self, log_prob: float) -> float:
         """Return the probability that an output is right."""
-        return float(_judge(np.array([log_prob]), [self.bias, self.likely, self.unlikely])[0])
+        log_prob = min(log_prob, -SLIGHTEST)
+        unlikely = math.log(-math.expm1(log_prob))
+        score = self.bias + self.likely * log_prob - self.unlikely * unlikely
+        return 1 / (1 + math.exp(-max(-MOST_SCORE, min(score, MOST_SCORE))))
 
     def to_dict(self) -> dict[str, float | None]:
         """Return plain numbers, ready for JSON."""
@@ -98,9 +103,9 @@ def fit_confidence(
     """
     if len(log_probs) < LEAST_SOURCES:
         return None
-    weights = _fit(np.array(log_probs, np.float64), np.array(is_right, np.float64))
+    bias, likely, unlikely = _fit(np.array(log_probs), np.array(is_right, np.float64))
     share = (sum(recalled) + 1) / (len(recalled) + 2) if recalled else None
-    return Confidence(*weights, recalled=share)
+    return Confidence(bias, likely, unlikely, share)
 
 
 def measure_reliability(log_probs: Sequence[float], is_right: Sequence[bool]) -> dict[str, Any]:
@@ -149,7 +154,7 @@ def _columns(log_probs: Floats) -> Floats:
 
 def _judge(log_probs: Floats, weights: Sequence[float]) -> Floats:
     scores = _columns(log_probs) @ np.asarray(weights)
-    judged: Floats = 1 / (1 + np.exp(-np.clip(scores, -500, 500)))
+    judged: Floats = 1 / (1 + np.exp(-np.clip(scores, -MOST_SCORE, MOST_SCORE)))
     return judged
 
 
@@ -181,7 +186,7 @@ def _regress(columns: Floats, targets: Floats) -> Floats:
     weights = np.zeros(columns.shape[1])
     ridge = RIDGE * np.eye(len(weights))
     for _ in range(MOST_TURNS):
-        judged = 1 / (1 + np.exp(-np.clip(columns @ weights, -500, 500)))
+        judged = 1 / (1 + np.exp(-np.clip(columns @ weights, -MOST_SCORE, MOST_SCORE)))
         slope = columns.T @ (judged - targets) + RIDGE * weights
         curvature = (columns * (judged * (1 - judged))[:, None]).T @ columns + ridge
         step = np.linalg.solve(curvature, slope)
