@@ -113,11 +113,13 @@ def judge(num_known: int, recalled: int, written: int, exact_match: float = 0.5)
         sources=sources,
         references=references,
         outputs=outputs,
+        log_probs=[-1.0] * num_known,
         metrics={"exact_match": score},
         by_row=score,
         by_source_length=[],
         telling=("exact_match",),
         unit="characters",
+        split=list,
     )
     codec = Codec(CharacterTokenizer(), Vocabulary.learn(["w0123456789"]))
     return is_as_good(lambda: pairs, Matching(codec, codec), evaluation)

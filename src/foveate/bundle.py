@@ -36,6 +36,7 @@ from foveate.bundle_files import (
     write_model,
 )
 from foveate.card import format_card
+from foveate.confidence import Confidence
 from foveate.config import format_toml, parse_toml
 from foveate.errors import BundleError, ConfigError
 from foveate.files import read_regular
@@ -109,12 +110,14 @@ class Decoding:
         longest_source: tokens of the longest source in training; 0 where nobody counted.
         memory: source to target, where training pairs are recalled.
         words: of the target language, which outputs are preferred to be made of.
+        confidence: how sure one may be of an output, by its probability; None where nobody fitted.
     """
 
     length_ratio: float = 2.0
     longest_source: int = 0
     memory: Memory = field(default_factory=dict)
     words: WordList | None = None
+    confidence: Confidence | None = None
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The command line: `foveate demo, train, translate, evaluate, attend, align, check, export, info`.
+"""The command line: `foveate train`, `foveate translate` and all other commands.
 
 A command is a function in `commands/`; its docstring and those of the fields of `Config` are its
 help. Results go to standard output, progress and messages to standard error. Exit status 0 is
@@ -34,6 +34,7 @@ COMMANDS = {
     "train": "Train a model on pairs of source and target.",
     "translate": "Translate every line of a file.",
     "evaluate": "Evaluate a model: every metric with its 95 % interval, and by source length.",
+    "compare": "Compare models on the same pairs: which is better, and may it be chance?",
     "attend": "Show where the model looked: rows are the output, columns the source.",
     "align": "Align given pairs, a line of source-target positions i-j for each (Pharaoh format).",
     "check": "Find suspicious pairs: typos, swapped columns, shifted rows; the worst first.",

@@ -49,6 +49,7 @@ KIND_LABELS: dict[Kind, str] = {
 }
 FRACTIONS = ("exact_match", "exact_match_by_row", "token_error_rate", "character_error_rate")
 SECONDS_BETWEEN_LINES = 5.0
+FEWEST_SHOWN = 10  # sources whose share of right outputs is worth a line
 
 
 def print_error(message: str) -> None:
@@ -347,6 +348,8 @@ def format_diagnosis(diagnosis: Mapping[str, Any] | None) -> str:
     lines = [_format_memory(diagnosis["memory"], diagnosis["seen"])]
     if unchanged := diagnosis.get("unchanged"):  # not in an old model
         lines.append(f"the sources left as they are: {_format_intervals(unchanged)}")
+    if reliability := diagnosis.get("reliability"):
+        lines.append(format_reliability(reliability))
     errors = [
         f"{row['reference'] or NOTHING} > {row['output'] or NOTHING} {row['count']:,}"
         for row in diagnosis["confusions"]
@@ -357,6 +360,24 @@ def format_diagnosis(diagnosis: Mapping[str, Any] | None) -> str:
     if worst:
         lines += ["", format_table(("farthest off", "written", "right"), worst, text_columns=3)]
     return "\n".join(lines)
+
+
+def format_reliability(reliability: Mapping[str, Any]) -> str:
+    """Say how far the confidence of outputs may be believed.
+
+    Example:
+        >>> rows = [{"sources": 40, "said": 0.31, "right": 0.29}]
+        >>> format_reliability({"expected_calibration_error": 0.02, "bins": rows})
+        'confidence in an output is off by 2.0 points on average (31 % said, 29 % right in 40)'
+    """
+    rows = [row for row in reliability["bins"] if row["sources"] >= FEWEST_SHOWN]
+    error = 100 * reliability["expected_calibration_error"]
+    shown = [
+        f"{100 * row['said']:.0f} % said, {100 * row['right']:.0f} % right in {row['sources']:,}"
+        for row in rows[-1:]
+    ]
+    inside = f" ({shown[0]})" if shown else ""
+    return f"confidence in an output is off by {error:.1f} points on average{inside}"
 
 
 def _format_memory(memory: Mapping[str, Any], seen: float) -> str:

@@ -5,7 +5,7 @@ Knows nothing of files or terminals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from foveate.translator import Translator
 
 Unit = Literal["characters", "words"]
+Split = Callable[[str], Sequence[str]]
 Watch = Callable[[Iterable[Translation], int], Iterable[Translation]]
 
 
@@ -39,6 +40,7 @@ class Evaluation:
         sources: the distinct sources.
         references: for each source, its targets.
         outputs: for each source, what the model wrote.
+        log_probs: of each output, in nats.
         by_row: the share of rows whose own target is the output; a source that stands in many
             rows counts as often.
         telling: the metrics that mean something for these references.
@@ -49,11 +51,13 @@ class Evaluation:
     sources: list[str]
     references: list[list[str]]
     outputs: list[str]
+    log_probs: list[float]
     metrics: dict[str, Score]
     by_row: Score
     by_source_length: list[dict[str, Any]]
     telling: tuple[str, ...]
     unit: Unit
+    split: Split
 
     @property
     def has_several_rows(self) -> bool:
@@ -77,6 +81,7 @@ def evaluate(
     *,
     beam_size: int | None = None,
     bleu_tokenize: str | None = None,
+    by_row: bool = False,
     watch: Watch | None = None,
 ) -> Evaluation:
     """Translate every distinct source and compare with all of its targets.
@@ -88,6 +93,8 @@ def evaluate(
         table: the pairs.
         beam_size: hypotheses that the search keeps.
         bleu_tokenize: how BLEU splits words; None finds it from the references.
+        by_row: every row of the table is an item, with its own target as the only right one; so
+            running words count as often as they stand there.
         watch: gets the translations as they come, and how many there will be, to show progress.
 
     Raises:
@@ -100,10 +107,18 @@ def evaluate(
     stream: Iterable[Translation] = translator.translate(
         sources, beam_size=beam_size, attention=False
     )
-    watched = watch(stream, len(sources)) if watch else stream
-    outputs = [matching.target(found.text) for found in watched]
+    outputs, log_probs = [], []
+    for found in watch(stream, len(sources)) if watch else stream:
+        outputs.append(matching.target(found.text))
+        log_probs.append(found.score)
     rows = count_shares(matching.count_rows(outputs, counts), "exact_match_by_row")
     references = [list(targets) for targets in counts]
+    if by_row:
+        places = [place for place, own in enumerate(counts) for _ in range(sum(own.values()))]
+        references = [[text] for own in counts for text, n in own.items() for _ in range(n)]
+        sources = [sources[place] for place in places]
+        outputs = [outputs[place] for place in places]
+        log_probs = [log_probs[place] for place in places]
     unit = length_unit(translator.source_codec.kind)
     chosen = collect_statistics(
         outputs, references, bleu_tokenize=bleu_tokenize or choose_bleu_tokenizer(references)
@@ -113,6 +128,7 @@ def evaluate(
         sources=sources,
         references=references,
         outputs=outputs,
+        log_probs=log_probs,
         metrics=score_statistics(chosen),
         by_row=score_statistics({"": rows})[""],
         by_source_length=bin_items([source_length(source, unit) for source in sources], chosen),
@@ -120,7 +136,20 @@ def evaluate(
             references, chosen, asked=() if bleu_tokenize is None else ("bleu",)
         ),
         unit=unit,
+        split=choose_split(translator.target_codec.kind, references),
     )
+
+
+def choose_split(kind: str, references: Iterable[Iterable[str]]) -> Split:
+    """Return what cuts a target into the units that are counted: words or symbols, or letters.
+
+    Args:
+        kind: of the target's tokens.
+        references: the right outputs of each source.
+    """
+    is_split = length_unit(kind) == "words"
+    has_words = is_split and any(" " in text for accepted in references for text in accepted)
+    return str.split if has_words else list
 
 
 def diagnose(evaluation: Evaluation, training: PairTable, translator: Translator) -> dict[str, Any]:
@@ -129,9 +158,6 @@ def diagnose(evaluation: Evaluation, training: PairTable, translator: Translator
     Tokens are confused with each other; of subwords it is words, where these are written apart.
     """
     matching = Matching(translator.source_codec, translator.target_codec)
-    texts = (text for accepted in evaluation.references for text in accepted)
-    is_split = length_unit(translator.target_codec.kind) == "words"
-    has_words = is_split and any(" " in text for text in texts)
     found = diagnose_outputs(
         [matching.source(source) for source in evaluation.sources],
         evaluation.outputs,
@@ -140,7 +166,7 @@ def diagnose(evaluation: Evaluation, training: PairTable, translator: Translator
             (matching.source(source), matching.target(target))
             for source, target in zip(training.sources(), training.targets(), strict=True)
         ),
-        str.split if has_words else list,
+        evaluation.split,
     )
     return {"telling": list(evaluation.telling), **found}
 

@@ -21,12 +21,14 @@ SUSPICION_HEADER = "rank\tline\tsuspicion\treasons\tsource\ttarget\texpected\n"
 def format_translation(source: str, translation: Translation, form: OutputFormat) -> list[str]:
     r"""Return the lines for one source: a line for each of the n best, one for all in JSON.
 
-    The score of a table is the one that the outputs are in order of.
+    A row of a table has source, output, score, rank, probability and confidence. The score is the
+    one that the outputs are in order of; the probability is that of the model; the confidence is
+    empty where the model has none.
 
     Example:
         >>> found = Translation(["a", "b"], ["B"], "B", score=-1.0, rank_score=-0.5)
         >>> format_translation("ab", found, "tsv")
-        ['ab\tB\t-0.5000\n']
+        ['ab\tB\t-0.5000\t1\t0.3679\t\n']
     """
     if form == "jsonl":
         row = {"source": source, **translation.to_dict()}
@@ -35,7 +37,18 @@ def format_translation(source: str, translation: Translation, form: OutputFormat
     if form == "text":
         return [_one_line(other.text) + "\n" for other in found]
     return [
-        f"{_one_cell(source)}\t{_one_cell(other.text)}\t{other.rank_score:.4f}\n" for other in found
+        "\t".join(
+            [
+                format_cell(source),
+                format_cell(other.text),
+                f"{other.rank_score:.4f}",
+                str(rank),
+                f"{math.exp(min(other.score, 0.0)):.4g}",
+                "" if other.confidence is None else f"{other.confidence:.3f}",
+            ]
+        )
+        + "\n"
+        for rank, other in enumerate(found, start=1)
     ]
 
 
@@ -49,7 +62,8 @@ def _one_line(text: str) -> str:
     return text.replace("\r\n", " ").replace("\n", " ").replace("\r", " ")
 
 
-def _one_cell(text: str) -> str:
+def format_cell(text: str) -> str:
+    """Return a text that fits into a cell of a table: without TABs and ends of lines."""
     return _one_line(text).replace("\t", " ")
 
 
@@ -57,7 +71,7 @@ def format_suspicion(rank: int, line: int, found: Suspicion) -> str:
     """Return a row of the table that `SUSPICION_HEADER` begins."""
     reasons = "; ".join(found.reasons)
     texts = (reasons, found.source, found.target, found.expected)
-    cells = [str(rank), str(line), f"{found.suspicion:.2f}", *map(_one_cell, texts)]
+    cells = [str(rank), str(line), f"{found.suspicion:.2f}", *map(format_cell, texts)]
     return "\t".join(cells) + "\n"
 
 

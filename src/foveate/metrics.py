@@ -379,7 +379,7 @@ def score_statistics(
         seed: of the resamples.
     """
     drawn = {name: one for name, one in chosen.items() if resamples and not one.is_share}
-    sums = _resample([one.rows for one in drawn.values()], resamples, seed)
+    sums = resample_sums([one.rows for one in drawn.values()], resamples, seed)
     values = {
         name: one.combine(rows) for (name, one), rows in zip(drawn.items(), sums, strict=True)
     }
@@ -438,11 +438,11 @@ def estimate_difference_error(
         >>> estimate_difference_error(ones, ones)
         0.0
     """
-    ours, theirs = _resample([one.rows, other.rows], resamples, seed)
+    ours, theirs = resample_sums([one.rows, other.rows], resamples, seed)
     return float((one.combine(ours) - other.combine(theirs)).std())
 
 
-def _resample(
+def resample_sums(
     tables: Sequence[NDArray[np.float64]], resamples: int, seed: int
 ) -> list[NDArray[np.float64]]:
     """Return for each table the sums [resamples, k] of as many rows as it has, drawn anew.

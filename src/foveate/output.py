@@ -38,6 +38,11 @@ def check_file(where: str) -> None:
         raise ConfigError(f"{where}: no permission to write it")
 
 
+def is_page(where: str) -> bool:
+    """Return whether a file is to be a page, by its name."""
+    return where.lower().endswith((".html", ".htm"))
+
+
 def check_folder(where: str, *, resume: bool = False) -> None:
     """Make sure that `where` can become a new folder, or is one that can be resumed.
 

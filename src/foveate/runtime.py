@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from foveate.confidence import read_confidence
 from foveate.text.vocabulary import BOS, EOS, PAD, UNK
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def describe_runtime(bundle: Bundle, files: Mapping[str, bytes]) -> dict[str, An
         "length_ratio": bundle.decoding.length_ratio,
         "length_extra": LENGTH_EXTRA,
         "longest_source": bundle.decoding.longest_source,
+        "confidence": bundle.decoding.confidence and bundle.decoding.confidence.to_dict(),
         "memory": "memory.json" if "memory.json" in files else None,
         "words": "words.json" if "words.json" in files else None,
         "models": _describe_graphs(bundle.graphs),
@@ -73,10 +75,10 @@ def _describe_graphs(graphs: Mapping[str, bytes]) -> list[dict[str, Any]]:
 
 
 def read_runtime(data: bytes) -> dict[str, Any]:
-    """Return the limits of decoding.
+    """Return the limits of decoding, and how sure one may be of an output.
 
     Raises:
-        ValueError: one is missing or makes no sense, or other ids are reserved.
+        ValueError: a value is missing or makes no sense, or other ids are reserved.
     """
     values = json.loads(data)
     if not isinstance(values, dict) or values.get("reserved") != RESERVED:
@@ -86,7 +88,11 @@ def read_runtime(data: bytes) -> dict[str, Any]:
         raise ValueError(f"length_ratio {ratio!r:.20} is not a ratio")
     if isinstance(longest, bool) or not isinstance(longest, int) or not 0 <= longest < 10**9:
         raise ValueError(f"longest_source {longest!r:.20} is not a length")
-    return {"length_ratio": float(ratio), "longest_source": longest}
+    return {
+        "length_ratio": float(ratio),
+        "longest_source": longest,
+        "confidence": read_confidence(values.get("confidence")),
+    }
 
 
 # --- names of what goes into a graph and comes out ------------------------------------------------

@@ -16,6 +16,10 @@ MOST_EXTRA = 1000  # further facts
 INTERVAL = {"value": float, "low": float, "high": float}
 SCORE = {**INTERVAL, "signature": str}
 CONFUSION = {"reference": str, "output": str, "count": int}
+RELIABILITY = {
+    "expected_calibration_error": float,
+    "bins": [{"sources": int, "said": float, "right": float}],
+}
 WORST = {"source": str, "output": str, "reference": str, "edits": int}
 
 
@@ -136,6 +140,7 @@ SHAPES: dict[str, Any] = {
             "unchanged?": {str: INTERVAL},
             "confusions": [CONFUSION],
             "worst": [WORST],
+            "reliability?": RELIABILITY,
         }
     },
     "ensemble": {"metric": str, "alone": [float], "together?": float},

@@ -290,9 +290,26 @@ class Translator:
             described = self._describe(job, found)
             results.append(order_outputs(described, request, self._words(request)))
         self._recall(requests, sources, results)
+        results = self._add_confidence(results)
         self._add_trees(requests, searched, results)
         self._add_choices(jobs, [request.choices for request in requests], results)
         return results
+
+    def _add_confidence(self, results: list[Translation]) -> list[Translation]:
+        """Add to outputs how sure one may be of them, where the model knows it."""
+        confidence = self.bundle.decoding.confidence
+        if confidence is None:
+            return results
+        return [
+            replace(
+                one,
+                confidence=confidence.of(one.score)
+                if one.is_finished and one.confidence is None
+                else one.confidence,
+                alternatives=self._add_confidence(one.alternatives) if one.alternatives else [],
+            )
+            for one in results
+        ]
 
     def _add_trees(
         self,
@@ -547,9 +564,14 @@ class Translator:
             best = replace(
                 best,
                 attention=best.attention if request.attention else None,
+                confidence=self._confidence_of_recalled(),
                 rank_score=float(rank_score(best.score, length, request.length_penalty)),
             )
             results[row] = put_first(best, results[row], request.n_best)
+
+    def _confidence_of_recalled(self) -> float | None:
+        confidence = self.bundle.decoding.confidence
+        return None if confidence is None else confidence.recalled
 
     def _may_recall(self, request: Request, target: str) -> bool:
         if request.sampling or request.no_repeat or request.mbr:

@@ -26,6 +26,7 @@ app = App(
 Examples:
   foveate evaluate model test.tsv
   foveate evaluate model test.en,test.de --bleu-tokenize none --json scores.json
+  foveate evaluate model test.tsv --out outputs.html --training train.tsv
 """,
 )
 
@@ -36,7 +37,10 @@ def evaluate(
     pairs: Annotated[Place, Parameter(metavar="PAIRS")],
     /,
     *,
+    out: Annotated[Place | None, Parameter(group=ESSENTIAL, alias="-o")] = None,
     json: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
+    training: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="PAIRS")] = None,
+    by_row: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     bleu_tokenize: Annotated[BleuTokenize | None, Parameter(group=ESSENTIAL)] = None,
     skip_bad: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     beam_size: BeamSize = None,
@@ -49,7 +53,11 @@ def evaluate(
     Args:
         model: Folder of a trained model.
         pairs: Pairs to evaluate on; rows that repeat a source are further references for it.
+        out: Write every output with what is right to a .tsv file or a page (.html), the farthest
+            off first.
         json: Write all of it to this file (- is standard output, instead of the table).
+        training: The pairs that the model learnt from; --out then says which sources it has seen.
+        by_row: Count every row, not every different source: running words where rows repeat them.
         bleu_tokenize: How BLEU splits words: 13a for ordinary text, none for text that is split,
             char or zh for text without blanks (default: 13a, or what suits text without blanks).
         skip_bad: Skip and count bad rows instead of stopping.
@@ -61,25 +69,32 @@ def evaluate(
     from foveate.console import format_evaluation, show, watch
     from foveate.evaluation import evaluate as run_evaluation
     from foveate.formats import format_json
-    from foveate.output import check_file, open_output
+    from foveate.output import check_file, is_page, open_output
+    from foveate.shown_outputs import write_outputs
 
-    if json is not None:
-        check_file(json)
+    for place in (out, json):
+        if place is not None:
+            check_file(place)
     check_least(1, beam_size=beam_size)
     translator = load_translator(model, backend, threads, trust_code)
     table = read_table(pairs, skip_bad=skip_bad)
+    seen = None if training is None else set(read_table(training, skip_bad=skip_bad).sources())
     remarks = Remarks(translator, "source")
     evaluation = run_evaluation(
         translator,
         table,
         beam_size=beam_size,
         bleu_tokenize=bleu_tokenize,
+        by_row=by_row,
         watch=lambda found, total: watch(remarks.watch(found), total),
     )
     remarks.tell()
-    if json != "-":
-        show(format_evaluation(evaluation))
     if json is not None:
         with open_output(json) as stream:
             stream.write(format_json(evaluation.to_dict(), indent=2) + "\n")
+    if out is not None:
+        with open_output(out) as stream:
+            stream.write(write_outputs(evaluation, seen, is_page=is_page(out)))
+    if json != "-":
+        show(format_evaluation(evaluation))
     return 0

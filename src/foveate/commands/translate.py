@@ -89,7 +89,8 @@ def translate(
         model: Folder of a trained model.
         file: Text, one source a line; - is standard input.
         out: Where to write; a file appears only when it is complete. - is standard output.
-        format: text: the outputs, one a line; tsv: source TAB output TAB score; jsonl: all of it.
+        format: text: the outputs, one a line; tsv: source, output, score, rank,
+            probability and confidence, one row for each of the n best; jsonl: all of it.
         attention: Put the attention weights into jsonl.
         choices: Put the N likeliest tokens at every place of an output into jsonl.
         tree: Put all prefixes that the search held into jsonl.

@@ -19,7 +19,7 @@ from foveate.insight.labels import (
 from foveate.insight.svg import clean, draw_svg
 from foveate.records import Translation
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
 def draw_html(
@@ -43,7 +43,7 @@ def draw_html(
     return "\n".join(
         [
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
             '<meta name="viewport" content="width=device-width,initial-scale=1">',
             '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">',
             f"<title>{shown}</title>\n<style>{_asset('page.css')}</style>\n</head>\n<body>",
@@ -51,7 +51,7 @@ def draw_html(
             *charts,
             *sections,
             f"</main>\n{_READOUT}",
-            f'<script type="application/json" id="data">{_script_safe(data)}</script>',
+            f'<script type="application/json" id="data">{make_script_safe(data)}</script>',
             f"<script>{_asset('page.js')}</script>\n</body>\n</html>\n",
         ]
     )
@@ -87,7 +87,8 @@ def _has_attention(translation: Translation) -> bool:
     return translation.attention is not None and not is_empty
 
 
-def _script_safe(data: str) -> str:
+def make_script_safe(data: str) -> str:
+    """Return JSON in which nothing can end the script that holds it."""
     return data.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

@@ -1,4 +1,4 @@
-"""The end of every run: how good is the model, does a memory help, and what does it get wrong?"""
+"""The end of every run: how good is the model, does a memory help, what does it get wrong?"""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from foveate.bundle import Bundle
 from foveate.data.table import PairTable
 from foveate.evaluation import diagnose, evaluate
 from foveate.options import TrainingOptions
+from foveate.training.certainty import describe_confidence, fit_on
 from foveate.training.remember import choose_memory
 from foveate.training.report import Listener, Report
 from foveate.training.words import fit_words
@@ -58,8 +59,12 @@ def appraise(
             report(Report("note", _describe_words(bundle, len(words))))
         if bundle.decoding.memory or bundle.decoding.words:
             evaluation = evaluate(translator, dev)
+        bundle.decoding = replace(bundle.decoding, confidence=fit_on(evaluation, translator))
         bundle.scores["dev"] = evaluation.to_dict()["metrics"]
-        bundle.summary.diagnosis["dev"] = diagnose(evaluation, table, translator)
+        bundle.summary.diagnosis["dev"] = {
+            **diagnose(evaluation, table, translator),
+            **describe_confidence(evaluation, translator),
+        }
     return translator
 
 
