@@ -115,7 +115,18 @@ def test_python_dash_m_is_the_command() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "train", "translate", "evaluate", "attend", "align", "check", "export", "info"],
+    [
+        "demo",
+        "train",
+        "translate",
+        "evaluate",
+        "compare",
+        "attend",
+        "align",
+        "check",
+        "export",
+        "info",
+    ],
 )
 def test_help_of_a_command_teaches_by_example(run: Run, command: str) -> None:
     found = run(command, "--help")
@@ -344,6 +355,20 @@ def test_align_writes_a_pharaoh_line_for_each_pair(home: Path, run: Run) -> None
         links = [tuple(map(int, link.split("-"))) for link in line.split()]
         assert [j for _, j in sorted(links, key=lambda link: link[1])] == [0, 1, 2]
         assert all(0 <= i < 3 for i, _ in links)
+    table = run("align", home / "attention", home / "dev.tsv", "--format", "table").out
+    rows = [line.split("\t") for line in table.splitlines()[1:]]
+    linked = [(row[0], f"{int(row[1]) - 1}-{int(row[2]) - 1}") for row in rows if row[1] and row[2]]
+    expected = [
+        (str(number), link)
+        for number, line in enumerate(found.out.splitlines(), start=1)
+        for link in line.split()
+    ]
+    assert sorted(linked) == sorted(expected)
+    assert {row[4] for row in rows if not row[2]} <= {"∅"}
+    counts = run("align", home / "attention", home / "dev.tsv", "--format", "counts").out
+    counted = [line.split("\t") for line in counts.splitlines()[1:]]
+    assert sum(int(row[2]) for row in counted) == len(rows)
+    assert [int(row[2]) for row in counted] == sorted((int(r[2]) for r in counted), reverse=True)
     mutual = run("align", home / "attention", home / "dev.tsv", "--method", "mutual").out
     for line, all_links in zip(mutual.splitlines(), lines, strict=True):
         assert set(line.split()) <= set(all_links.split())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from foveate.records import Translation
@@ -13,6 +13,7 @@ from foveate.records import Translation
 if TYPE_CHECKING:
     from foveate.bundle import Bundle
     from foveate.checking import Suspicion
+    from foveate.insight.correspondence import Link
 
 OutputFormat = Literal["text", "tsv", "jsonl"]
 SUSPICION_HEADER = "rank\tline\tsuspicion\treasons\tsource\ttarget\texpected\n"
@@ -115,6 +116,57 @@ def format_alignment(
             word_groups(translation.tokens, target_kind),
         )
     return format_pharaoh(links)
+
+
+LINK_HEADER = "pair\tsource place\ttarget place\tsource\ttarget\tweight\n"
+COUNT_HEADER = "source\ttarget\tcount\tshare of the source\n"
+
+
+def format_links(
+    translations: Iterable[Translation],
+    method: Literal["argmax", "mutual"],
+    word_kinds: tuple[Any, Any] | None = None,
+) -> Iterator[str]:
+    """Yield a row for every link of aligned pairs, below a header; places count from 1."""
+    yield LINK_HEADER
+    for number, translation in enumerate(translations, start=1):
+        for link in _links(translation, method, word_kinds):
+            places = ("" if one is None else str(one + 1) for one in (link.source, link.target))
+            symbols = (format_cell(link.source_symbol), format_cell(link.target_symbol))
+            yield "\t".join([str(number), *places, *symbols, f"{link.weight:.3f}"]) + "\n"
+
+
+def format_counts(
+    translations: Iterable[Translation],
+    method: Literal["argmax", "mutual"],
+    word_kinds: tuple[Any, Any] | None = None,
+) -> Iterator[str]:
+    """Yield how often each two symbols correspond, commonest first, below a header."""
+    from foveate.insight.correspondence import count_links
+
+    counted = count_links(
+        link for translation in translations for link in _links(translation, method, word_kinds)
+    )
+    yield COUNT_HEADER
+    for source, target, count, share in counted:
+        yield f"{format_cell(source)}\t{format_cell(target)}\t{count}\t{share:.3f}\n"
+
+
+def _links(
+    translation: Translation,
+    method: Literal["argmax", "mutual"],
+    word_kinds: tuple[Any, Any] | None,
+) -> list[Link]:
+    from foveate.insight.alignment import word_groups
+    from foveate.insight.correspondence import list_links
+
+    if translation.attention is None or not translation.tokens:
+        return []
+    tokens = translation.source_tokens, translation.tokens
+    groups = None
+    if word_kinds is not None:
+        groups = word_groups(tokens[0], word_kinds[0]), word_groups(tokens[1], word_kinds[1])
+    return list_links(tokens, translation.attention, method, groups)
 
 
 def describe_bundle(bundle: Bundle) -> dict[str, Any]:

@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     from foveate.translator import Translator
 
 
+AlignmentFormat = Literal["pharaoh", "table", "counts"]
+
 app = App(
     name="align",
     help_epilogue="""\
 Examples:
   foveate align model pairs.tsv > pairs.align
   foveate align model text.en,text.de --method mutual --out alignment.txt
+  foveate align model lexicon.tsv --format counts
 """,
 )
 
@@ -40,6 +43,7 @@ def align(
     /,
     *,
     out: Annotated[Place, Parameter(group=ESSENTIAL, alias="-o")] = "-",
+    format: Annotated[AlignmentFormat, Parameter(group=ESSENTIAL)] = "pharaoh",
     method: Annotated[Literal["argmax", "mutual"], Parameter(group=ESSENTIAL)] = "argmax",
     level: Annotated[Literal["auto", "tokens", "words"], Parameter(group=ESSENTIAL)] = "auto",
     skip_bad: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
@@ -53,6 +57,8 @@ def align(
         model: Folder of a trained model.
         pairs: The pairs to align.
         out: Where to write; - is standard output.
+        format: pharaoh: a line of i-j for each pair; table: a row for each link, with symbols
+            and weight; counts: how often each two symbols correspond. ∅ stands where none does.
         method: argmax: every target token has one link; mutual: only links that both sides choose.
         level: What i and j count: tokens, or words of subword models (auto).
         skip_bad: Skip and count bad rows; they have no line in the output.
@@ -61,7 +67,7 @@ def align(
         trust_code: Run code of somebody's own that MODEL names (its attention).
     """
     from foveate.console import watch
-    from foveate.formats import format_alignment
+    from foveate.formats import format_alignment, format_counts, format_links
     from foveate.output import check_file, open_output
 
     check_file(out)
@@ -71,9 +77,14 @@ def align(
     scored = translator.score_pairs(zip(table.sources(), table.targets(), strict=True))
     kinds = _word_kinds(translator, level)
     remarks = Remarks(translator, "pair")
+    aligned = watch(remarks.watch(scored), len(table), "pairs")
     with open_output(out) as stream:
-        for translation in watch(remarks.watch(scored), len(table), "pairs"):
-            stream.write(format_alignment(translation, method, kinds) + "\n")
+        if format == "pharaoh":
+            stream.writelines(format_alignment(one, method, kinds) + "\n" for one in aligned)
+        elif format == "table":
+            stream.writelines(format_links(aligned, method, kinds))
+        else:
+            stream.writelines(format_counts(aligned, method, kinds))
     remarks.tell()
     return 0
 
