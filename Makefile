@@ -25,10 +25,10 @@ demo: $(STAMP) ## train on the bundled data, translate, draw (a few minutes)
 	$(BIN)/foveate demo
 
 test: $(STAMP) ## the quick tests and the examples of the docstrings
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 slow: $(STAMP) ## every test, with more examples, and kill training at every file-system event (an hour)
-	$(BIN)/python -m pytest -n $(JOBS) -m '' --hypothesis-profile=thorough
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m '' --hypothesis-profile=thorough
 	$(BIN)/python tests/kill_points.py
 	$(BIN)/python tests/kill_points.py --scenario train --scenario test --moments 20
 

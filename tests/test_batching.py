@@ -1,6 +1,7 @@
 """Tables and batches: nothing lost, nothing twice, little padding, the same every time."""
 
 import time
+import unicodedata
 from collections import Counter
 
 import numpy as np
@@ -101,6 +102,20 @@ def test_split_off_keeps_sources_together(wanted: float) -> None:
     assert Counter(contents(rest)) + Counter(contents(held)) == Counter(pairs)
     is_held = set(held.sources())
     assert [pair for pair in pairs if pair[0] in is_held] == contents(held)
+
+
+def test_two_spellings_of_a_source_are_never_apart() -> None:
+    words = [f"{letter}\N{LATIN SMALL LETTER E WITH ACUTE}" for letter in "abcdefghijklmnop"]
+    both = [*words, *(unicodedata.normalize("NFD", word) for word in words)]
+    table = PairTable.from_texts(both, both)
+    rest, held = table.split_off(0.5, seed=3)
+    forms = [
+        {unicodedata.normalize("NFC", text) for text in part.sources()} for part in (rest, held)
+    ]
+    assert len(rest) == len(held) == 16
+    assert not forms[0] & forms[1]
+    parts = table.deal(3, seed=3)
+    assert parts[:16].tolist() == parts[16:].tolist()
 
 
 def test_split_off_depends_on_the_seed_but_not_on_the_order() -> None:

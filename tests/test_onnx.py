@@ -73,8 +73,9 @@ MODELS = {
     "transformer copying": {"architecture": "transformer", "copy": True},
 }
 TWINS = [1, 1, 1, 1, 9, 12, 1, 4, 4, 7, 11]  # what is copied for each source id
-GOLDEN = Path(__file__).parent / "golden" / "format-1"
-KEPT = Path(__file__).parent / "golden-onnx" / "format-1"  # exported from it, once
+HERE = Path(__file__).parent
+GOLDEN = HERE / "golden" / "format-1"
+FORMATS = ("format-1", "format-2")  # in which models were exported once, and are kept
 each_model = pytest.mark.parametrize("name", MODELS)
 
 
@@ -303,11 +304,12 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("is_kept", [False, True], ids=["new", "of an earlier version"])
-def test_an_exported_bundle_translates_as_its_original(exported: Path, is_kept: bool) -> None:
-    translator = Translator.load(KEPT if is_kept else exported, threads=1)
+@pytest.mark.parametrize("kept", [None, *FORMATS])
+def test_an_exported_bundle_translates_as_its_original(exported: Path, kept: str | None) -> None:
+    translator = Translator.load(HERE / "golden-onnx" / kept if kept else exported, threads=1)
     assert isinstance(translator.stepper, OnnxStepper)
-    expected = json.loads(GOLDEN.with_suffix(".json").read_text())
+    trained = HERE / "golden" / kept if kept else GOLDEN
+    expected = json.loads(trained.with_suffix(".json").read_text())
     texts = [row["source"] for row in expected]
     for row, found in zip(expected, translator.translate(texts), strict=True):
         assert found.text == row["text"]
@@ -315,7 +317,7 @@ def test_an_exported_bundle_translates_as_its_original(exported: Path, is_kept: 
         if row["attention"]:
             np.testing.assert_allclose(found.attention, row["attention"], atol=1e-4)
     pairs = [(row["source"], row["text"]) for row in expected if row["text"]]
-    original = Translator.load(GOLDEN, threads=1)
+    original = Translator.load(trained, threads=1)
     for ours, theirs in zip(
         original.score_pairs(pairs), translator.score_pairs(pairs), strict=True
     ):

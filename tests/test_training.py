@@ -122,6 +122,7 @@ def test_subword_sampling_and_word_dropout_resume_exactly(tmp_path: Path) -> Non
     assert_same_weights(tmp_path / "whole", tmp_path / "halves")
 
 
+@pytest.mark.timeout(600)  # on a machine with others at work
 @pytest.mark.slow  # the quick run has the kill points instead
 def test_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     """SIGKILL at moments nobody chose, with a state saved after every update."""

@@ -28,6 +28,7 @@ from foveate.outputs import order_outputs, put_first
 from foveate.own_code import import_trusted
 from foveate.ranking import rank_score
 from foveate.records import Likeness, Request, Sampling, Translation
+from foveate.runtime import LENGTH_EXTRA
 from foveate.search import (
     Candidate,
     Hypothesis,
@@ -55,7 +56,6 @@ WINDOW = 2000  # texts that are sorted by length together
 BATCH_TOKENS = 2000  # larger batches fall out of the processor's caches
 DEFAULT_BEAM_SIZE = 5
 DEFAULT_LENGTH_PENALTY = 1.0  # with smoothed labels every token costs, also a right one
-SPARE_TOKENS = 10  # that an output may have beyond what its source's length allows
 TIMES_LONGER = 4  # than the longest source in training: a longer one is cut
 LEAST_LIMIT = 100  # tokens that every source may have
 USUAL_LIMIT = 500  # where nobody counted the tokens of the longest source in training
@@ -405,7 +405,7 @@ class Translator:
 
     def _limit(self, source_length: int) -> int:
         ratio = self.bundle.decoding.length_ratio
-        return int(np.ceil(source_length * ratio)) + SPARE_TOKENS
+        return int(np.ceil(source_length * ratio)) + LENGTH_EXTRA
 
     def _words(self, request: Request) -> WordList | None:
         """Return the list of words that ranks the outputs of a request, if one does."""

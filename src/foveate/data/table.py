@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from foveate.errors import DataError
 from foveate.records import Pair
+from foveate.text.codec import normalize_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,8 @@ class PairTable:
     def split_off(self, share_or_count: float, seed: int) -> tuple[PairTable, PairTable]:
         """Hold out rows by source: return `(rest, held)`.
 
-        All rows of a source go to the same side, so that nothing held out has been seen. A source
+        All rows of a source go to the same side, so that nothing held out has been seen. Spellings
+        that Unicode holds to be the same (NFC) are one source. A source
         is chosen by a hash of its text and the seed, not by its place, so that reordering the
         rows does not change the choice.
 
@@ -142,7 +144,8 @@ class PairTable:
         """
         count = self._count_to_hold(share_or_count)
         groups: dict[bytes, int] = {}
-        group_of_row = np.array([groups.setdefault(raw, len(groups)) for raw in self._sources])
+        forms = map(_normalize, self._sources)
+        group_of_row = np.array([groups.setdefault(form, len(groups)) for form in forms])
         if len(groups) < 2:
             raise DataError("cannot hold out pairs: there are not two different sources")
         is_held = _choose_groups(list(groups), np.bincount(group_of_row), count, seed)[group_of_row]
@@ -153,10 +156,11 @@ class PairTable:
 
         Sources are dealt out by a hash of their text and the seed, as in `split_off`.
         """
-        texts = list(dict.fromkeys(self._sources))
+        forms = list(map(_normalize, self._sources))
+        texts = list(dict.fromkeys(forms))
         order = _order_by_hash(texts, seed)
         part_of = {texts[index]: place % parts for place, index in enumerate(order)}
-        return np.array([part_of[raw] for raw in self._sources], dtype=np.int64)
+        return np.array([part_of[form] for form in forms], dtype=np.int64)
 
     def _count_to_hold(self, share_or_count: float) -> int:
         is_share = isinstance(share_or_count, float)
@@ -164,6 +168,11 @@ class PairTable:
         if share_or_count <= 0 or count >= len(self):
             raise DataError(f"cannot hold out {share_or_count} of {len(self):,} pairs")
         return max(count, 1)
+
+
+def _normalize(raw: bytes) -> bytes:
+    """Return a source in the form in which two spellings of a letter are the same."""
+    return raw if raw.isascii() else normalize_text(raw.decode("utf-8"), "NFC").encode("utf-8")
 
 
 def _choose_groups(

@@ -29,13 +29,26 @@ def seeded_dropout(*entropy: int) -> Iterator[None]:
             that goes on after a stop needs no state of a random generator.
     """
     sequence = np.random.SeedSequence(entropy)
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # draws its own masks
-        torch.cuda.manual_seed_all(int(sequence.generate_state(1, np.uint64)[0] >> 1))
     token = _bits.set(np.random.SFC64(sequence))
+    try:
+        with _seeded_cuda(int(sequence.generate_state(1, np.uint64)[0] >> 1)):
+            yield
+    finally:
+        _bits.reset(token)
+
+
+@contextmanager
+def _seeded_cuda(seed: int) -> Iterator[None]:
+    """Seed CUDA, which draws its own masks, and put its generators back as they were."""
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        yield
+        return
+    before = torch.cuda.get_rng_state_all()
+    torch.cuda.manual_seed_all(seed)
     try:
         yield
     finally:
-        _bits.reset(token)
+        torch.cuda.set_rng_state_all(before)
 
 
 def draw_kept(shape: Sequence[int], probability: float, device: torch.device) -> Tensor:
