@@ -87,7 +87,7 @@ WORDS = {
     "through": "TH R UW",
     "colonel": "K ER N AH L",
     "don't": "D OW N T",
-    "coca-cola": "K OW K AH K OW L AH",
+    "coca-cola": "K OW K AH K OW L AA",
     "mr.": "M IH S T ER",
 }
 
