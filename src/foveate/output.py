@@ -38,6 +38,20 @@ def check_file(where: str) -> None:
         raise ConfigError(f"{where}: no permission to write it")
 
 
+def check_page(where: str | None) -> Path | None:
+    """Return the path of a page that is to be written, where one is wanted.
+
+    Raises:
+        ConfigError: it is no name of a page, or cannot be written.
+    """
+    if where is None:
+        return None
+    if Path(where).suffix.lower() not in (".html", ".htm"):
+        raise ConfigError(f"{where}: a report is a page: give it a name that ends in .html")
+    check_file(where)
+    return Path(where)
+
+
 def check_folder(where: str, *, resume: bool = False) -> None:
     """Make sure that `where` can become a new folder, or is one that can be resumed.
 
