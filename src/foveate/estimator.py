@@ -212,6 +212,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         *,
         dev: tuple[Any, Any] | None = None,
         words: Collection[str] = (),
+        report: str | Path | None = None,
     ) -> Self:
         """Train on pairs of texts.
 
@@ -222,6 +223,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
                 given, a small part of the pairs is kept aside for this.
             words: of the target language, in a list the commonest first if that is known;
                 outputs that are made of them are preferred, by as much as is best on dev.
+            report: an HTML file to watch the training in, written as it goes.
 
         Raises:
             ConfigError: an option is out of range.
@@ -238,8 +240,9 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         if dev is not None:
             dev_X, dev_y = dev
             dev_table = _build_table(dev_X, dev_y, config, "dev X", "dev y")
-        report = _print_report if self.verbose else None
-        trained = train(table, dev_table, config, report=report, words=words)
+        listener = _print_report if self.verbose else None
+        page = Path(report) if report is not None else None
+        trained = train(table, dev_table, config, report=listener, words=words, page=page)
         self.translator_ = trained.translator
         self.n_features_in_ = 1
         if trained.was_interrupted:

@@ -62,7 +62,7 @@ def draw_lines(
     kept = {
         name: [(x, y) for x, y in points if math.isfinite(y)] for name, points in series.items()
     }
-    names = max((width_in_em(name) for name in kept), default=0.0) * 12
+    names = max((width_in_em(name) for name in kept), default=0.0) * 13
     low, high = bounds or _bound([y for points in kept.values() for _, y in points])
     plot = _Plot(_WIDTH - names - 20, max(last, 1.0), low, high)
     size = f'viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" width="{_WIDTH:g}" height="{_HEIGHT:g}"'

@@ -265,8 +265,9 @@ def _draw_examples(run: Watched) -> Iterator[str]:
         is_right = "✓" if output in example.references else ""
         cells = (example.source, output, is_right, " / ".join(example.references))
         yield "<tr>" + "".join(f'<td dir="auto">{_show(cell)}</td>' for cell in cells) + "</tr>"
-    yield "</tbody></table></div>\n</section>"
+    yield "</tbody></table></div>"
     yield from _draw_attention(run)
+    yield "</section>"
 
 
 def _show(text: str) -> str:
@@ -274,7 +275,7 @@ def _show(text: str) -> str:
 
 
 def _draw_attention(run: Watched) -> Iterator[str]:
-    yield '<section class="card" aria-labelledby="looks">\n<h2 id="looks">Where it looks</h2>'
+    yield '<h2 class="looks">Where it looks</h2>'
     drawn = next((one.attention for one in reversed(run.moments) if one.attention), [])
     if not run.has_attention:
         yield (
@@ -292,7 +293,6 @@ def _draw_attention(run: Watched) -> Iterator[str]:
         for k, (example, percents) in enumerate(zip(run.examples, drawn, strict=False)):
             yield _draw_map(k, example, percents)
         yield "</div>"
-    yield "</section>"
 
 
 def _draw_map(k: int, example: Example, percents: list[list[int]]) -> str:

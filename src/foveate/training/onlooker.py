@@ -62,8 +62,9 @@ class Onlooker:
             if example.source_tokens and example.tokens:
                 lengths[row] = max(len(example.source_tokens), len(example.tokens))
         fit = sorted((row for row in lengths if lengths[row] <= LONGEST), key=lengths.__getitem__)
-        shares = [0.5 + 0.45 * k / (NUM_DRAWN - 1) for k in range(NUM_DRAWN)]
-        drawn = {fit[int(share * (len(fit) - 1))]: None for share in shares} if fit else {}
+        upper = fit[-max(NUM_DRAWN, len(fit) // 2) :]  # the longer half
+        spread = np.linspace(0, 0.95 * max(len(upper) - 1, 0), NUM_DRAWN)
+        drawn = {upper[round(place)]: None for place in spread} if upper else {}
         self._num_drawn = len(drawn)
         others = [row for row in lengths if row not in drawn]
         step = max(1, len(others) // (NUM_EXAMPLES - NUM_DRAWN))

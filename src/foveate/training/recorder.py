@@ -139,7 +139,10 @@ class Recorder:
     def conclude(self, bundle: Bundle) -> None:
         """Write the last page of a run."""
         if self.watcher is not None:
-            self.watcher.conclude(bundle.scores.get("dev", {}), bundle.summary.was_interrupted)
+            scores, summary = bundle.scores.get("dev", {}), bundle.summary
+            telling = summary.diagnosis.get("dev", {}).get("telling", scores)
+            shown = {name: score for name, score in scores.items() if name in telling}
+            self.watcher.conclude(shown, summary.was_interrupted)
             self._tell_page_problem()
 
     def _append_watched(self, rows: str, is_new: bool = False) -> None:

@@ -297,7 +297,8 @@ class _Run:
             return
         begin = self.clock()
         self.recorder.watch(self.onlooker.look(update, outputs))
-        watcher.spent += self.clock() - begin
+        if not outputs:
+            watcher.spent_looking += self.clock() - begin
 
     def _save(self) -> None:
         self.recorder.save(self.trainer.counters, self.schedule, self.trainer.tensors())

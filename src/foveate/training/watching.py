@@ -29,8 +29,9 @@ from foveate.training.report import Report
 
 WATCHED = "watched.jsonl"
 SECONDS_BETWEEN = 3.0  # two pages, where nothing was validated
-MOST_COST = 0.01  # share of the time that moments and pages may take between validations
+MOST_COST = 0.005  # share of the run's time that pages may take, and moments between validations
 GROWTH = 1.25  # of the number of updates from one moment to the next
+LEAST_STEP = 0.01  # of all updates
 
 
 class Watcher:
@@ -44,7 +45,8 @@ class Watcher:
     def __init__(self, path: Path, title: str) -> None:
         self.path = path
         self.run = Watched(title)
-        self.spent = 0.0  # seconds for all of this
+        self.spent_looking = 0.0  # seconds between validations
+        self.spent_writing = 0.0
         self.problem = ""  # the page could not be written
         self.is_part = False  # of a run of several models, which goes on after the end of this one
         self._begin = time.perf_counter()
@@ -73,9 +75,11 @@ class Watcher:
 
     def is_due(self, update: int) -> bool:
         """Say whether there is time for a moment between two validations."""
-        if self.run.moments and update < GROWTH * self.run.moments[-1].update:
-            return False
-        return self._has_time()
+        if self.run.moments:
+            last = self.run.moments[-1].update
+            if update < max(GROWTH * last, last + LEAST_STEP * self.run.total_updates):
+                return False
+        return self._has_time(self.spent_looking)
 
     def add(self, moment: Moment) -> None:
         """Show one more moment, unless it was shown before."""
@@ -86,15 +90,19 @@ class Watcher:
     def hear(self, report: Report) -> None:
         """Take a report, and write the page if it is time for that."""
         self._take(report)
-        if report.kind == "plan" or (self._is_page_due(report) and self._has_time()):
+        if report.kind == "plan" or (
+            self._is_page_due(report) and self._has_time(self.spent_writing)
+        ):
             self.write()
 
     def _is_page_due(self, report: Report) -> bool:
         since = time.perf_counter() - self._last_written
         return report.kind == "validation" or since >= SECONDS_BETWEEN
 
-    def _has_time(self) -> bool:
-        return self.spent < MOST_COST * (time.perf_counter() - self._begin)
+    def _has_time(self, spent: float) -> bool:
+        """Say whether less was spent than a share of the whole run."""
+        whole = time.perf_counter() - self._begin + (self.run.seconds_left or 0.0)
+        return spent < MOST_COST * whole
 
     def _take(self, report: Report) -> None:
         run = self.run
@@ -145,7 +153,7 @@ class Watcher:
         except OSError as error:
             self.problem = f"could not write {self.path}: {error.strerror or error}"
         self._last_written = time.perf_counter()
-        self.spent += self._last_written - begin
+        self.spent_writing += self._last_written - begin
 
 
 def watch_in(path: Path | None, out: Path | None) -> Watcher | None:
