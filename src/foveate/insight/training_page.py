@@ -286,8 +286,8 @@ def _draw_attention(run: Watched) -> Iterator[str]:
         yield '<p class="none">Nothing was looked at yet.</p>'
     else:
         yield (
-            "<p>Rows are the right target, columns the source. Before the first update the model looks "
-            "everywhere alike; then it finds out where to look.</p>"
+            "<p>Rows are the right target, columns the source. Before the first update the model "
+            "looks everywhere alike; then it finds out where to look.</p>"
         )
         yield '<div class="maps">'
         for k, (example, percents) in enumerate(zip(run.examples, drawn, strict=False)):
