@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import foveate
+from foveate import errors
 from foveate.cli import app
 
 ROOT = Path(__file__).parent.parent
@@ -39,6 +43,23 @@ def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
             exec(compile(block, str(page), "exec"), names)
 
 
+def test_the_example_of_the_readme_learns_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the comments of the example say comes out is what comes out."""
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    train, use = find_blocks(ROOT / "README.md", "python")[:2]
+    exec(compile(train, "README.md", "exec"), names)
+    assert "array(['M UW N', 'T IY N'], dtype=object)" in train
+    assert repr(names["model"].predict(["moon", "teen"])) in train
+    assert names["t"].text == "M UW N"
+    assert names["t"].attention.argmax(axis=1)[0] == 0
+    assert names["model"].score(names["words"], names["sounds"]) > 0.9
+    exec(compile(use, "README.md", "exec"), names)
+    assert capsys.readouterr().out.startswith("M UW N -")
+
+
 def list_commands() -> list[tuple[str, list[str]]]:
     lines = [
         (page.name, line.split("#")[0].strip()[2:])
@@ -63,3 +84,20 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", text):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    reference = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    described = re.findall(
+        r"auto(?:class|function|exception):: foveate\.(?:\w+\.)*(\w+)$", reference, re.M
+    )
+    described += [name for name in vars(errors) if "automodule:: foveate.errors" in reference]
+    assert set(foveate.__all__) - {"__version__"} <= set(described)
+
+
+def test_every_name_of_the_reference_is_there() -> None:
+    reference = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    named = re.findall(r"auto(?:class|function):: (foveate[\w.]*)\.(\w+)$", reference, re.M)
+    assert len(named) > 15
+    for module, name in named:
+        assert getattr(importlib.import_module(module), name).__doc__, name

@@ -73,7 +73,7 @@ class Evaluation:
 
 def evaluate(
     translator: Translator,
-    table: PairTable,
+    pairs: PairTable | Iterable[tuple[str, str]],
     *,
     beam_size: int | None = None,
     bleu_tokenize: str | None = None,
@@ -85,14 +85,19 @@ def evaluate(
 
     Args:
         translator: of the model.
-        table: the pairs.
+        pairs: a table of them, or sources and targets two by two.
         beam_size: hypotheses that the search keeps.
         bleu_tokenize: how BLEU splits words; None finds it from the references.
         watch: gets the translations as they come, and how many there will be, to show progress.
 
     Raises:
         DataError: there are no pairs.
+
+    Example:
+        found = evaluate(Translator.load("model"), [("thoughtful", "TH AO T F AH L")])
+        found.metrics["exact_match"].value
     """
+    table = pairs if isinstance(pairs, PairTable) else PairTable.from_texts(*_unzip(pairs))
     matching = Matching(translator.source_codec, translator.target_codec)
     sources, counts = matching.group(zip(table.sources(), table.targets(), strict=True))
     if not sources:
@@ -121,6 +126,11 @@ def evaluate(
         ),
         unit=unit,
     )
+
+
+def _unzip(pairs: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    rows = list(pairs)
+    return [source for source, _ in rows], [target for _, target in rows]
 
 
 def diagnose(evaluation: Evaluation, training: PairTable, translator: Translator) -> dict[str, Any]:

@@ -83,9 +83,11 @@ def train(
     """
     from foveate.data.readers import read_words
     from foveate.output import check_folder, check_page
+    from foveate.search.workers import cut_threads
     from foveate.training.folder import was_killed_early
 
     options = merge_config(config, given_flags(flags))
+    options = options.replace(threads=cut_threads(options.threads, say))
     check_folder(out, resume=resume or was_killed_early(Path(out)))
     page = check_page(report)
     limits: Any = {"skip_bad": options.skip_bad, "max_characters": options.max_characters}
