@@ -72,7 +72,7 @@ def draw_card(translation: Translation) -> str:
     return "\n".join(
         [
             '<div class="foveate-translation">',
-            f'<p dir="auto">{source}<br><strong>{text}</strong></p>',
+            f'<p dir="auto">{source}</p><p dir="auto"><strong>{text}</strong></p>',
             f"<p>log-probability {translation.score:.3f}, "
             f"probability {probability}{unfinished}</p>",
             picture,
