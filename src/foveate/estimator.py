@@ -296,12 +296,15 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         check_is_fitted(self, "translator_")
         if not isinstance(text, str):
             raise ValueError(f"translate takes one text, not {text!r}; for more: translate_many")
-        return self._translate([text], n_best=n_best, **wishes)[0]
+        return self.translate_many([text], n_best=n_best, **wishes)[0]
 
     def translate_many(self, texts: Any, *, n_best: int = 1, **wishes: Any) -> list[Translation]:
         """Translate a column of texts, in its order; the arguments are those of `translate`."""
         check_is_fitted(self, "translator_")
-        return self._translate(read_column(texts, "texts"), n_best=n_best, **wishes)
+        translations = self._translate(read_column(texts, "texts"), n_best=n_best, **wishes)
+        _warn_of_cuts(translations)
+        _warn_of_unknown(translations)
+        return translations
 
     def score(self, X: Any, y: Any) -> float:
         """Return the share of rows whose translation is exactly their own target.

@@ -29,7 +29,7 @@ from foveate.training.report import Report
 
 WATCHED = "watched.jsonl"
 SECONDS_BETWEEN = 3.0  # two pages, where nothing was validated
-MOST_COST = 0.005  # share of the run's time that pages may take, and moments between validations
+MOST_COST = 0.004  # share of the run's time that pages may take, and moments between validations
 GROWTH = 1.25  # of the number of updates from one moment to the next
 LEAST_STEP = 0.01  # of all updates
 
