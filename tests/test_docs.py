@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import foveate
+from foveate import errors
 from foveate.cli import app
 
 ROOT = Path(__file__).parent.parent
@@ -26,7 +30,10 @@ def test_there_are_pages_blocks_and_commands() -> None:
     assert len(list_commands()) >= 8
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if find_blocks(p, "python")], ids=str)
+README = ROOT / "README.md"
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES[1:] if find_blocks(p, "python")], ids=str)
 def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A block that begins with the name of a file is that file, for the blocks after it."""
     monkeypatch.chdir(tmp_path)
@@ -37,6 +44,24 @@ def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
             (tmp_path / named[1]).write_text(block)
         else:
             exec(compile(block, str(page), "exec"), names)
+
+
+def test_the_example_of_the_readme_learns_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the comments of the example say comes out is what comes out."""
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    train, *others = find_blocks(README, "python")
+    exec(compile(train, "README.md", "exec"), names)
+    assert "array(['M UW N', 'T IY N'], dtype=object)" in train
+    assert repr(names["model"].predict(["moon", "teen"])) in train
+    assert names["t"].text == "M UW N"
+    assert names["t"].attention.argmax(axis=1)[0] == 0
+    assert names["model"].score(names["words"], names["sounds"]) > 0.9
+    for block in others:
+        exec(compile(block, "README.md", "exec"), names)
+    assert capsys.readouterr().out.startswith("M UW N -")
 
 
 def list_commands() -> list[tuple[str, list[str]]]:
@@ -63,3 +88,20 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", text):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    reference = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    described = re.findall(
+        r"auto(?:class|function|exception):: foveate\.(?:\w+\.)*(\w+)$", reference, re.M
+    )
+    described += [name for name in vars(errors) if "automodule:: foveate.errors" in reference]
+    assert set(foveate.__all__) - {"__version__"} <= set(described)
+
+
+def test_every_name_of_the_reference_is_there() -> None:
+    reference = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    named = re.findall(r"auto(?:class|function):: (foveate[\w.]*)\.(\w+)$", reference, re.M)
+    assert len(named) > 15
+    for module, name in named:
+        assert getattr(importlib.import_module(module), name).__doc__, name

@@ -11,6 +11,7 @@ Example:
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from foveate.drawing import Drawer, set_drawer
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from foveate.estimator import Seq2Seq
+    from foveate.evaluation import evaluate
+    from foveate.metrics import get_scorer, measure
     from foveate.records import Choice, Pair, Request, Sampling, Translation, TreeNode
     from foveate.translator import Translator
 
@@ -57,7 +60,14 @@ __all__ = [
     "TreeNode",
     "__version__",
     "check",
+    "evaluate",
+    "get_scorer",
+    "measure",
 ]
+
+# A plain install has no scikit-learn; then `import *` and `help` do without the estimator.
+if find_spec("sklearn") is None:
+    __all__.remove("Seq2Seq")
 
 _HOMES = {
     "Choice": "records",
@@ -71,6 +81,9 @@ _HOMES = {
     "Translator": "translator",
     "TreeNode": "records",
     "check": "checking",
+    "evaluate": "evaluation",
+    "get_scorer": "metrics",
+    "measure": "metrics",
 }
 
 
@@ -84,7 +97,7 @@ set_drawer(_load_drawer)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in __all__ and name not in _HOMES:
         raise AttributeError(f"module 'foveate' has no attribute {name!r}")
     home = import_module(f"foveate.{_HOMES.get(name, 'errors')}")
     value = globals()[name] = getattr(home, name)

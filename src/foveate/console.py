@@ -50,6 +50,7 @@ KIND_LABELS: dict[Kind, str] = {
 FRACTIONS = ("exact_match", "exact_match_by_row", "token_error_rate", "character_error_rate")
 SECONDS_BETWEEN_LINES = 5.0
 FEWEST_SHOWN = 10  # sources whose share of right outputs is worth a line
+SECONDS_BETWEEN_LATE_LINES = 15.0
 
 
 def print_error(message: str) -> None:
@@ -201,6 +202,22 @@ class TrainingDisplay:
         return "  ".join(parts)
 
 
+class LateDisplay(TrainingDisplay):
+    """Shows a training only once it has taken a while, and then how far it is."""
+
+    def __init__(self, label: str = "training", patience: float = 5.0) -> None:
+        super().__init__(label)
+        self._show_from = time.monotonic() + patience
+
+    def __call__(self, report: Report) -> None:
+        """Show one report, if it is time for that."""
+        if report.kind in ("progress", "validation") and time.monotonic() >= self._show_from:
+            super().__call__(report)
+
+    def _is_due(self, report: Report) -> bool:
+        return time.monotonic() - self._last_line >= SECONDS_BETWEEN_LATE_LINES
+
+
 def _build_bar(label: str) -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -216,7 +233,9 @@ def _build_bar(label: str) -> Progress:
     )
 
 
-def watch(items: Iterable[Item], total: int | None = None, noun: str = "lines") -> Iterator[Item]:
+def watch(
+    items: Iterable[Item], total: int | None = None, noun: str = "lines", patience: float = 0.0
+) -> Iterator[Item]:
     """Pass items through and count them on standard error, when it takes more than a moment."""
     is_live = sys.stderr.isatty() and not (sys.stdout.isatty() and total is None)
     start = last = time.monotonic()
@@ -224,7 +243,7 @@ def watch(items: Iterable[Item], total: int | None = None, noun: str = "lines") 
     for count, item in enumerate(items, start=1):
         yield item
         now = time.monotonic()
-        if now - last >= (0.5 if is_live else 30):
+        if now - last >= (0.5 if is_live else 30) and now - start >= patience:
             last, shown = now, count
             of = f"/{total:,}" if total else ""
             line = f"{count:,}{of} {noun}, {count / (now - start):,.0f} a second"

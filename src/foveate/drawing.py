@@ -21,8 +21,8 @@ class Drawer(Protocol):
     def draw_figure(self, translation: Translation, /) -> Figure:
         """Draw with matplotlib."""
 
-    def draw_svg(self, translation: Translation, /) -> str:
-        """Draw as SVG."""
+    def draw_card(self, translation: Translation, /) -> str:
+        """Draw as a piece of HTML, with its texts and scores."""
 
 
 _loaders: list[Callable[[], Drawer]] = []

@@ -52,8 +52,9 @@ class ExportError(FoveateError):
 class MissingExtraError(FoveateError):
     """An optional library is not installed."""
 
-    def __init__(self, library: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs {library}: pip install 'foveate[{extra}]'")
+    def __init__(self, library: str, extra: str, purpose: str, instead: str = "") -> None:
+        instead = f"; {instead}" if instead else ""
+        super().__init__(f"{purpose} needs {library}: pip install 'foveate[{extra}]'{instead}")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ everything else, from tokens to search, is done by `training`, `translator` and 
 
 from __future__ import annotations
 
+import logging
 import sys
 import tempfile
 import warnings
@@ -23,28 +24,32 @@ from foveate.errors import ConfigError, DataError, MissingExtraError
 from foveate.options import TrainingOptions, hints
 from foveate.own_code import name_attention
 from foveate.records import Pair
+from foveate.search.workers import count_cores, cut_threads
 from foveate.text.matching import Matching
 
 try:
     from sklearn.base import BaseEstimator
-    from sklearn.utils import check_array, check_consistent_length
+    from sklearn.utils import check_array, check_consistent_length, check_random_state
     from sklearn.utils.validation import check_is_fitted
 except ImportError:
-    raise MissingExtraError("scikit-learn", "train", "foveate.Seq2Seq") from None
+    instead = "an exported model is used without it: from foveate import Translator"
+    raise MissingExtraError("scikit-learn", "train", "foveate.Seq2Seq", instead) from None
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
 
     from foveate.bundle import Bundle
+    from foveate.evaluation import Evaluation
     from foveate.models.attention import Attention
     from foveate.options import Architecture, TokenKind
     from foveate.records import Translation
-    from foveate.training.report import Report
+    from foveate.training.report import Listener, Report
     from foveate.training.run import Trained
     from foveate.translator import Backend, Translator
 
 OWN = "attention_module"  # the option whose parameter is the class itself, `attention`
-NUM_SHOWN = 10  # bad rows that an error names
+NUM_SHOWN = 10  # bad rows that an error names, and symbols that a warning does
+PATIENCE = 5.0  # seconds, after which one wants to know how far something is
 
 
 class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
@@ -62,12 +67,19 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
             path as a model had it that was loaded without trust; it cannot be trained.
         beam_size: hypotheses that `predict` and `translate` keep; None is the model's own choice.
         length_penalty: how much longer outputs are favoured; None is the model's own choice.
-        verbose: print what training does.
+        random_state: where all randomness begins, as scikit-learn calls `seed`: a number, or a
+            `numpy.random.RandomState` that a number is drawn from at every `fit`. None leaves it
+            to `seed`.
+        n_jobs: how many models of an ensemble are trained at a time, as scikit-learn calls `jobs`;
+            -1 is one for each core. None leaves it to `jobs`.
+        verbose: print what training does. None shows only how far it is, and only where it takes
+            more than five seconds; False or 0 shows nothing.
 
     Attributes:
         translator_: the learnt `foveate.translator.Translator`.
         config_: the configuration that was trained, with everything found from the data.
-        summary_: what training reports: pairs, parameters, updates, minutes, dev scores.
+        summary_: what training reports: pairs, parameters, updates, minutes, and under `scores`
+            the metrics on dev.
         n_features_in_: always 1, the column of sources.
 
     Raises:
@@ -133,7 +145,9 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         device: str = "auto",
         beam_size: int | None = None,
         length_penalty: float | None = None,
-        verbose: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        n_jobs: int | None = None,
+        verbose: bool | int | None = None,
     ) -> None:
         self.architecture = architecture
         self.source_tokens = source_tokens
@@ -184,6 +198,8 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         self.device = device
         self.beam_size = beam_size
         self.length_penalty = length_penalty
+        self.random_state = random_state
+        self.n_jobs = n_jobs
         self.verbose = verbose
 
     def __sklearn_tags__(self) -> Tags:
@@ -202,8 +218,12 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
 
     @property
     def summary_(self) -> dict[str, Any]:
-        """What training reports: pairs, parameters, updates, minutes, dev scores."""
-        return self.translator_.summary.to_dict()
+        """What training reports: pairs, parameters, updates, minutes, scores by set of pairs."""
+        scores = {
+            pairs: {name: score["value"] for name, score in metrics.items()}
+            for pairs, metrics in self.translator_.bundle.scores.items()
+        }
+        return {**self.translator_.summary.to_dict(), "scores": scores}
 
     def fit(
         self,
@@ -212,6 +232,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         *,
         dev: tuple[Any, Any] | None = None,
         words: Collection[str] = (),
+        report: str | Path | None = None,
     ) -> Self:
         """Train on pairs of texts.
 
@@ -222,6 +243,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
                 given, a small part of the pairs is kept aside for this.
             words: of the target language, in a list the commonest first if that is known;
                 outputs that are made of them are preferred, by as much as is best on dev.
+            report: an HTML file to watch the training in, written as it goes.
 
         Raises:
             ConfigError: an option is out of range.
@@ -238,8 +260,9 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         if dev is not None:
             dev_X, dev_y = dev
             dev_table = _build_table(dev_X, dev_y, config, "dev X", "dev y")
-        report = _print_report if self.verbose else None
-        trained = train(table, dev_table, config, report=report, words=words)
+        listener = _build_listener(self.verbose)
+        page = Path(report) if report is not None else None
+        trained = train(table, dev_table, config, report=listener, words=words, page=page)
         self.translator_ = trained.translator
         self.n_features_in_ = 1
         if trained.was_interrupted:
@@ -259,6 +282,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         texts = read_column(X, "X")
         translations = self._translate(texts, attention=False)
         _warn_of_cuts(translations)
+        _warn_of_unknown(translations)
         return np.array([translation.text for translation in translations], dtype=object)
 
     def translate(self, text: str, *, n_best: int = 1, **wishes: Any) -> Translation:
@@ -272,12 +296,15 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         check_is_fitted(self, "translator_")
         if not isinstance(text, str):
             raise ValueError(f"translate takes one text, not {text!r}; for more: translate_many")
-        return self._translate([text], n_best=n_best, **wishes)[0]
+        return self.translate_many([text], n_best=n_best, **wishes)[0]
 
     def translate_many(self, texts: Any, *, n_best: int = 1, **wishes: Any) -> list[Translation]:
         """Translate a column of texts, in its order; the arguments are those of `translate`."""
         check_is_fitted(self, "translator_")
-        return self._translate(read_column(texts, "texts"), n_best=n_best, **wishes)
+        translations = self._translate(read_column(texts, "texts"), n_best=n_best, **wishes)
+        _warn_of_cuts(translations)
+        _warn_of_unknown(translations)
+        return translations
 
     def score(self, X: Any, y: Any) -> float:
         """Return the share of rows whose translation is exactly their own target.
@@ -294,6 +321,23 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         pairs = zip(outputs, targets, strict=True)
         return float(np.mean([matching.is_right(output.text, [one]) for output, one in pairs]))
 
+    def evaluate(self, X: Any, y: Any) -> Evaluation:
+        """Return all metrics with their intervals, and the outputs, as `foveate evaluate` does.
+
+        A source that stands in several rows counts once, and all of its targets are right.
+
+        Example:
+            model.evaluate(X, y).metrics["character_error_rate"].value
+        """
+        from foveate.evaluation import evaluate
+
+        check_is_fitted(self, "translator_")
+        sources, targets = read_column(X, "X", minimum=1), read_column(y, "y", minimum=1)
+        check_consistent_length(sources, targets)
+        return evaluate(
+            self.translator_, zip(sources, targets, strict=True), beam_size=self.beam_size
+        )
+
     def save(self, path: str | Path) -> None:
         """Save the model as a bundle: a folder that every door of Foveate reads."""
         check_is_fitted(self, "translator_")
@@ -302,6 +346,9 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
     @classmethod
     def load(cls, path: str | Path, backend: Backend = "auto", *, trust_code: bool = False) -> Self:
         """Load a bundle, whichever door trained it, as a fitted estimator.
+
+        For an exported model `foveate.Translator.load` is the way: it needs neither PyTorch nor
+        scikit-learn.
 
         Args:
             path: the model's folder.
@@ -325,6 +372,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
                 f"Seq2Seq: attention is the name {self.attention!r:.60}, which nobody has said to "
                 "import: import it yourself, and give the class"
             )
+        values |= self._read_sklearn_names()
         values[OWN] = name_attention(self.attention) if self.attention is not None else ""
         plain = {  # a grid made with NumPy holds NumPy's numbers
             name: value.item() if isinstance(value, np.generic) else value
@@ -332,11 +380,31 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         }
         defaults = Config().to_dict()
         given = {name: value for name, value in plain.items() if value != defaults[name]}
-        return build_config(given, origin="Seq2Seq")
+        config = build_config(given, origin="Seq2Seq")
+        return config.replace(threads=cut_threads(config.threads, _warn))
+
+    def _read_sklearn_names(self) -> dict[str, Any]:
+        """Return the options that scikit-learn has other names for, where they are given."""
+        for ours, theirs in (("seed", "random_state"), ("jobs", "n_jobs")):
+            if getattr(self, theirs) is not None and getattr(self, ours) != 1:
+                raise ConfigError(f"Seq2Seq: {ours} and {theirs} are the same option: give one")
+        values: dict[str, Any] = {}
+        if isinstance(self.random_state, np.random.RandomState):
+            values["seed"] = int(check_random_state(self.random_state).randint(2**31 - 1))
+        elif self.random_state is not None:
+            values["seed"] = self.random_state
+        if self.n_jobs is not None:
+            values["jobs"] = count_cores() if self.n_jobs == -1 else self.n_jobs
+        return values
 
     def _translate(self, texts: list[str], **wishes: Any) -> list[Translation]:
         options = {"beam_size": self.beam_size, "length_penalty": self.length_penalty, **wishes}
-        return list(self.translator_.translate(texts, **options))
+        found = self.translator_.translate(texts, **options)
+        if self.verbose is not None:
+            return list(found)
+        from foveate.console import watch
+
+        return list(watch(found, len(texts), "texts", patience=PATIENCE))
 
     def __getstate__(self) -> dict[str, Any]:
         """Return parameters and the bundle's files: no object of ours is ever pickled."""
@@ -462,6 +530,41 @@ def _warn_of_cuts(translations: list[Translation]) -> None:
             UserWarning,
             stacklevel=3,
         )
+
+
+def _warn_of_unknown(translations: list[Translation]) -> None:
+    rows = [row for row, translation in enumerate(translations) if translation.unknown]
+    if rows:
+        tokens = {
+            translations[row].source_tokens[place]: None
+            for row in rows
+            for place in translations[row].unknown
+        }
+        _warn(
+            f"{len(rows):,} of {len(translations):,} sources have symbols that were not seen in "
+            f"training (the first: row {rows[0]}): {', '.join(map(repr, [*tokens][:NUM_SHOWN]))}",
+            level=4,
+        )
+
+
+def _warn(message: str, level: int = 5) -> None:
+    warnings.warn(message, UserWarning, stacklevel=level)
+
+
+def _build_listener(verbose: bool | int | None) -> Listener:
+    """Return who is told what training says: the log, and the screen as far as it is wanted."""
+    from foveate.console import LateDisplay, format_report
+
+    shown = LateDisplay() if verbose is None else _print_report if verbose else None
+    log = logging.getLogger("foveate")
+
+    def listen(report: Report) -> None:
+        if report.kind != "progress" and log.isEnabledFor(logging.INFO):
+            log.info("%s", format_report(report))
+        if shown is not None:
+            shown(report)
+
+    return listen
 
 
 def _import_train() -> Callable[..., Trained]:

@@ -77,7 +77,7 @@ class Evaluation:
 
 def evaluate(
     translator: Translator,
-    table: PairTable,
+    pairs: PairTable | Iterable[tuple[str, str]],
     *,
     beam_size: int | None = None,
     bleu_tokenize: str | None = None,
@@ -90,7 +90,7 @@ def evaluate(
 
     Args:
         translator: of the model.
-        table: the pairs.
+        pairs: a table of them, or sources and targets two by two.
         beam_size: hypotheses that the search keeps.
         bleu_tokenize: how BLEU splits words; None finds it from the references.
         by_row: every row of the table is an item, with its own target as the only right one; so
@@ -99,7 +99,12 @@ def evaluate(
 
     Raises:
         DataError: there are no pairs.
+
+    Example:
+        found = evaluate(Translator.load("model"), [("thoughtful", "TH AO T F AH L")])
+        found.metrics["exact_match"].value
     """
+    table = pairs if isinstance(pairs, PairTable) else PairTable.from_texts(*_unzip(pairs))
     matching = Matching(translator.source_codec, translator.target_codec)
     sources, counts = matching.group(zip(table.sources(), table.targets(), strict=True))
     if not sources:
@@ -150,6 +155,11 @@ def choose_split(kind: str, references: Iterable[Iterable[str]]) -> Split:
     is_split = length_unit(kind) == "words"
     has_words = is_split and any(" " in text for accepted in references for text in accepted)
     return str.split if has_words else list
+
+
+def _unzip(pairs: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    rows = list(pairs)
+    return [source for source, _ in rows], [target for _, target in rows]
 
 
 def diagnose(evaluation: Evaluation, training: PairTable, translator: Translator) -> dict[str, Any]:

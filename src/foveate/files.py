@@ -15,11 +15,15 @@ import stat
 from pathlib import Path
 
 
+def encode_text(content: bytes | str) -> bytes:
+    """Return text as UTF-8; half a surrogate pair is no text, but must not cost the rest."""
+    return content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+
+
 def write_synced(path: Path, content: bytes | str) -> None:
     """Write a file and wait until it is on the disk."""
-    data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
     with path.open("wb") as stream:
-        stream.write(data)
+        stream.write(encode_text(content))
         stream.flush()
         os.fsync(stream.fileno())
 
@@ -29,19 +33,28 @@ def name_aside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
 
-def replace_file(path: Path, content: bytes | str) -> None:
+def replace_file(path: Path, content: bytes | str, *, is_synced: bool = True) -> None:
     """Put `content` at `path` in one step; what stood there stays whole until then.
+
+    Args:
+        path: of the file.
+        content: of the file.
+        is_synced: wait until it is on the disk.
 
     Raises:
         OSError: the disk is full or the folder cannot be written; nothing is left behind.
     """
     aside = name_aside(path)
     try:
-        write_synced(aside, content)
+        if is_synced:
+            write_synced(aside, content)
+        else:
+            aside.write_bytes(encode_text(content))
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    if is_synced:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -50,6 +50,60 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class Scorer:
+    """A metric in the form that scikit-learn's `scoring` takes: greater is better.
+
+    Equal sources are one item, and all of their targets are right.
+
+    Attributes:
+        metric: one of `METRICS`.
+        sign: -1 for an error rate.
+    """
+
+    metric: str
+    sign: int
+
+    def __call__(self, estimator: Any, X: Iterable[str], y: Iterable[str]) -> float:
+        """Return the score of what an estimator, or a pipeline with one, predicts."""
+        sources = [str(source) for source in np.asarray(X, dtype=object).ravel()]
+        targets = [str(target) for target in np.asarray(y, dtype=object).ravel()]
+        groups: dict[str, list[str]] = {}
+        for source, target in zip(sources, targets, strict=True):
+            groups.setdefault(source, []).append(unicodedata.normalize("NFC", target))
+        outputs = [unicodedata.normalize("NFC", text) for text in estimator.predict([*groups])]
+        return (
+            self.sign
+            * collect_statistics(
+                outputs,
+                [*groups.values()],
+                bleu_tokenize=choose_bleu_tokenizer([*groups.values()]),
+                names=[self.metric],
+            )[self.metric].value()
+        )
+
+
+def get_scorer(name: str) -> Scorer:
+    """Return a metric for `scoring` of scikit-learn's `GridSearchCV`, `cross_val_score` and others.
+
+    Args:
+        name: exact_match, bleu or chrf; or an error rate, of which less is better, with `neg_`:
+            neg_token_error_rate or neg_character_error_rate.
+
+    Raises:
+        ConfigError: there is no such metric.
+
+    Example:
+        >>> get_scorer("neg_character_error_rate").sign
+        -1
+    """
+    known = {f"neg_{name}" if "error" in name else name: name for name in METRICS}
+    if name not in known:
+        hint = did_you_mean(name, known)
+        raise ConfigError(f"{name}: no such scorer{hint}; there are {', '.join(known)}")
+    return Scorer(known[name], -1 if name.startswith("neg_") else 1)
+
+
+@dataclass(frozen=True, slots=True)
 class Statistics:
     """What a metric needs to know of each item.
 

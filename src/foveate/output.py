@@ -43,6 +43,20 @@ def is_page(where: str) -> bool:
     return where.lower().endswith((".html", ".htm"))
 
 
+def check_page(where: str | None) -> Path | None:
+    """Return the path of a page that is to be written, where one is wanted.
+
+    Raises:
+        ConfigError: it is no name of a page, or cannot be written.
+    """
+    if where is None:
+        return None
+    if not is_page(where):
+        raise ConfigError(f"{where}: a report is a page: give it a name that ends in .html")
+    check_file(where)
+    return Path(where)
+
+
 def check_folder(where: str, *, resume: bool = False) -> None:
     """Make sure that `where` can become a new folder, or is one that can be resumed.
 

@@ -290,8 +290,13 @@ class Translation:
         """Draw the attention weights as a matplotlib figure, rows target, columns source."""
         return load_drawer().draw_figure(self)
 
-    def _repr_html_(self) -> str | None:
-        return None if self.attention is None else load_drawer().draw_svg(self)
+    def __repr__(self) -> str:
+        looks = "no attention" if self.attention is None else "{}x{}".format(*self.attention.shape)
+        others = f", {len(self.alternatives)} alternatives" * bool(self.alternatives)
+        return f"<Translation {self.text!r}, score {self.score:.3f}, {looks}{others}>"
+
+    def _repr_html_(self) -> str:
+        return load_drawer().draw_card(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists and numbers, ready for JSON; what was not asked for is left out."""

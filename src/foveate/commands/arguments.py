@@ -60,8 +60,10 @@ def load_translator(
     """Load a model for one of the commands that use it."""
     check_least(0, threads=threads)
     check_least(1, max_source=max_source)
+    from foveate.search.workers import cut_threads
     from foveate.translator import Translator
 
+    threads = cut_threads(threads, say)
     return Translator.load(
         model, backend=backend, threads=threads, max_source=max_source, trust_code=trust_code
     )

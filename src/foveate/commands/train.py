@@ -52,6 +52,7 @@ def train(
     words: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
     config: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
     resume: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
+    report: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="FILE.html")] = None,
     learning_curve: Annotated[
         bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
     ] = False,
@@ -72,6 +73,8 @@ def train(
             on dev. For few pairs of words, such as old spellings.
         config: TOML file of options; a flag wins over it.
         resume: Go on with the unfinished run in MODEL: the same command, with this.
+        report: A page to watch the run in, written as it goes: curves, outputs, and attention as
+            it forms. Open it in a browser.
         learning_curve: Train again on a quarter and a half of PAIRS: would more of them help?
             Takes three times the minutes.
         with_traditional: Train a model without attention too, and show its scores beside: what
@@ -79,17 +82,20 @@ def train(
         flags: The options of the configuration.
     """
     from foveate.data.readers import read_words
-    from foveate.output import check_folder
+    from foveate.output import check_folder, check_page
+    from foveate.search.workers import cut_threads
     from foveate.training.folder import was_killed_early
 
     options = merge_config(config, given_flags(flags))
+    options = options.replace(threads=cut_threads(options.threads, say))
     check_folder(out, resume=resume or was_killed_early(Path(out)))
+    page = check_page(report)
     limits: Any = {"skip_bad": options.skip_bad, "max_characters": options.max_characters}
     table = read_table(pairs, **limits)
     dev_table = read_table(dev, **limits) if dev is not None else None
     test_table = read_table(test, **limits) if test is not None else None
     listed = read_words(words) if words is not None else ()
-    trained = run_training(table, dev_table, options, out, resume, listed)
+    trained = run_training(table, dev_table, options, out, resume, listed, page)
     if trained is None or trained.was_interrupted:
         kept = f"the best model so far is in {out}; " if trained is not None else ""
         is_begun = (Path(out) / "state").is_dir()
@@ -151,6 +157,7 @@ def run_training(
     out: str,
     resume: bool,
     words: Collection[str],
+    page: Path | None,
 ) -> Trained | None:
     """Train with the progress shown; None when it was stopped with nothing to show."""
     from foveate.console import TrainingDisplay
@@ -160,7 +167,8 @@ def run_training(
     except ModuleNotFoundError as error:
         raise missing_torch(error) from None
     with TrainingDisplay() as display, suppress(KeyboardInterrupt):
-        return run(table, dev, config, out=Path(out), resume=resume, report=display, words=words)
+        where: Any = {"out": Path(out), "resume": resume, "page": page}
+        return run(table, dev, config, report=display, words=words, **where)
     return None
 
 

@@ -79,14 +79,14 @@ def draw_length_curve(
         f'aria-label="{escape(clean(_describe(series, ylabel, title)))}">'
     )
     paper = f'<rect class="paper" {size.split(" ", 4)[-1]} rx="10" fill="{LIGHT.paper}"/>'
-    return "\n".join([opening, f"<style>{_dark_rules()}</style>", paper, *body, "</svg>"])
+    return "\n".join([opening, f"<style>{dark_rules()}</style>", paper, *body, "</svg>"])
 
 
 def _frame(series: Mapping[str, Sequence[tuple[str, float]]], title: str) -> _Frame:
     labels = list(dict.fromkeys(label for points in series.values() for label, _ in points))
     values = [v for points in series.values() for _, v in points if math.isfinite(v)]
     ticks = _ticks(min([0.0, *values]), max([0.0, *values]))
-    left = 30.0 + max(width_in_em(_format(tick, ticks)) for tick in ticks) * 11
+    left = 30.0 + max(width_in_em(format_tick(tick, ticks)) for tick in ticks) * 11
     names = max((width_in_em(name) for name in series), default=0.0) * 13
     width = max(left + _PLOT_WIDTH + names + 24, 40 + width_in_em(title) * 16)
     return _Frame(labels, ticks, left, 78.0 if title else 50.0, round(width, 1))
@@ -102,7 +102,8 @@ def _ticks(low: float, high: float) -> list[float]:
     return [round(k * step, 12) for k in range(first, last + 1)]
 
 
-def _format(tick: float, ticks: Sequence[float]) -> str:
+def format_tick(tick: float, ticks: Sequence[float]) -> str:
+    """Return a tick of an axis with as many decimals as all of them need."""
     step = ticks[1] - ticks[0]
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     if round(step, decimals) != round(step, 12):
@@ -112,8 +113,8 @@ def _format(tick: float, ticks: Sequence[float]) -> str:
 
 def _draw_axes(frame: _Frame, ylabel: str, xlabel: str, title: str) -> Iterator[str]:
     if title:
-        yield _text(20, 34, title, "ink", 'font-size="16" font-weight="600"')
-    yield _text(20, frame.top - 16, ylabel, "muted", 'font-size="11"')
+        yield write_text(20, 34, title, "ink", 'font-size="16" font-weight="600"')
+    yield write_text(20, frame.top - 16, ylabel, "muted", 'font-size="11"')
     right = frame.x(frame.labels[-1]) + 4 if frame.labels else frame.left + _PLOT_WIDTH
     for tick in frame.ticks:
         y = frame.y(tick)
@@ -121,12 +122,12 @@ def _draw_axes(frame: _Frame, ylabel: str, xlabel: str, title: str) -> Iterator[
             f'<line class="line" x1="{frame.left:g}" y1="{y:.1f}" x2="{right:g}" y2="{y:.1f}" '
             f'stroke="{LIGHT.line}" stroke-width="{1.4 if tick == 0 else 0.8}"/>'
         )
-        shown = _format(tick, frame.ticks)
-        yield _text(frame.left - 8, y + 4, shown, "muted", 'font-size="11" text-anchor="end"')
+        shown = format_tick(tick, frame.ticks)
+        yield write_text(frame.left - 8, y + 4, shown, "muted", 'font-size="11" text-anchor="end"')
     style = 'font-size="11" text-anchor="middle"'
     for label in frame.labels:
-        yield _text(frame.x(label), _HEIGHT - _BOTTOM + 18, label, "muted", style)
-    yield _text(frame.left + _PLOT_WIDTH / 2, _HEIGHT - 14, xlabel, "muted", style)
+        yield write_text(frame.x(label), _HEIGHT - _BOTTOM + 18, label, "muted", style)
+    yield write_text(frame.left + _PLOT_WIDTH / 2, _HEIGHT - 14, xlabel, "muted", style)
 
 
 def _draw_line(
@@ -161,13 +162,13 @@ def _draw_names(frame: _Frame, series: Mapping[str, Sequence[tuple[str, float]]]
         if finite:
             ends.append((frame.y(finite[-1][1]), k % _COLORS, name))
     ends.sort()
-    places = _spread([end[0] for end in ends])
+    places = spread([end[0] for end in ends])
     for (_, kind, name), y in zip(ends, places, strict=True):
         x, style = frame.x(frame.labels[-1]) + 11, 'font-size="13" font-weight="600"'
-        yield _text(x, y + 4.5, name, f"d{kind}", style, LIGHT.series[kind])
+        yield write_text(x, y + 4.5, name, f"d{kind}", style, LIGHT.series[kind])
 
 
-def _spread(places: Sequence[float]) -> list[float]:
+def spread(places: Sequence[float]) -> list[float]:
     """Move sorted places apart by at least one line, each as little as a single pass can."""
     groups: list[tuple[float, int]] = []  # centre and number of names
     for place in places:
@@ -192,7 +193,8 @@ def _describe(series: Mapping[str, Sequence[tuple[str, float]]], ylabel: str, ti
     return f"{title}. {ylabel} by source length. " + "; ".join(lines)
 
 
-def _dark_rules() -> str:
+def dark_rules() -> str:
+    """Return the style of a chart on a dark page."""
     rules = [
         f".foveate-curve .paper{{fill:{DARK.paper}}}.foveate-curve .ink{{fill:{DARK.ink}}}",
         f".foveate-curve .muted{{fill:{DARK.muted}}}.foveate-curve .line{{stroke:{DARK.line}}}",
@@ -202,7 +204,8 @@ def _dark_rules() -> str:
     return f"@media (prefers-color-scheme:dark){{{''.join(rules)}}}"
 
 
-def _text(x: float, y: float, text: str, kind: str, style: str, color: str = "") -> str:
+def write_text(x: float, y: float, text: str, kind: str, style: str, color: str = "") -> str:
+    """Return a text as a part of a chart."""
     fill = color or {"ink": LIGHT.ink, "muted": LIGHT.muted}[kind]
     place = f'x="{x:.1f}" y="{y:.1f}"'
     return f'<text class="{kind}" {place} fill="{fill}" {style}>{escape(clean(text))}</text>'

@@ -7,7 +7,7 @@ global state. A user's style sheet changes nothing: every colour and size is sai
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -95,13 +95,13 @@ def draw_figure(translation: Translation, title: str = "") -> Figure:
         MissingExtraError: matplotlib is not installed.
     """
     try:
-        from matplotlib.figure import Figure
+        picture = _picture_class()
     except ImportError as error:
         raise MissingExtraError("matplotlib", "plot", "drawing a figure") from error
     weights = weights_of(translation)
     plan = _plan(translation, title)
     width, height = plan.size
-    figure = Figure(figsize=(width / 72, height / 72), facecolor=LIGHT.paper)
+    figure = picture(figsize=(width / 72, height / 72), facecolor=LIGHT.paper)
     grid_width, grid_height = plan.grid
     corner, extent = (
         (plan.left / width, plan.below / height),
@@ -114,6 +114,25 @@ def draw_figure(translation: Translation, title: str = "") -> Figure:
     _write(figure, 16 / width, 1 - 24 / height, title, size=13, weight="bold")
     _write(figure, 16 / width, 12 / height, plan.note, size=7.5, color=LIGHT.muted)
     return figure
+
+
+@cache
+def _picture_class() -> type[Figure]:
+    """Return a figure that shows itself in a notebook, also without `%matplotlib inline`."""
+    from matplotlib.figure import Figure
+
+    class Picture(Figure):
+        def _repr_png_(self) -> bytes:
+            return figure_to_png(self)
+
+        def __reduce__(self) -> tuple[Any, ...]:  # a class of a function has no name to find it by
+            return _build_picture, (), self.__getstate__()
+
+    return Picture
+
+
+def _build_picture() -> Figure:
+    return _picture_class()()
 
 
 def figure_to_png(figure: Figure) -> bytes:

@@ -57,6 +57,31 @@ def draw_html(
     )
 
 
+def draw_card(translation: Translation) -> str:
+    """Return a translation as a piece of HTML for a notebook: texts, scores, picture.
+
+    Example:
+        >>> "F OW" in draw_card(Translation(["p", "h", "o"], ["F", "OW"], "F OW", -0.5))
+        True
+    """
+    source = escape(join_shown(translation.source_tokens)) or "(empty)"
+    text = escape(clean(translation.text)) or "(empty)"
+    probability = _percent(_probability(translation))
+    picture = draw_svg(translation) if _has_attention(translation) else ""
+    unfinished = "" if translation.is_finished else ", cut off before its end"
+    return "\n".join(
+        [
+            '<div class="foveate-translation">',
+            f'<p dir="auto">{source}</p><p dir="auto"><strong>{text}</strong></p>',
+            f"<p>log-probability {translation.score:.3f}, "
+            f"probability {probability}{unfinished}</p>",
+            picture,
+            *_draw_alternatives(translation),
+            "</div>",
+        ]
+    )
+
+
 _READOUT = """<footer id="readout" role="status" aria-live="polite">
 <span class="hint">Point at a cell, or press Tab and walk with the arrow keys.</span>
 <span class="cell" hidden>
@@ -124,13 +149,17 @@ def _draw_alternatives(translation: Translation) -> Iterator[str]:
     yield '<th scope="col">translation</th><th scope="col">log-probability</th>'
     yield '<th scope="col">probability</th></tr></thead>\n<tbody>'
     for rank, other in enumerate([translation, *translation.alternatives], start=1):
-        probability = math.exp(min(other.score, 0.0)) if math.isfinite(other.score) else 0.0
+        probability = _probability(other)
         yield (
             f'<tr><td class="number">{rank}</td><td dir="auto">{escape(clean(other.text))}</td>'
             f'<td class="number">{other.score:.2f}</td>'
             f'<td class="number">{_percent(probability)}</td></tr>'
         )
     yield "</tbody>\n</table>"
+
+
+def _probability(translation: Translation) -> float:
+    return math.exp(min(translation.score, 0.0)) if math.isfinite(translation.score) else 0.0
 
 
 def _percent(probability: float) -> str:

@@ -11,12 +11,12 @@ from typing import Any
 from foveate.errors import ConfigError
 from foveate.files import replace_file
 from foveate.insight.figure import draw_figure, figure_to_png
-from foveate.insight.html import draw_html
+from foveate.insight.html import draw_card, draw_html
 from foveate.insight.svg import draw_svg
 from foveate.insight.terminal import draw_terminal
 from foveate.records import Translation
 
-__all__ = ["draw_figure", "draw_html", "draw_svg", "draw_terminal", "write_picture"]
+__all__ = ["draw_card", "draw_figure", "draw_html", "draw_svg", "draw_terminal", "write_picture"]
 
 
 def write_picture(

@@ -186,6 +186,7 @@ def _draw_words(layout: _Layout, translation: Translation) -> Iterator[str]:
 
 
 def _draw_cells(layout: _Layout, weights: NDArray[np.float64], tooltips: bool) -> Iterator[str]:
+    yield '<g class="cells">'
     gap = 2.0 if layout.cell >= 26 else 1.0
     side = f'width="{_n(layout.cell - gap)}" height="{_n(layout.cell - gap)}"'
     corner = f'rx="{_n(layout.cell * 0.1)}"'
@@ -204,6 +205,7 @@ def _draw_cells(layout: _Layout, weights: NDArray[np.float64], tooltips: bool) -
                 yield f"<rect {place} {fill}/>"
             if layout.cell >= 26 and weight >= LEAST_NUMBER:
                 yield _number(x + (layout.cell - gap) / 2, y + (layout.cell - gap) / 2, weight)
+    yield "</g>"
 
 
 def _number(x: float, y: float, weight: float) -> str:

@@ -75,7 +75,28 @@ def granted_threads() -> int:
     said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # more are for nested regions
     if said.isascii() and said.isdigit() and len(said) < 6 and int(said):
         return int(said)
+    return count_cores()
+
+
+def count_cores() -> int:
+    """Return how many processor cores this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on this system
         return os.cpu_count() or 1
+
+
+def cut_threads(threads: int, tell: Callable[[str], None]) -> int:
+    """Return a number of threads that is not above that of the cores, and tell if it was.
+
+    More of them would wait for each other: two busy threads on one core are slower than one.
+
+    Args:
+        threads: that were asked for; 0 stays 0.
+        tell: is given a sentence where there are fewer.
+    """
+    cores = count_cores()
+    if threads <= cores:
+        return threads
+    tell(f"{threads:,} threads were asked for, {cores} are used: this machine has no more cores")
+    return cores

@@ -37,6 +37,7 @@ from foveate.training.report import Listener, be_silent
 from foveate.training.run import Trained, reload_model, run_prepared, train
 from foveate.training.selection import build_validation
 from foveate.training.side_by_side import run_side_by_side
+from foveate.training.watching import Watcher, watch_in
 from foveate.translator import Translator
 
 SOFT_TARGETS = "soft_targets.safetensors"
@@ -52,12 +53,13 @@ def train_models(
     report: Listener | None = None,
     words: Collection[str] = (),
     machine: Machine | None = None,
+    page: Path | None = None,
 ) -> Trained:
     """Train as many models as the configuration says, and join them to one bundle.
 
     Each member is a run of its own in `out/state/`, so an ensemble that was stopped goes on with
-    the member that it was at; the student of a distillation is the last. Arguments and errors are
-    those of `training.run.train`.
+    the member that it was at; the student of a distillation is the last. The page of the run
+    shows the first model. Arguments and errors are those of `training.run.train`.
     """
     machine = machine or Machine()
     if config.models == 1:
@@ -70,9 +72,11 @@ def train_models(
             report=report,
             words=words,
             machine=machine,
+            page=page,
         )
-    recorder = Recorder(out, report or be_silent)
-    with own_folder(out, resume), threads_here(config.threads or granted_threads()):
+    recorder = Recorder(out, report or be_silent, watch_in(page, out))
+    threads = threads_here(config.threads or granted_threads())
+    with own_folder(out, resume), recorder.shown(), threads:
         member = _configure_member(config)
         shared = open_run(table, dev, member, recorder, resume, machine, requested=config)
         recorder.tidy()
@@ -120,7 +124,17 @@ class _Ensemble:
         )
         if self.recorder.out is not None:
             save_bundle(bundle, self.recorder.out)
+        self._conclude_page(bundle)
         return Trained(translator, options, bundle.summary, table, dev, not is_complete)
+
+    def _conclude_page(self, bundle: Bundle) -> None:
+        """Write the last page, with the curves of the first model and the scores of all."""
+        watcher = self.recorder.watcher
+        if watcher is not None:
+            if (folder := self._make_folder(0)) is not None:  # perhaps of another process
+                watcher.recall(folder)
+            watcher.is_part = False
+            self.recorder.conclude(bundle)
 
     def _describe_whole(self) -> Options:
         """Return the options of all models together."""
@@ -137,7 +151,13 @@ class _Ensemble:
         config, members = self.config, list[Bundle]()
         listener = self.recorder.listener if config.jobs == 1 else be_silent
         tasks = [
-            _Task(self._prepare_member(number), self._make_folder(number), listener, self.machine)
+            _Task(
+                self._prepare_member(number),
+                self._make_folder(number),
+                listener,
+                self.machine,
+                self.recorder.watcher if number == 0 else None,
+            )
             for number in range(config.models)
         ]
         try:
@@ -220,10 +240,13 @@ class _Task:
     folder: Path | None
     listener: Listener
     machine: Machine
+    watcher: Watcher | None
 
 
 def _train_task(task: _Task) -> Bundle:
-    recorder = Recorder(task.folder, task.listener)
+    if task.watcher is not None:
+        task.watcher.is_part = True
+    recorder = Recorder(task.folder, task.listener, task.watcher)
     return run_prepared(task.prepared, recorder, machine=task.machine).translator.bundle
 
 

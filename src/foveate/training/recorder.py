@@ -7,7 +7,8 @@ row of the log, that finds no room is told and left out.
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from torch import Tensor
 from foveate.bundle import MANIFEST, Bundle, read_manifest, save_bundle
 from foveate.errors import BundleError
 from foveate.files import replace_file, sync_folder
-from foveate.training.folder import LOG, list_members
+from foveate.insight.training_page import Example, Moment
+from foveate.training.folder import LOG, STATE, list_members
 from foveate.training.prepare import Prepared, describe
 from foveate.training.report import Listener, Report, be_silent
 from foveate.training.schedule import Counters, Schedule
 from foveate.training.state import SavedState, StateFolder
+from foveate.training.watching import WATCHED, Watcher, format_examples, format_moment
 
 
 class Recorder:
@@ -30,13 +33,21 @@ class Recorder:
     Args:
         out: the folder of the run; None keeps nothing.
         listener: is told everything.
+        watcher: keeps a page of the run, where one is wanted.
     """
 
-    def __init__(self, out: Path | None = None, listener: Listener = be_silent) -> None:
+    def __init__(
+        self,
+        out: Path | None = None,
+        listener: Listener = be_silent,
+        watcher: Watcher | None = None,
+    ) -> None:
         self.out = out
         self.listener = listener
+        self.watcher = watcher
         self.state = StateFolder(out) if out is not None else None
         self._is_log_broken = False
+        self._page_problem = ""
 
     def begin(self, prepared: Prepared) -> None:
         """Write down what the run begins with.
@@ -48,6 +59,7 @@ class Recorder:
             return
         try:
             (self.out / LOG).unlink(missing_ok=True)
+            (self.state.path / WATCHED).unlink(missing_ok=True)
             codecs = prepared.source_codec, prepared.target_codec
             self.state.begin(describe(prepared), *codecs)
             for folder in (self.state.path, self.out, self.out.parent):
@@ -74,12 +86,22 @@ class Recorder:
         if self.out is not None:
             try:
                 cut_log(self.out / LOG, update)
+                if self.watcher is not None:
+                    cut_log(self.out / STATE / WATCHED, update)
+                    self.watcher.recall(self.out)
             except OSError as error:
                 self._give_up_log(error)
 
     def note(self, message: str) -> None:
         """Tell something in words."""
-        self.listener(Report("note", message))
+        self.hear(Report("note", message))
+
+    def hear(self, report: Report) -> None:
+        """Tell a report to the page and the listener."""
+        if self.watcher is not None:
+            self.watcher.hear(report)
+            self._tell_page_problem()
+        self.listener(report)
 
     def tell(self, report: Report, is_logged: bool = True) -> None:
         """Tell a report, and write it into the log."""
@@ -89,7 +111,54 @@ class Recorder:
                     stream.write(json.dumps(report.to_log()) + "\n")
             except OSError as error:
                 self._give_up_log(error)
-        self.listener(report)
+        self.hear(report)
+
+    def expect(self, examples: list[Example], has_attention: bool) -> None:
+        """Say which examples the page shows."""
+        if self.watcher is not None and self.watcher.expect(examples, has_attention):
+            self._append_watched(format_examples(examples), is_new=True)
+
+    def watch(self, moment: Moment) -> None:
+        """Show on the page what the model does with the examples."""
+        if self.watcher is not None:
+            self.watcher.add(moment)
+            self._append_watched(format_moment(moment))
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show a run on its page, where it has one, also that it has failed."""
+        with self.watcher.closing() if self.watcher is not None else nullcontext():
+            yield
+
+    def recall(self, bundle: Bundle) -> None:
+        """Show on the page a run that has ended already."""
+        if self.watcher is not None and self.out is not None:
+            self.watcher.recall(self.out)
+            self.conclude(bundle)
+
+    def conclude(self, bundle: Bundle) -> None:
+        """Write the last page of a run."""
+        if self.watcher is not None:
+            scores, summary = bundle.scores.get("dev", {}), bundle.summary
+            telling = summary.diagnosis.get("dev", {}).get("telling", scores)
+            shown = {name: score for name, score in scores.items() if name in telling}
+            self.watcher.conclude(shown, summary.was_interrupted)
+            self._tell_page_problem()
+
+    def _append_watched(self, rows: str, is_new: bool = False) -> None:
+        if self.state is not None:
+            path, mode = self.state.path / WATCHED, "w" if is_new else "a"
+            # Without the file a run that goes on has a page without its past.
+            with suppress(OSError), path.open(mode, encoding="utf-8") as stream:
+                stream.write(rows)
+
+    def _tell_page_problem(self) -> None:
+        """Tell once why the page cannot be written; the run goes on."""
+        assert self.watcher is not None
+        problem, before = self.watcher.problem, self._page_problem
+        self._page_problem = problem
+        if problem and not before:
+            self.listener(Report("note", problem))
 
     def save(self, counters: Counters, schedule: Schedule, tensors: dict[str, Tensor]) -> None:
         """Save a state, where that is possible."""

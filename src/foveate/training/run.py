@@ -7,7 +7,7 @@ happens after an update is done before its state is saved, once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from foveate.training.appraisal import appraise
 from foveate.training.build import build_trainer
 from foveate.training.defaults import describe_plan
 from foveate.training.interrupt import InterruptGate
+from foveate.training.onlooker import Onlooker
 from foveate.training.opening import Machine, extend, open_run, own_folder
 from foveate.training.planning import plan_run
 from foveate.training.prepare import Prepared, hold_out
@@ -37,6 +38,7 @@ from foveate.training.schedule import Schedule
 from foveate.training.selection import Selector
 from foveate.training.state import SavedState
 from foveate.training.trainer import Trainer
+from foveate.training.watching import watch_in
 from foveate.translator import Translator
 
 __all__ = ["Machine", "Trained", "hold_out", "open_run", "reload_model", "run_prepared", "train"]
@@ -68,6 +70,7 @@ def train(
     report: Listener | None = None,
     words: Collection[str] = (),
     machine: Machine | None = None,
+    page: Path | None = None,
 ) -> Trained:
     """Train one model on pairs and return it; with `out`, leave it there as a bundle.
 
@@ -82,6 +85,7 @@ def train(
         words: of the target language; where dev says so, outputs that are made of them are
             preferred.
         machine: tells the time, and how fast it is.
+        page: an HTML file to watch the run in, written as it goes.
 
     Raises:
         ConfigError: options that do not go together, or another run's with `resume`.
@@ -93,8 +97,8 @@ def train(
     machine = machine or Machine()
     begin = machine.clock()
     config = config.replace(models=None, distill=None)  # several: training/ensemble.py
-    recorder = Recorder(out, report or be_silent)
-    with own_folder(out, resume):
+    recorder = Recorder(out, report or be_silent, watch_in(page, out))
+    with own_folder(out, resume), recorder.shown():
         prepared = open_run(table, dev, config, recorder, resume, machine)
         return run_prepared(prepared, recorder, words=words, machine=machine, begin=begin)
 
@@ -157,6 +161,7 @@ def reload_model(prepared: Prepared, recorder: Recorder) -> Trained:
     recorder.note(f"{recorder.out}: this run has ended already")
     options = prepared.options
     bundle = load_bundle(recorder.out)
+    recorder.recall(bundle)
     bundle.attention = prepared.attention
     translator = Translator.from_bundle(
         bundle, backend="torch", threads=options.training.threads, origin=str(recorder.out)
@@ -189,6 +194,7 @@ class _Run:
         self.prepared, self.trainer = prepared, trainer
         self.recorder, self.clock = recorder, clock
         self.selector = Selector(prepared, trainer)
+        self.onlooker: Onlooker | None = None
         self.gate = InterruptGate()
 
     def plan(self, begin: float) -> Schedule:
@@ -230,6 +236,7 @@ class _Run:
         trainer, counters = self.trainer, self.trainer.counters
         patience = self.prepared.options.training.patience
         self.mark = self.last_save = self.last_report = self.clock()
+        self._begin_watching()
         while not self.schedule.is_over(counters, patience):
             self.gate.check()
             is_guided = trainer.is_guided
@@ -240,6 +247,7 @@ class _Run:
             events = self.schedule.events(counters.update)
             if events.log or now - self.last_report > REPORT_SECONDS:
                 self._tell_progress(now, events.log)
+                self._watch()
             if events.validate:
                 self._validate()
             if events.save or now - self.last_save > SAVE_SECONDS:
@@ -267,10 +275,30 @@ class _Run:
 
     def _validate(self) -> None:
         scores, is_kept = self.selector.validate()
+        self._watch(self.selector.outputs)
         now = self.clock()
         self.trainer.counters.seconds += now - self.mark
         self.mark = self.last_report = now
         self._tell(self._report("validation", dev=scores, is_kept=is_kept))
+
+    def _begin_watching(self) -> None:
+        """Choose what the page of the run shows, where there is one."""
+        if self.recorder.watcher is None:
+            return
+        self.onlooker = Onlooker(self.selector)
+        has_attention = self.onlooker.has_attention
+        self.recorder.expect(self.onlooker.examples, has_attention)
+        self._watch()
+
+    def _watch(self, outputs: Sequence[str] = ()) -> None:
+        """Look at the examples, after a validation or where there is time for it."""
+        watcher, update = self.recorder.watcher, self.trainer.counters.update
+        if self.onlooker is None or watcher is None or not (outputs or watcher.is_due(update)):
+            return
+        begin = self.clock()
+        self.recorder.watch(self.onlooker.look(update, outputs))
+        if not outputs:
+            watcher.spent_looking += self.clock() - begin
 
     def _save(self) -> None:
         self.recorder.save(self.trainer.counters, self.schedule, self.trainer.tensors())
@@ -295,13 +323,14 @@ class _Run:
         translator = appraise(
             bundle,
             *tables,
-            self.recorder.listener,
+            self.recorder.hear,
             is_complete=not was_interrupted,
             options=prepared.options.training,
             words=words,
         )
         self.recorder.tell(self._report("end", dev=self.trainer.counters.best_scores or None))
         self.recorder.save_bundle(bundle)
+        self.recorder.conclude(bundle)
         return Trained(translator, prepared.options, bundle.summary, *tables, was_interrupted)
 
     def _summarize(self, was_interrupted: bool) -> Summary:

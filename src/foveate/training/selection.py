@@ -23,11 +23,13 @@ class Selector:
 
     Attributes:
         validation: a sample of dev, and the metric to select by.
+        outputs: for its sources, at the last validation.
     """
 
     def __init__(self, prepared: Prepared, trainer: Trainer) -> None:
         self.prepared, self.trainer = prepared, trainer
         self.validation = build_validation(prepared)
+        self.outputs: list[str] = []
 
     def take_sources(self, count: int) -> None:
         """Validate on so many sources of dev from now on."""
@@ -39,7 +41,7 @@ class Selector:
         some = self.validation.sources[:TIMED_SOURCES]
         limit = round(self.prepared.facts.target_length) + 1
         begin = clock()
-        translator = self._build_translator(self.trainer.average)
+        translator = self.build_translator(self.trainer.average)
         for _ in translator.translate(some, beam_size=1, attention=False, max_length=limit):
             pass
         return (clock() - begin) / len(some)
@@ -51,7 +53,7 @@ class Selector:
             TrainingError: its weights are not numbers.
         """
         counters = self.trainer.counters
-        outputs = self._translate()
+        self.outputs = outputs = self._translate()
         scores = self.validation.measure(outputs)
         is_top = self.validation.is_better(scores, counters.top_scores)
         if is_top:
@@ -80,7 +82,7 @@ class Selector:
         kept = copy.deepcopy(self.trainer.average)
         load_tensors(kept, self.trainer.best)
         models = self.trainer.average, kept
-        last, best = (whole.translate(self._build_translator(model)) for model in models)
+        last, best = (whole.translate(self.build_translator(model)) for model in models)
         if not whole.is_as_good(last, best):
             return ""
         before, counters.best_update = counters.best_update, counters.update
@@ -95,7 +97,7 @@ class Selector:
         problem = "its weights are not numbers"
         try:
             if self.trainer.is_finite:
-                return self.validation.translate(self._build_translator(self.trainer.average))
+                return self.validation.translate(self.build_translator(self.trainer.average))
         except SearchError as error:
             problem = str(error)
         raise TrainingError(
@@ -103,7 +105,8 @@ class Selector:
             f"train again with a learning_rate below {self.trainer.peak}"
         )
 
-    def _build_translator(self, model: Seq2SeqModel) -> Translator:
+    def build_translator(self, model: Seq2SeqModel) -> Translator:
+        """Return a translator of a model with weights of its own."""
         bundle = self.prepared.to_bundle({}, Summary())
         threads = self.prepared.options.training.threads
         return Translator(bundle, TorchStepper(model), threads=threads)
