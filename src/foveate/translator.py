@@ -291,8 +291,8 @@ class Translator:
                 continue
             described = self._describe(job, found)
             results.append(order_outputs(described, request, self._words(request)))
-        self._recall(requests, sources, results)
         results = self._add_confidence(results)
+        self._recall(requests, sources, results)
         self._add_trees(requests, searched, results)
         self._add_choices(jobs, [request.choices for request in requests], results)
         return results
@@ -305,9 +305,7 @@ class Translator:
         return [
             replace(
                 one,
-                confidence=confidence.of(one.score)
-                if one.is_finished and one.confidence is None
-                else one.confidence,
+                confidence=confidence.of(one.score) if one.is_finished else None,
                 alternatives=self._add_confidence(one.alternatives) if one.alternatives else [],
             )
             for one in results
