@@ -18,6 +18,7 @@ from foveate.search.stepper import (
     best,
     best_candidates,
 )
+from foveate.search.streaming import Streamed, stream_search
 from foveate.search.workers import run_all
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "State",
     "Step",
     "Stepper",
+    "Streamed",
     "Writer",
     "Written",
     "best",
@@ -35,4 +37,5 @@ __all__ = [
     "join_steppers",
     "run_all",
     "search",
+    "stream_search",
 ]
