@@ -131,7 +131,7 @@ class Admission:
             leaving.cancel()
             self._leave(job, waiter)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Let the workers go."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 

@@ -43,7 +43,9 @@ class TranslateBody(BaseModel):
     )
     max_length: Whole | None = Field(None, description="Most tokens of an output.")
     attention: bool = Field(False, description="Whether to return attention weights.")
-    prefix: str = Field("", description="What the output has to begin with.")
+    prefix: str | list[str] = Field(
+        "", description="What the output has to begin with: a text, or whole tokens."
+    )
     must: list[str] = Field([], description="Texts that have to stand in the output.")
     must_not: list[str] = Field([], description="Texts that may not stand in the output.")
     no_repeat: Annotated[int, Field(ge=0, le=10**9)] = Field(
@@ -99,24 +101,24 @@ class TranslateBody(BaseModel):
         n_best = max(self.n_best, self.alternatives + 1)
         usual = 1 if self.stream else max(DEFAULT_BEAM_SIZE, n_best)
         penalty = self.length_penalty
-        wishes: dict[str, Any] = {
+        return {
             "beam_size": self.beam_size or usual,
             "n_best": n_best,
             "length_penalty": DEFAULT_LENGTH_PENALTY if penalty is None else penalty,
             "max_length": self.max_length,
             "attention": self.attention,
-            "prefix": self.prefix,
+            "prefix": self.prefix if isinstance(self.prefix, str) else tuple(self.prefix),
             "must": tuple(self.must),
             "must_not": tuple(self.must_not),
             "no_repeat": self.no_repeat,
             "mbr": self.mbr,
             "sampling": Sampling(**self.sampling.model_dump()) if self.sampling else None,
+            "choices": self.choices,
+            "tree": self.tree,
         }
-        inside = {"choices": self.choices, "tree": self.tree}
-        return wishes | {name: value for name, value in inside.items() if value}
 
     def _find_problems(self, limits: Limits) -> Iterator[str]:
-        steering = sum(map(len, (self.prefix, *self.must, *self.must_not)))
+        steering = sum(map(len, (*self.prefix, *self.must, *self.must_not)))
         numbers = (
             ("beam_size", self.beam_size, limits.max_beam_size, "--max-beam-size"),
             ("n_best", self.n_best, limits.max_n_best, "--max-n-best"),
