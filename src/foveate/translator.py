@@ -307,9 +307,7 @@ class Translator:
                 return
             written.append(part.id)
             token = self.target_codec.tokens([part.id])[0]
-            yield Partial(
-                token, self.target_codec.decode(written), part.log_prob, part.attention
-            )
+            yield Partial(token, self.target_codec.decode(written), part.log_prob, part.attention)
 
     def _replay(self, whole: Translation) -> Iterator[Partial | Translation]:
         """Yield a translation that is there as if it were being written."""

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 from foveate.server.limits import Limits
 from foveate.server.metrics import Metrics
@@ -23,7 +24,7 @@ MEMORY = 0.8  # how much of what was measured before counts after a batch
 MOST_WAIT = 600  # seconds that anybody is told to wait
 
 
-class Busy(Exception):
+class BusyError(Exception):
     """There is no room, or a request waited too long: try again in `retry_after` seconds."""
 
     def __init__(self, message: str, retry_after: int) -> None:
@@ -31,11 +32,11 @@ class Busy(Exception):
         self.retry_after = retry_after
 
 
-class TooLarge(Exception):
+class TooLargeError(Exception):
     """A request that would not fit into an empty queue."""
 
 
-class ClientLeft(Exception):
+class ClientLeftError(Exception):
     """Nobody waits for the answer any more."""
 
 
@@ -107,25 +108,24 @@ class Admission:
             left: is done when the client has left.
 
         Raises:
-            TooLarge: it would not fit into an empty queue.
-            Busy: there is no room for it, or its time has passed before its turn.
-            ClientLeft: nobody waits any more.
+            TooLargeError: it would not fit into an empty queue.
+            BusyError: there is no room for it, or its time has passed before its turn.
+            ClientLeftError: nobody waits any more.
             Exception: what the computation raised.
         """
         job = self._join(work) or self._admit(work, size, seconds)
         waiter: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         job.waiters.add(waiter)
         leaving = asyncio.ensure_future(left)
+        either: set[asyncio.Future[Any]] = {waiter, leaving}
         try:
-            await asyncio.wait(
-                {waiter, leaving}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if not waiter.done() and job.is_started:
-                await asyncio.wait({waiter, leaving}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if waiter.done():
                 return waiter.result()
             if leaving.done():
-                raise self._shed("left", ClientLeft())
+                raise self._shed("left", ClientLeftError())
             raise self._shed("expired", self._busy(f"it waited {seconds:g} s for its turn"))
         finally:
             leaving.cancel()
@@ -163,7 +163,7 @@ class Admission:
             ("source tokens times hypotheses", tokens, limits.queue_tokens, "--queue-tokens"),
         ):
             if size > most:
-                raise TooLarge(
+                raise TooLargeError(
                     f"the request has {size:,} {what}, and this server takes {most:,} at most "
                     f"({flag}): send fewer texts, or a smaller beam_size"
                 )
@@ -183,11 +183,11 @@ class Admission:
         self._metrics.queue_rows.set(self._rows)
         self._metrics.queue_tokens.set(self._tokens)
 
-    def _busy(self, why: str) -> Busy:
+    def _busy(self, why: str) -> BusyError:
         seconds = min(MOST_WAIT, max(1, math.ceil(self.estimate_wait())))
-        return Busy(f"the server is busy, {why}: try again in {seconds} s", seconds)
+        return BusyError(f"the server is busy, {why}: try again in {seconds} s", seconds)
 
-    def _shed(self, reason: str, error: Busy | ClientLeft) -> Busy | ClientLeft:
+    def _shed(self, reason: str, error: BusyError | ClientLeftError) -> BusyError | ClientLeftError:
         self._metrics.shed.labels(reason).inc()
         return error
 

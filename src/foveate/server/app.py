@@ -22,7 +22,7 @@ from foveate.formats import format_json
 from foveate.page import PAGE_FILES, read_page_file
 from foveate.records import Request as Wish
 from foveate.records import Translation
-from foveate.server.admission import Admission, Busy, ClientLeft, TooLarge
+from foveate.server.admission import Admission, BusyError, ClientLeftError, TooLargeError
 from foveate.server.describe import describe_server, find_model, find_model_for, list_languages
 from foveate.server.docs_page import render_docs
 from foveate.server.gate import LEFT, Gate, Log
@@ -34,7 +34,7 @@ from foveate.server.schemas import (
     ManyAnswer,
     OneAnswer,
     Problem,
-    TooMuch,
+    TooMuchError,
     TranslateBody,
 )
 from foveate.server.work import Answer, Outcome, Work, compute
@@ -56,7 +56,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     413: {"model": Problem, "description": "The body is too large."},
     421: {"model": Problem, "description": "The server has another name."},
     422: {"model": Problem, "description": "A field is wrong, or beyond a limit."},
-    503: {"model": Problem, "description": "Busy; Retry-After says how long."},
+    503: {"model": Problem, "description": "BusyError; Retry-After says how long."},
 }
 TRANSLATED: dict[int | str, dict[str, Any]] = {
     200: {
@@ -164,7 +164,11 @@ class App:
     def _list_routes(self) -> list[tuple[str, Callable[..., Any], dict[str, Any]]]:
         return [
             ("/translate", self.translate, {"methods": ["POST"], "responses": TRANSLATED}),
-            ("/attend", self.attend, {"methods": ["POST"], "responses": {200: {"model": OneAnswer}}}),
+            (
+                "/attend",
+                self.attend,
+                {"methods": ["POST"], "responses": {200: {"model": OneAnswer}}},
+            ),
             ("/info", self.info, {}),
             ("/languages", self.languages, {}),
             ("/livez", self.livez, {}),
@@ -314,7 +318,7 @@ class App:
             part = await parts.get()
         try:
             found = await whole
-        except ClientLeft:
+        except ClientLeftError:
             return
         except Exception as error:
             yield _format_event("error", {"error": str(error)})
@@ -325,10 +329,10 @@ class App:
 
     def _add_handlers(self) -> None:
         handlers: dict[type[Exception], Callable[[Any], Response]] = {
-            Busy: lambda e: _refuse(503, str(e), {"Retry-After": str(e.retry_after)}),
-            ClientLeft: lambda _: _refuse(LEFT, "the client left"),
-            TooLarge: lambda e: _refuse(422, str(e)),
-            TooMuch: lambda e: _refuse(422, str(e)),
+            BusyError: lambda e: _refuse(503, str(e), {"Retry-After": str(e.retry_after)}),
+            ClientLeftError: lambda _: _refuse(LEFT, "the client left"),
+            TooLargeError: lambda e: _refuse(422, str(e)),
+            TooMuchError: lambda e: _refuse(422, str(e)),
             FoveateError: lambda e: _refuse(422, str(e)),
             HTTPException: lambda e: _refuse(e.status_code, _describe_status(e), e.headers),
             RequestValidationError: lambda e: _refuse(*_describe_fields(e)),
@@ -404,9 +408,8 @@ def _reply(value: Any) -> Response:
 
 
 def _refuse(status: int, error: str, headers: Mapping[str, str] | None = None) -> Response:
-    kept = {name: value for name, value in (headers or {}).items()}
     text = json.dumps({"error": error})  # escapes whatever is not ASCII
-    return Response(text, status, kept, media_type="application/json")
+    return Response(text, status, headers, media_type="application/json")
 
 
 def _format_event(name: str, value: Any) -> bytes:

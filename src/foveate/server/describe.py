@@ -10,7 +10,7 @@ import foveate
 from foveate.errors import did_you_mean
 from foveate.formats import describe_bundle
 from foveate.server.limits import Limits
-from foveate.server.schemas import TooMuch
+from foveate.server.schemas import TooMuchError
 from foveate.translator import Translator
 
 MOST_EXAMPLES = 5
@@ -73,13 +73,13 @@ def find_model(names: Mapping[str, Any], wanted: str | None) -> str:
     """Return the name of the model that is wanted, the first if none is.
 
     Raises:
-        TooMuch: there is no such model.
+        TooMuchError: there is no such model.
     """
     if wanted is None:
         return next(iter(names))
     if wanted not in names:
         hint = did_you_mean(wanted, names)
-        raise TooMuch(f"model: there is no {wanted!r:.60}{hint}; there are {', '.join(names)}")
+        raise TooMuchError(f"model: there is no {wanted!r:.60}{hint}; there are {', '.join(names)}")
     return wanted
 
 
@@ -87,14 +87,14 @@ def find_model_for(names: Mapping[str, Any], source: str | None, target: str | N
     """Return the model for LibreTranslate's two languages; "auto" and none are any.
 
     Raises:
-        TooMuch: there is no model for them.
+        TooMuchError: there is no model for them.
     """
     free = (None, "", "auto")
     for name in names:
         has = split_name(name)
         if source in (*free, has[0], name) and target in (*free, has[1], name):
             return name
-    raise TooMuch(
+    raise TooMuchError(
         f"source, target: no model reads {source!r:.40} and writes {target!r:.40}; "
         f"there are {', '.join(names)} (GET /languages)"
     )

@@ -39,7 +39,7 @@ LEFT = 499  # what the log says where the client left first
 Log = Callable[[dict[str, Any]], None]
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A request that goes no further than the gate."""
 
     def __init__(self, status: int, message: str, **headers: str) -> None:
@@ -131,27 +131,27 @@ class Gate:
                 exchange.status = LEFT
                 return
             scope, body = _translate_form(scope, body)
-        except Refused as refused:
+        except RefusedError as refused:
             await refused.answer()(scope, receive, exchange)
             return
         await self._app(scope, _replay(body, receive), exchange)
 
     def _check(self, scope: Scope) -> None:
-        """Raise Refused unless this request may come in."""
+        """Raise RefusedError unless this request may come in."""
         headers = Headers(scope=scope)
         if self._open > self._limits.max_connections:
-            raise Refused(
+            raise RefusedError(
                 503,
                 f"the server is busy, {self._limits.max_connections:,} requests are open "
                 "(--max-connections): try again in 1 s",
                 retry_after="1",
             )
         if self._hosts and _strip_port(headers.get("host", "")) not in self._hosts:
-            raise Refused(
+            raise RefusedError(
                 421, f"host: this server is {' or '.join(sorted(self._hosts))} (see --host)"
             )
         if self._keys and not self._is_open(scope) and not self._has_key(headers):
-            raise Refused(
+            raise RefusedError(
                 401,
                 'a key is needed: send the header "Authorization: Bearer KEY"',
                 www_authenticate="Bearer",
@@ -177,9 +177,9 @@ class Gate:
         most = self._limits.max_body
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()):
-            raise Refused(400, "content-length: must be a number")
+            raise RefusedError(400, "content-length: must be a number")
         if len(length) > 18 or int(length) > most:
-            raise Refused(413, f"body: {length:.20} bytes are more than {most:,} (--max-body)")
+            raise RefusedError(413, f"body: {length:.20} bytes are more than {most:,} (--max-body)")
         parts, size = [], 0
         try:
             async with asyncio.timeout(self._limits.read_seconds):
@@ -190,12 +190,14 @@ class Gate:
                     part = message.get("body", b"")
                     size += len(part)
                     if size > most:
-                        raise Refused(413, f"body: it has more than {most:,} bytes (--max-body)")
+                        raise RefusedError(
+                            413, f"body: it has more than {most:,} bytes (--max-body)"
+                        )
                     parts.append(part)
                     if not message.get("more_body", False):
                         return b"".join(parts)
         except TimeoutError:
-            raise Refused(
+            raise RefusedError(
                 408, f"body: it did not come within {self._limits.read_seconds:g} s"
             ) from None
 
@@ -245,11 +247,11 @@ def _translate_form(scope: Scope, body: bytes) -> tuple[Scope, bytes]:
     if kind != FORM or scope["path"] != "/translate":
         return scope, body
     try:
-        fields = parse_qs(
-            body.decode("utf-8"), True, errors="strict", max_num_fields=MOST_FIELDS
-        )
+        fields = parse_qs(body.decode("utf-8"), True, errors="strict", max_num_fields=MOST_FIELDS)
     except ValueError:
-        raise Refused(400, f"body: a form has at most {MOST_FIELDS} fields, in UTF-8") from None
+        raise RefusedError(
+            400, f"body: a form has at most {MOST_FIELDS} fields, in UTF-8"
+        ) from None
     values = {name: found[0] if len(found) == 1 else found for name, found in fields.items()}
     data = json.dumps(values).encode()
     dropped = (b"content-type", b"content-length")

@@ -12,20 +12,38 @@ class Metrics:
     """The counters of one app: a registry of its own, so that a process may hold several."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry(auto_describe=True)
-        kept = {"registry": self.registry, "namespace": "foveate"}
-        self.requests = Counter("requests", "Answers by route and status", ("route", "status"), **kept)
-        self.latency = Histogram(
-            "request_seconds", "Time to the whole answer", ("route",), buckets=SECONDS, **kept
+        self.registry = own = CollectorRegistry(auto_describe=True)
+        by_route = ("route", "status")
+        self.requests = Counter(
+            "foveate_requests", "Answers by route and status", by_route, registry=own
         )
-        self.queue_rows = Gauge("queue_rows", "Hypotheses that wait", **kept)
-        self.queue_tokens = Gauge("queue_tokens", "Source tokens times hypotheses that wait", **kept)
-        self.batch_rows = Histogram("batch_rows", "Hypotheses of a batch", buckets=ROWS, **kept)
-        self.batch_seconds = Histogram("batch_seconds", "Time of a batch", buckets=SECONDS, **kept)
-        self.shed = Counter("shed", "Requests that were refused or dropped", ("reason",), **kept)
-        self.joined = Counter("joined", "Requests that waited for the same answer", **kept)
-        self.rate = Gauge("tokens_per_second", "Source tokens times hypotheses, measured", **kept)
-        self.ready = Gauge("ready", "Whether /readyz says yes", **kept)
+        self.latency = Histogram(
+            "foveate_request_seconds",
+            "Time to the whole answer",
+            ("route",),
+            buckets=SECONDS,
+            registry=own,
+        )
+        self.queue_rows = Gauge("foveate_queue_rows", "Hypotheses that wait", registry=own)
+        self.queue_tokens = Gauge(
+            "foveate_queue_tokens", "Source tokens times hypotheses that wait", registry=own
+        )
+        self.batch_rows = Histogram(
+            "foveate_batch_rows", "Hypotheses of a batch", buckets=ROWS, registry=own
+        )
+        self.batch_seconds = Histogram(
+            "foveate_batch_seconds", "Time of a batch", buckets=SECONDS, registry=own
+        )
+        self.shed = Counter(
+            "foveate_shed", "Requests refused or dropped", ("reason",), registry=own
+        )
+        self.joined = Counter(
+            "foveate_joined", "Requests that joined an equal one that waited", registry=own
+        )
+        self.rate = Gauge(
+            "foveate_tokens_per_second", "Source tokens times hypotheses, measured", registry=own
+        )
+        self.ready = Gauge("foveate_ready", "Whether /readyz says yes", registry=own)
 
     def render(self) -> bytes:
         """Return all of it as text."""

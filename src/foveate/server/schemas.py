@@ -15,7 +15,7 @@ Whole = Annotated[int, Field(strict=False, ge=1, le=10**9)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class TooMuch(Exception):
+class TooMuchError(Exception):
     """A request goes beyond the limits of this server, or asks for what does not go together."""
 
 
@@ -76,24 +76,24 @@ class TranslateBody(BaseModel):
         """Return the texts, whatever form they came in.
 
         Raises:
-            TooMuch: there is none of the three forms, or there are several.
+            TooMuchError: there is none of the three forms, or there are several.
         """
         given = [value for value in (self.text, self.texts, self.q) if value is not None]
         if len(given) != 1:
-            raise TooMuch('give exactly one of "text", "texts" and "q"')
+            raise TooMuchError('give exactly one of "text", "texts" and "q"')
         return [given[0]] if isinstance(given[0], str) else list(given[0])
 
     def make_requests(self, texts: Sequence[str], limits: Limits) -> tuple[Request, ...]:
         """Return what the model is asked.
 
         Raises:
-            TooMuch: it goes beyond the limits, or texts of two kinds are mixed.
+            TooMuchError: it goes beyond the limits, or texts of two kinds are mixed.
             SearchError: what is wanted makes no sense.
         """
         check_texts(texts, limits)
         problems = list(self._find_problems(limits))
         if problems:
-            raise TooMuch("; ".join(problems))
+            raise TooMuchError("; ".join(problems))
         wishes = self._list_wishes()
         return tuple(Request(text, **wishes) for text in texts)
 
@@ -150,24 +150,24 @@ class AttendBody(BaseModel):
     )
 
     def check(self, limits: Limits) -> None:
-        """Raise TooMuch where it goes beyond the limits."""
+        """Raise TooMuchError where it goes beyond the limits."""
         check_texts([self.text, self.target or ""], limits)
         if self.timeout_seconds is not None and self.timeout_seconds > limits.max_seconds:
-            raise TooMuch(
+            raise TooMuchError(
                 f"timeout_seconds: {self.timeout_seconds:g} is more than {limits.max_seconds:g}, "
                 "the most here (--max-seconds)"
             )
 
 
 def check_texts(texts: Sequence[str], limits: Limits) -> None:
-    """Raise TooMuch for too many texts or characters."""
+    """Raise TooMuchError for too many texts or characters."""
     if len(texts) > limits.max_texts:
-        raise TooMuch(
+        raise TooMuchError(
             f"texts: {len(texts):,} are more than {limits.max_texts:,}, the most here (--max-texts)"
         )
     size = sum(map(len, texts))
     if size > limits.max_characters:
-        raise TooMuch(
+        raise TooMuchError(
             f"characters: {size:,} are more than {limits.max_characters:,}, the most of a request "
             "here (--max-characters)"
         )

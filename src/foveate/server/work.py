@@ -1,6 +1,6 @@
 """What a worker computes: one request as a value, and several of them in one batch.
 
-Knows no HTTP and no queue. The translator sorts a batch by length and cuts it where it is too large.
+Knows no HTTP and no queue. The translator sorts a batch by length, and cuts one that is too large.
 """
 
 from __future__ import annotations
@@ -81,17 +81,7 @@ def _compute_together(translator: Translator, works: Sequence[Work]) -> list[Ans
 def _stream(
     translator: Translator, request: Request, emit: Callable[[Partial], None]
 ) -> Translation:
-    *_, last = _emit_all(translator, request, emit)
-    return last
-
-
-def _emit_all(
-    translator: Translator, request: Request, emit: Callable[[Partial], None]
-) -> list[Translation]:
-    whole = []
-    for part in translator.stream(request):
-        if isinstance(part, Translation):
-            whole.append(part)
-        else:
-            emit(part)
-    return whole
+    parts = translator.stream(request)
+    while isinstance(part := next(parts), Partial):
+        emit(part)
+    return part
