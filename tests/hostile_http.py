@@ -164,7 +164,7 @@ RAW: dict[str, Case] = {
     "a key in no alphabet": Case([get(b"/info", b"Authorization: \xff\xfe\xfd")]),
     "a range": Case([get(b"/page/page.css", b"Range: bytes=0-,0-,0-,0-")]),
     "a tag": Case([get(b"/", b'If-None-Match: "' + b"a" * 10_000 + b'"')]),
-    "many at once": Case([get(b"/livez").replace(b"close", b"keep-alive") * 200]),
+    "many at once": Case([get(b"/livez").replace(b"close", b"keep-alive") * 200 + get(b"/livez")]),
     "byte by byte": Case([bytes([one]) for one in get(b"/livez")], pause=0.002),
 }
 SLOW: dict[str, Case] = {

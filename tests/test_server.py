@@ -112,7 +112,7 @@ def test_what_stands_beside_in_a_batch_changes_nothing(translator: Translator) -
         admission = Admission(slow, Limits(), Metrics(), 1)
         works = [make_work(text, wishes) for text in TEXTS for wishes in WISHES]
         tasks = [
-            asyncio.ensure_future(admission.ask(work, (1, 1), 9, asyncio.Event().wait()))
+            asyncio.ensure_future(admission.ask(work, (1, 1), 9, asyncio.Event().wait))
             for work in (make_work("bbb", {}), *works)
         ]
         await asyncio.sleep(0.05)
@@ -212,7 +212,7 @@ class Bench:
     """An admission whose worker waits until it may go on."""
 
     def __init__(self, **limits: Any) -> None:
-        self.go, self.seen, self.metrics = threading.Event(), [], Metrics()
+        self.go, self.metrics = threading.Event(), Metrics()
         self.seen: list[list[str]] = []
         self.admission = Admission(self.compute, Limits(**limits), self.metrics, 1)
 
@@ -223,7 +223,7 @@ class Bench:
 
     async def ask(self, text: str, seconds: float = 5, left: Any = None, tokens: int = 1) -> str:
         work = Work(model="m", requests=(Request(text),))
-        waiting = left or asyncio.Event().wait()
+        waiting = left or asyncio.Event().wait
         return (await self.admission.ask(work, (1, tokens), seconds, waiting))[0].text
 
     def count(self, name: str, **labels: str) -> float:
@@ -314,7 +314,7 @@ def test_who_left_or_waited_too_long_is_not_computed() -> None:
         gone = asyncio.Event()
         first = await start(bench.ask("first"))
         waiting = await start(
-            bench.ask("left", left=gone.wait()), bench.ask("late", 0.05), bench.ask("kept")
+            bench.ask("left", left=gone.wait), bench.ask("late", 0.05), bench.ask("kept")
         )
         gone.set()
         await asyncio.sleep(0.1)
@@ -560,7 +560,7 @@ def test_readiness_is_not_life(translator: Translator) -> None:
     [
         (["--host", "0.0.0.0"], "--api-key-file FILE, or --open"),
         (["--port", "-1"], "--port"),
-        (["--port", "99999"], "port 99999"),
+        (["--port", "99999"], "at most 65535"),
         (["--max-texts", "0"], "max_texts must be a number above 0"),
         (["--api-key-file", "short.txt"], "fewer than 16 characters"),
         (["--api-key-file", "empty.txt"], "holds no key"),

@@ -97,7 +97,7 @@ class Admission:
         return (self._tokens + tokens) / (rate * self._workers)
 
     async def ask(
-        self, work: Work, size: tuple[int, int], seconds: float, left: Awaitable[None]
+        self, work: Work, size: tuple[int, int], seconds: float, left: Callable[[], Awaitable[Any]]
     ) -> Answer:
         """Return the answer to a work when it has had its turn.
 
@@ -105,7 +105,7 @@ class Admission:
             work: what is wanted; one that waits already is joined.
             size: hypotheses, and source tokens times hypotheses.
             seconds: how long it may wait.
-            left: is done when the client has left.
+            left: returns what is done when the client has left.
 
         Raises:
             TooLargeError: it would not fit into an empty queue.
@@ -116,7 +116,7 @@ class Admission:
         job = self._join(work) or self._admit(work, size, seconds)
         waiter: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         job.waiters.add(waiter)
-        leaving = asyncio.ensure_future(left)
+        leaving = asyncio.ensure_future(left())
         either: set[asyncio.Future[Any]] = {waiter, leaving}
         try:
             await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

@@ -272,7 +272,7 @@ class App:
         size = work.measure(self.translators[work.model])
         request.scope.setdefault("foveate", {}).update(model=work.model, rows=size[0])
         seconds = min(timeout or self.limits.max_seconds, self.limits.max_seconds)
-        return await self.admission.ask(work, size, seconds, _wait_left(request))
+        return await self.admission.ask(work, size, seconds, lambda: _wait_left(request))
 
     def _answer_one(self, name: str, found: Translation) -> dict[str, Any]:
         return {

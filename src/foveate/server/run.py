@@ -20,6 +20,8 @@ from foveate.errors import ConfigError
 from foveate.server.limits import Limits
 
 MOST_HEAD = 32_768  # bytes of the line and headers of a request
+MOST_PORT = 65_535
+BACKLOG = 1024  # connections that wait to be taken
 KEEP_ALIVE = 15  # seconds that a connection may be idle between two requests
 
 
@@ -88,18 +90,16 @@ def _find_signals() -> tuple[int, ...]:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that takes connections from now on."""
+    if port > MOST_PORT:
+        raise ConfigError(f"--port: must be at most {MOST_PORT}, not {port}")
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-    except (OSError, OverflowError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except (OSError, UnicodeError) as error:
         raise ConfigError(
-            f"cannot listen at {host}, port {port}: {reason}; choose another --port or --host"
+            f"cannot listen at {host}, port {port}: {error}; choose another --port or --host"
         ) from None
-    listener.set_inheritable(True)
-    return listener
 
 
 def _build_protocol(seconds: float) -> type[asyncio.Protocol]:
