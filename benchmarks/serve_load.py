@@ -1,0 +1,178 @@
+"""Load a server with clients, and say what came back; compare with one text after another.
+
+    python benchmarks/serve_load.py MODEL WORDS [--seconds 60] [--clients 16]
+
+WORDS is a file of sources, one a line. Four runs with the same model and words on the same cores:
+the server with `--clients` clients; with twice as many and a small queue; with batches of one
+request; and one text after another behind the standard library's threading WSGI server, which is
+how LibreTranslate computes. Every 200 has to be what `Translator` gives offline.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import random
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from foveate.translator import Translator
+
+CHUNK = 2.0  # seconds between two looks at the memory
+
+
+class Load:
+    """Clients that ask for words at random, each as soon as it has its answer."""
+
+    def __init__(self, port: int, expected: dict[str, str], clients: int, seconds: float) -> None:
+        self.port, self.expected, self.end = port, expected, time.monotonic() + seconds
+        self.statuses: Counter[int] = Counter()
+        self.latencies: list[float] = []
+        self.wrong = 0
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self.ask, args=(i,)) for i in range(clients)]
+
+    def ask(self, number: int) -> None:
+        chooser, words = random.Random(number), list(self.expected)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        while time.monotonic() < self.end:
+            word = chooser.choice(words)
+            begun = time.perf_counter()
+            body, headers = json.dumps({"text": word}), {"Content-Type": "application/json"}
+            connection.request("POST", "/translate", body, headers)
+            answer = connection.getresponse()
+            data = answer.read()
+            taken = time.perf_counter() - begun
+            is_right = answer.status != 200 or json.loads(data)["text"] == self.expected[word]
+            with self.lock:
+                self.statuses[answer.status] += 1
+                self.wrong += not is_right
+                if answer.status == 200:
+                    self.latencies.append(taken)
+            if answer.status == 503:
+                time.sleep(chooser.random() * float(answer.getheader("Retry-After") or 1))
+        connection.close()
+
+    def run(self, pid: int) -> list[int]:
+        """Run it, and return the memory in kB every two seconds."""
+        memory = []
+        for thread in self.threads:
+            thread.start()
+        while any(thread.is_alive() for thread in self.threads):
+            memory.append(read_memory(pid))
+            time.sleep(CHUNK)
+        return memory
+
+
+def read_memory(pid: int) -> int:
+    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) if found else 0
+
+
+def report(name: str, load: Load, memory: list[int], seconds: float) -> None:
+    times = sorted(load.latencies) or [0.0]
+    half = memory[len(memory) // 2 :] or [0]
+    row: dict[str, Any] = {
+        "run": name,
+        "requests_per_second": round(load.statuses[200] / seconds, 1),
+        "p50_ms": round(times[len(times) // 2] * 1000, 1),
+        "p99_ms": round(times[int(len(times) * 0.99)] * 1000, 1),
+        "statuses": dict(load.statuses),
+        "wrong": load.wrong,
+        "memory_mb": [round(one / 1024) for one in (memory[0], half[0], max(memory))],
+    }
+    print(json.dumps(row), flush=True)
+
+
+def start_server(model: str, *flags: str) -> tuple[subprocess.Popen[str], int]:
+    command = [sys.executable, "-m", "foveate", "serve", model, "--port", "0", "--quiet", *flags]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    port = int(process.stderr.readline().split()[0].rstrip("/").rpartition(":")[2])
+    return process, port
+
+
+def start_plain(model: str) -> tuple[subprocess.Popen[str], int]:
+    command = [sys.executable, __file__, model, "-", "--plain"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    return process, int(process.stdout.readline())
+
+
+class _PlainServer(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    request_queue_size = 1024
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+def serve_plainly(model: str) -> None:
+    """Answer one text after another, a thread for each connection."""
+    translator = Translator.load(model)
+
+    def answer(environ: dict[str, Any], start: Any) -> list[bytes]:
+        body = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+        found = translator.translate_one(body["text"], attention=False).to_dict()
+        data = json.dumps(found).encode()
+        start("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(data)))])
+        return [data]
+
+    with make_server("127.0.0.1", 0, answer, _PlainServer, _Quiet) as server:
+        print(server.server_port, flush=True)
+        server.serve_forever()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("model")
+    parser.add_argument("words")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
+    told = parser.parse_args()
+    if told.plain:
+        serve_plainly(told.model)
+        return 0
+    words = list(dict.fromkeys(Path(told.words).read_text(encoding="utf-8").split("\n")))
+    words = [word for word in words if word.strip()]
+    translator = Translator.load(told.model)
+    found = translator.translate(words, attention=False)
+    expected = {word: one.text for word, one in zip(words, found, strict=True)}
+    small = ("--queue-rows", str(5 * told.clients), "--max-seconds", "2")
+    runs = [
+        ("server", told.clients, lambda: start_server(told.model)),
+        ("server, twice saturated", 8 * told.clients, lambda: start_server(told.model, *small)),
+        (
+            "server, batches of one",
+            told.clients,
+            lambda: start_server(told.model, "--batch-rows", "1"),
+        ),
+        ("one after another, WSGI", told.clients, lambda: start_plain(told.model)),
+    ]
+    wrong = 0
+    for name, clients, start in runs:
+        process, port = start()
+        try:
+            load = Load(port, expected, clients, told.seconds)
+            report(name, load, load.run(process.pid), told.seconds)
+            wrong += load.wrong + sum(n for s, n in load.statuses.items() if s not in (200, 503))
+        finally:
+            process.terminate()
+            process.wait(30)
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
