@@ -32,8 +32,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-GOLDEN = Path(__file__).parent / "golden"
-TEXT = "cabbage"
+FOLDER = Path(__file__).parent
+TEXT = "cabbed"
 SHOWN = {"beam_size": 5, "n_best": 3}  # what a new page asks for
 
 # Continuous integration installs Chromium; on a machine without it there is no browser to ask.
@@ -42,12 +42,12 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromiu
 
 @pytest.fixture(scope="module")
 def translator() -> Translator:
-    return Translator.load(GOLDEN / "format-2", threads=1)
+    return Translator.load(FOLDER / "golden-onnx" / "format-1", threads=1)
 
 
 @pytest.fixture(scope="module")
 def served(translator: Translator) -> Iterator[FakeServer]:
-    older = Translator.load(GOLDEN / "format-1", threads=1)
+    older = Translator.load(FOLDER / "golden" / "format-2", threads=1)
     with serve(FakeServer({"new": translator, "old": older}, ["abc", "bead"])) as server:
         yield server
 
