@@ -48,7 +48,7 @@ class Page {
   }
 
   start() {
-    this.store = new Store(readFragment(location.hash));
+    this.store = new Store(this.readLink());
     this.corrections = new Corrections(find("corrections"), (says) => this.announce(says, true));
     this.sides = [new Side(0, this), new Side(1, this)];
     find("sides").replaceChildren(this.sides[0].element);
@@ -57,6 +57,14 @@ class Page {
     this.store.watch(() => this.refresh());
     this.refresh();
     if (matchMedia("(hover: hover)").matches) this.field.focus();
+  }
+
+  /** Return the state of the link; a model that is not here is the first one. */
+  readLink() {
+    const state = readFragment(location.hash);
+    const names = this.models.map((model) => model.name);
+    for (const side of state.sides) if (!names.includes(side.model)) side.model = "";
+    return state;
   }
 
   listen() {
@@ -71,7 +79,7 @@ class Page {
     find("share").addEventListener("click", () => this.share());
     document.addEventListener("keydown", (event) => this.press(event));
     addEventListener("hashchange", () => {
-      if (location.hash !== writeFragment(this.store.state)) this.store.update(readFragment(location.hash));
+      if (location.hash !== writeFragment(this.store.state)) this.store.update(this.readLink());
     });
     new ResizeObserver(() => this.redrawSoon()).observe(find("main"));
   }
