@@ -1,4 +1,5 @@
-"""The command line: `foveate demo, train, translate, evaluate, attend, align, check, export, info`.
+"""The command line: `foveate demo, train, translate, evaluate, attend, align, check, export, serve,
+info`.
 
 A command is a function in `commands/`; its docstring and those of the fields of `Config` are its
 help. Results go to standard output, progress and messages to standard error. Exit status 0 is
@@ -38,6 +39,7 @@ COMMANDS = {
     "align": "Align given pairs, a line of source-target positions i-j for each (Pharaoh format).",
     "check": "Find suspicious pairs: typos, swapped columns, shifted rows; the worst first.",
     "export": "Make a model that runs without PyTorch (ONNX), checked against the original.",
+    "serve": "Serve models over HTTP, with a page to watch attention and steer.",
     "info": "Say what a model is: its options, its training, its scores.",
 }
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foveate.bundle import Bundle, Summary, load_bundle, save_bundle
 from foveate.data.batching import collate_sources
@@ -37,6 +38,7 @@ from foveate.search import (
     list_choices,
     run_all,
     search,
+    stream_search,
 )
 from foveate.search.workers import cut_batches, granted_threads
 from foveate.text.cleaning import clean_source, known_letters
@@ -77,6 +79,23 @@ class Wishes(TypedDict, total=False):
     sampling: Sampling | None
     choices: int
     tree: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """A token of a translation that is being written.
+
+    Attributes:
+        token: the token.
+        text: the output up to and with it.
+        log_prob: its log-probability, in nats.
+        attention: [S] attention weights; None when they were not wanted or there are none.
+    """
+
+    token: str
+    text: str
+    log_prob: float
+    attention: NDArray[np.float32] | None
 
 
 @dataclass(slots=True)
@@ -250,7 +269,55 @@ class Translator:
 
     def translate_one(self, request: str | Request, **wishes: Unpack[Wishes]) -> Translation:
         """Translate one text or request; the options are those of `translate`."""
-        return next(self.translate([request], **wishes))
+        if not isinstance(request, Request):
+            request = Request(request, **_complete(wishes))
+        return self._answer([request], 0, BATCH_TOKENS)[0]
+
+    def stream(self, request: Request) -> Iterator[Partial | Translation]:
+        """Translate a text greedily, token by token; the whole translation comes last.
+
+        Raises:
+            SearchError: the request wants a beam, or what only a whole output can be judged by.
+        """
+        names = ("must", "must_not", "mbr", "sampling", "choices", "tree")
+        wanted = [name for name in names if getattr(request, name)]
+        if request.beam_size > 1:
+            wanted.append(f"a beam_size of {request.beam_size}")
+        if wanted:
+            raise SearchError(
+                "a stream is greedy, with prefix and no_repeat at most: leave out "
+                f"{', '.join(wanted)}"
+            )
+        return self._stream(request)
+
+    def _stream(self, request: Request) -> Iterator[Partial | Translation]:
+        source = clean_source(request.source, self._known)
+        all_ids = self.source_codec.encode(source)
+        ids = all_ids[: self.max_source]
+        if not ids or self.source_codec.normalize(source) in self.bundle.decoding.memory:
+            yield from self._replay(self.translate_one(request))
+            return
+        query = self._aim(request, ids, 0)
+        job = _Job(source, ids, len(all_ids) - len(ids), request.attention, query)
+        written: list[int] = []
+        found = stream_search(self.stepper, np.array(ids), query, attention=request.attention)
+        for part in found:
+            if isinstance(part, Hypothesis):
+                yield self._describe(job, [part])[0]
+                return
+            written.append(part.id)
+            token = self.target_codec.tokens([part.id])[0]
+            yield Partial(token, self.target_codec.decode(written), part.log_prob, part.attention)
+
+    def _replay(self, whole: Translation) -> Iterator[Partial | Translation]:
+        """Yield a translation that is there as if it were being written."""
+        codec, looks = self.target_codec, whole.attention
+        for place, (token, log_prob) in enumerate(
+            zip(whole.tokens, whole.token_scores, strict=True)
+        ):
+            row = None if looks is None else looks[place]
+            yield Partial(token, codec.join(whole.tokens[: place + 1]), log_prob, row)
+        yield whole
 
     def _translate_all(
         self, requests: Iterable[str | Request], wishes: Mapping[str, Any], batch_tokens: int

@@ -19,6 +19,7 @@ from foveate.search.stepper import (
     best,
     best_candidates,
 )
+from foveate.search.streaming import Streamed, stream_search
 from foveate.search.workers import run_all
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "State",
     "Step",
     "Stepper",
+    "Streamed",
     "Writer",
     "Written",
     "best",
@@ -39,4 +41,5 @@ __all__ = [
     "list_choices",
     "run_all",
     "search",
+    "stream_search",
 ]

@@ -151,6 +151,11 @@ class _Search:
             else:
                 self._step(can_choose=can.can_choose)
 
+    def advance(self) -> bool:
+        """Write one token, and say whether a row is left."""
+        self._step(can_choose=self._stepper.capabilities.can_choose)
+        return bool(self._tokens.size)
+
     def _step(self, *, can_choose: bool) -> None:
         """Write one token: ask the model, let the chooser choose, and let rows end or go on."""
         k = self._chooser.count() if can_choose else None
