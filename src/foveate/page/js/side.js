@@ -28,7 +28,7 @@ export class Side {
       name: number ? "Second side" : "First side",
       models: page.models,
       can: page.engine.can,
-      onChange: (values) => this.change({ ...values, ...("model" in values ? FREE : { pick: 0 }) }, "settings"),
+      onChange: (values) => this.change({ ...values, ...("model" in values ? FREE : { pick: 0, target: null }) }, "settings"),
     });
     this.ask = makeAsker(page.engine, {
       onBusy: () => this.setBusy(true),
