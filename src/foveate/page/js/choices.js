@@ -24,7 +24,7 @@ export function closeChoices(keepFocus = false) {
  */
 export function openChoices(translation, place, anchor, onForce) {
   closeChoices(true);
-  const before = textBefore(translation, place);
+  const before = textBefore(translation, place); // null where the answer does not say
   const written = showTokens(translation.tokens)[place];
   const force = (forced) => {
     closeChoices();
@@ -34,23 +34,24 @@ export function openChoices(translation, place, anchor, onForce) {
   const panel = make("div", { class: "choices", role: "dialog", "aria-label": title },
     make("h3", {}, make("bdi", {}, title)),
     makeList(translation, place, force),
-    makeForm(before, force));
+    before === null ? "" : makeForm(before, force));
   document.body.append(panel);
   put(panel, anchor);
   open = { panel, anchor, stop: listen(panel, anchor) };
-  (panel.querySelector("button") ?? panel.querySelector("input")).focus({ preventScroll: true });
+  panel.setAttribute("tabindex", "-1");
+  (panel.querySelector("button, input") ?? panel).focus({ preventScroll: true });
 }
 
 /** Return the text before a place, as a prefix that keeps the tokens before it whole. */
 function textBefore(translation, place) {
   if (place === 0) return "";
   const row = translation.choices?.[place - 1] ?? [];
-  return row.find((choice) => choice.token === translation.tokens[place - 1])?.prefix ?? "";
+  return row.find((choice) => choice.token === translation.tokens[place - 1])?.prefix ?? null;
 }
 
 function makeList(translation, place, force) {
   const choices = translation.choices?.[place] ?? [];
-  if (!choices.length) return make("p", { class: "muted" }, "The model gave no alternatives here.");
+  if (!choices.length) return make("p", { class: "muted" }, "There are no alternatives for this output. Write freely, or take the best one, to see them.");
   const labels = showTokens(choices.map((choice) => choice.token));
   const items = choices.map((choice, k) => {
     const isWritten = choice.is_end ? place === translation.tokens.length : choice.token === translation.tokens[place];

@@ -24,7 +24,7 @@ export function drawHeatmap(translation, width, { pointing, onPress }) {
   const rows = translation.tokens.map((_, i) => drawRow(place, translation, i, pointing, onPress));
   svg.append(head, ...rows);
   const bands = draw("g", { class: "bands", "aria-hidden": "true" });
-  svg.append(bands, drawLegend(place));
+  svg.append(bands, drawCorner(place), drawLegend(place));
   const cells = rows.map((row) => [...row.querySelectorAll('[role="gridcell"]')]);
   cells[0]?.[0]?.setAttribute("tabindex", "0");
   svg.addEventListener("keydown", (event) => move(event, cells, onPress));
@@ -38,7 +38,7 @@ function layOut(translation, width) {
   const longest = Math.max(columns.length, rows.length);
   const usual = CELLS.find(([most]) => longest <= most)[1];
   const font = Math.min(Math.max(usual * 0.56, 10.5), 14);
-  const space = Math.max(...rows.map((label) => measure(label, font, 600)), 40) + MARGIN + 12;
+  const space = Math.max(...rows.map((label) => measure(label, font, 600)), 46) + MARGIN + 12;
   const fitting = Math.floor((width - space - 12) / columns.length);
   const cell = Math.max(LEAST_CELL, Math.min(usual, fitting));
   const widths = columns.map((label) => measure(label, font, 600));
@@ -54,9 +54,7 @@ function layOut(translation, width) {
 }
 
 function drawColumns(place, pointing) {
-  const corner = draw("g", { role: "columnheader" },
-    label(place.left - 12, place.top - 8, "output ↓ source →", "muted", 10.5, "end", true));
-  const shown = place.columns.map((text, j) => {
+  return place.columns.map((text, j) => {
     const x = place.left + (j + 0.5) * place.cell + (place.isSlanted ? place.font * 0.25 : 0);
     const y = place.top - 8;
     const anchor = place.isSlanted ? "start" : "middle";
@@ -71,7 +69,13 @@ function drawColumns(place, pointing) {
       onclick: () => pointing.pin({ source: j }),
     }, word);
   });
-  return [corner, ...shown];
+}
+
+function drawCorner(place) {
+  const x = place.left - 12;
+  return draw("g", { "aria-hidden": "true" },
+    label(x, place.top - 21, "source →", "muted", 10.5, "end"),
+    label(x, place.top - 7, "output ↓", "muted", 10.5, "end"));
 }
 
 function drawRow(place, translation, i, pointing, onPress) {
@@ -119,8 +123,8 @@ function drawLegend(place) {
     label(x + 114, y + 9, "1 weight", "muted", 10.5, "start"));
 }
 
-function label(x, y, text, kind, size, anchor, isHidden = false) {
-  return draw("text", { class: kind, x, y, "font-size": size, "text-anchor": anchor, "aria-hidden": isHidden ? "true" : null }, text);
+function label(x, y, text, kind, size, anchor) {
+  return draw("text", { class: kind, x, y, "font-size": size, "text-anchor": anchor }, text);
 }
 
 function light(svg, bands, place, translation, point) {

@@ -10,7 +10,7 @@ export function startTheme(button, onChange) {
   let theme = THEMES.includes(recall(NAME)) ? recall(NAME) : "auto";
   const show = () => {
     document.documentElement.dataset.theme = theme;
-    button.textContent = { auto: "Auto", light: "Light", dark: "Dark" }[theme];
+    button.textContent = { auto: "◐ Auto", light: "○ Light", dark: "● Dark" }[theme];
     button.setAttribute("aria-label", `Theme: ${theme}`);
   };
   button.addEventListener("click", () => {

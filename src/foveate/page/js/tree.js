@@ -94,7 +94,8 @@ function drawLine(nodes, place, k) {
   const to = place.spots.get(k);
   const [x1, x2] = [from.x + from.width + 5, to.x - 5];
   const middle = (x1 + x2) / 2;
-  return draw("path", { class: `branch ${nodes[k].state}`, d: `M${x1} ${from.y}C${middle} ${from.y} ${middle} ${to.y} ${x2} ${to.y}` });
+  const isDropped = nodes[nodes[k].parent].state === "dropped"; // the end of it is found, not returned
+  return draw("path", { class: `branch ${isDropped ? "dropped" : nodes[k].state}`, d: `M${x1} ${from.y}C${middle} ${from.y} ${middle} ${to.y} ${x2} ${to.y}` });
 }
 
 function drawNode(nodes, place, k, onTakeUp) {
