@@ -149,13 +149,17 @@ class Ensemble {
   }
 }
 
+/** Return the logarithm of the mean of probabilities. */
 function joinRows(rows) {
-  return rows[0].map((_, token) => {
-    const greatest = Math.max(...rows.map((row) => row[token]));
-    if (greatest === -Infinity) return greatest;
-    const sum = rows.reduce((total, row) => total + Math.exp(row[token] - greatest), 0);
-    return greatest + Math.log(sum) - Math.log(rows.length);
-  });
+  const joined = new Float32Array(rows[0].length);
+  for (let token = 0; token < joined.length; token += 1) {
+    let greatest = -Infinity;
+    for (const row of rows) if (row[token] > greatest) greatest = row[token];
+    let sum = 0;
+    for (const row of rows) sum += Math.exp(row[token] - greatest);
+    joined[token] = greatest === -Infinity ? greatest : greatest + Math.log(sum / rows.length);
+  }
+  return joined;
 }
 
 function averageRows(rows) {

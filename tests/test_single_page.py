@@ -1,0 +1,220 @@
+"""The single page in a real browser without a network: what it gives is what Python gives."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from playwright.sync_api import Page, sync_playwright
+
+from foveate.bundle import Bundle, Decoding
+from foveate.graphs import build_graphs, repeat_steps
+from foveate.models import build_model
+from foveate.options import Normalization, TextOptions
+from foveate.records import Request
+from foveate.single_page import build_single_page, read_page_file
+from foveate.text.codec import Codec, normalize_text
+from foveate.text.tokenizers import build_tokenizer, learn_sentencepiece
+from foveate.text.vocabulary import EOS, Vocabulary
+from foveate.text.word_list import WordList
+from foveate.translator import Translator
+from made import make_options
+from models_naive import randomise
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+HERE = Path(__file__).parent / "single_page"
+TOLERANCE = 1e-4  # of log-probabilities and weights: the kernels round differently
+NUM_TEXTS = 200
+SIZES = {"embedding_size": 6, "hidden_size": 8, "num_heads": 2, "num_layers": 1}
+END_BIAS = 0.8  # so that random models end about half of their outputs
+# The page's policy lets no string be run as a script, so Playwright's own way of waiting is closed.
+UNTIL_READY = """() => new Promise((done) => {
+    const look = () => window.foveate ? done() : setTimeout(look, 20);
+    look();
+})"""
+# name: architecture, tokens of the source and of the target, normal form
+MODELS: dict[str, tuple[Any, Any, Any, Normalization]] = {
+    "characters": ("attention", "characters", "characters", "NFC"),
+    "tagged": ("traditional", "tagged", "whitespace", "NFD"),
+    "whitespace": ("transformer", "whitespace", "tagged", "none"),
+    "bytes": ("transformer", "bytes", "bytes", "NFC"),
+    "unigram": ("attention", "unigram", "unigram", "NFKD"),
+    "bpe": ("traditional", "bpe", "bpe", "NFKC"),
+}
+WORDS = """
+see sea the sun sang <V> <PST> naïve café cafe\u0301 Übung ﬁn שלום נמל नमस्ते हिन्दी 日本語 \
+ἀρχή 👩‍🚀 a\u200db zé\u0323 İst 1½ x\u0301 \u1e9b\u0323
+""".split()  # noqa: SIM905
+ODD = [
+    "\ufeffsun", "  the  sun ", "a\tb\nc", "\x1csea\x1f", "sea\u3000sun", "q", "zzz", "日本", "<V",
+    "<a b>", "\ud800sun", "sun\udc00", "▁sun", "the▁sun", "see" * 40, "</s>", "<unk>", "\\n",
+    "", " ",
+]  # fmt: skip
+
+# Continuous integration installs Chromium; on a machine without it there is no browser to ask.
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
+
+
+def make_texts(seed: int) -> list[str]:
+    draw = random.Random(seed)
+    texts = [
+        draw.choice([" ", " ", "", "  "]).join(draw.choices(WORDS, k=3)) for _ in range(NUM_TEXTS)
+    ]
+    return ODD + texts[len(ODD) :]
+
+
+def make_codec(kind: str, texts: list[str], form: Normalization) -> Codec:
+    if kind in ("unigram", "bpe"):
+        tokenizer = learn_sentencepiece(texts, kind, 120, seed=1)
+        return Codec(tokenizer, Vocabulary(tokenizer.pieces), form)
+    plain = build_tokenizer(kind)
+    return Codec(plain, Vocabulary.learn([plain.split(text) for text in texts]), form)
+
+
+def make_bundle(name: str) -> Bundle:
+    """Return an exported model with random weights, which has seen most of the letters."""
+    architecture, source_kind, target_kind, form = MODELS[name]
+    texts = [" ".join(WORDS[place : place + 4]) for place in range(len(WORDS) - 6)]
+    texts = [normalize_text(text, form) for text in texts]
+    codecs = [make_codec(kind, texts, form) for kind in (source_kind, target_kind)]
+    graphs = make_graphs(architecture, *codecs, seed=0)
+    text = TextOptions(
+        source_tokens=source_kind,
+        target_tokens=target_kind,
+        normalization=form,
+        shared_vocabulary=False,
+    )
+    decoding = Decoding(length_ratio=0.2, longest_source=20)
+    return Bundle(text, make_options(architecture, **SIZES), *codecs, {}, decoding, graphs=graphs)
+
+
+def make_graphs(architecture: str, source: Codec, target: Codec, seed: int) -> dict[str, bytes]:
+    torch.manual_seed(seed)
+    sizes = (len(source.vocabulary), len(target.vocabulary))
+    model = build_model(make_options(architecture, **SIZES), *sizes, shared=False)
+    randomise(model, seed=seed)
+    for parameter in model.parameters():
+        if parameter.shape == (len(target.vocabulary),):  # the bias of what is written
+            parameter.data[EOS] += END_BIAS
+    return repeat_steps(build_graphs(model))
+
+
+def make_requests(texts: list[str], translator: Translator) -> list[Request]:
+    """Return what is wanted of each text: greedy, a beam, a prefix, and so on in turn."""
+    wishes: list[dict[str, Any]] = [
+        {"beam_size": 1, "attention": True},
+        {"n_best": 3, "attention": True},
+        {"beam_size": 3, "length_penalty": 0.0, "n_best": 2},
+        {"beam_size": 4, "max_length": 4, "n_best": 4},
+        {"beam_size": 1, "prefix": ""},
+        {"beam_size": 4, "n_best": 2, "prefix": "", "attention": True},
+    ]
+    other = translator.target_codec.decode(range(EOS + 1, EOS + 9))
+    requests = []
+    for number, greedy in enumerate(translator.translate(texts, beam_size=1)):
+        wanted = {"attention": False, **wishes[number % len(wishes)]}
+        if "prefix" in wanted:  # now and then it ends inside a token, or inside a character
+            begin = (greedy.text if number % 2 else other)[: 1 + number % 7]
+            wanted["prefix"] = unicodedata.normalize("NFD", begin.replace("\ufffd", ""))
+        requests.append(Request(texts[number], **wanted))
+    return requests
+
+
+@pytest.fixture(scope="module")
+def bundles() -> dict[str, Bundle]:
+    made = {name: make_bundle(name) for name in MODELS}
+    plain, subwords = made["characters"], made["unigram"]
+    codecs = (plain.source_codec, plain.target_codec)
+    both = [plain.graphs, make_graphs("traditional", *codecs, seed=1)]
+    numbered = {f"{n}.{name}": graphs[name] for n, graphs in enumerate(both) for name in graphs}
+    made["ensemble"] = replace(plain, graphs=numbered)
+    memory = {"sun": "the sun", "café": "see", "the sun": "sun the"}
+    made["remembers"] = replace(plain, decoding=replace(plain.decoding, memory=memory))
+    words = WordList.from_words(["see", "a", "n", "s", "t"], bonus=2.0, rarity=0.1)
+    made["prefers"] = replace(subwords, decoding=replace(subwords.decoding, words=words))
+    return made
+
+
+def read_test_page(name: str) -> bytes:
+    own = HERE / name
+    return own.read_bytes() if own.exists() else read_page_file(name)
+
+
+@pytest.fixture(scope="module")
+def page(bundles: dict[str, Bundle], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    place = tmp_path_factory.mktemp("page") / "model.html"
+    place.write_text(build_single_page(bundles, read=read_test_page), encoding="utf-8")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        context = browser.new_context()
+        context.set_offline(True)
+        opened = context.new_page()
+        problems: list[str] = []
+        opened.on("pageerror", lambda error: problems.append(str(error)))
+        opened.on("console", lambda message: problems.append(message.text))
+        opened.on("request", lambda request: problems.append(request.url))
+        opened.goto(place.as_uri())
+        opened.evaluate(UNTIL_READY)
+        yield opened
+        outside = [one for one in problems if one != place.as_uri() and not one.startswith("blob:")]
+        assert outside == [], "the page failed, warned, or asked for something else"
+        browser.close()
+
+
+def translate(page: Page, asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Translate many texts in one call; JSON with escapes takes half characters along."""
+    found: list[dict[str, Any]] = page.evaluate(
+        """async (asked) => {
+            const found = [];
+            for (const { text, ...options } of JSON.parse(asked)) {
+                found.push(await window.foveate.translate(text, options));
+            }
+            return found;
+        }""",
+        json.dumps(asked),
+    )
+    return found
+
+
+def compare(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+    for name in ("source_tokens", "tokens", "text", "is_finished", "unknown", "num_cut"):
+        assert theirs[name] == ours[name], name
+    for name in ("score", "rank_score", "token_scores"):
+        np.testing.assert_allclose(theirs[name], ours[name], atol=TOLERANCE, rtol=TOLERANCE)
+    if ours["attention"] is None:
+        assert theirs["attention"] is None
+    else:
+        assert np.shape(theirs["attention"]) == np.shape(ours["attention"])
+        np.testing.assert_allclose(theirs["attention"], ours["attention"], atol=TOLERANCE)
+    assert len(theirs["alternatives"]) == len(ours["alternatives"])
+    for other, own in zip(theirs["alternatives"], ours["alternatives"], strict=True):
+        compare(other, own)
+
+
+def as_options(request: Request, model: str) -> dict[str, Any]:
+    """Return a request as the page takes it."""
+    names = ("beam_size", "n_best", "length_penalty", "max_length", "attention", "prefix")
+    options = {name: getattr(request, name) for name in names}
+    return {"text": request.source, "model": model, **options}
+
+
+@pytest.mark.parametrize("name", [*MODELS, "ensemble", "remembers", "prefers"])
+def test_outputs_are_those_of_python(page: Page, bundles: dict[str, Bundle], name: str) -> None:
+    translator = Translator.from_bundle(bundles[name], backend="onnx", threads=1)
+    requests = make_requests(make_texts(len(name)), translator)
+    theirs = translate(page, [as_options(request, name) for request in requests])
+    lengths = set()
+    for found, ours in zip(theirs, translator.translate_batch(requests), strict=True):
+        compare(found, ours.to_dict())
+        lengths.add((len(ours.tokens), ours.is_finished))
+    assert len(lengths) > 6, "the outputs are too much alike to show anything"
