@@ -366,6 +366,11 @@ def decompose(text: str) -> str:
     return unicodedata.normalize("NFD", text)
 
 
+def end_whole(kind: str, text: str) -> str:
+    """Return a text whose last token ends where a prefix that ends in a blank says so."""
+    return f"{text} " if kind == "whitespace" else text
+
+
 PREFIXES = {
     "characters": ["a", "ab", "e", "ae", "é", "ê"],
     "whitespace": ["A", "A ", "AB", "A B", "BA C"],
@@ -379,7 +384,7 @@ def test_prefix_is_brute_force(kind: str, prefix: str, source: str) -> None:
     allowed = [
         one
         for one in all_outputs(kind, source)
-        if decompose(one.text).startswith(decompose(prefix)) and one.tokens
+        if decompose(end_whole(kind, one.text)).startswith(decompose(prefix)) and one.tokens
     ]
     expected = best_texts(kind, source, allowed)
     found = small_model(kind).translate_one(
@@ -388,7 +393,7 @@ def test_prefix_is_brute_force(kind: str, prefix: str, source: str) -> None:
     assert found.is_finished
     assert [found.text, found.alternatives[0].text] == expected[:2]
     greedy = small_model(kind).translate_one(source, prefix=prefix, beam_size=1)
-    assert decompose(greedy.text).startswith(decompose(prefix))
+    assert decompose(end_whole(kind, greedy.text)).startswith(decompose(prefix))
 
 
 MUSTS = {

@@ -30,13 +30,14 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from foveate.estimator import Seq2Seq
-    from foveate.records import Pair, Request, Sampling, Translation
+    from foveate.records import Choice, Pair, Request, Sampling, Translation, TreeNode
     from foveate.translator import Translator
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BundleError",
+    "Choice",
     "Config",
     "ConfigError",
     "DataError",
@@ -53,11 +54,13 @@ __all__ = [
     "TrainingError",
     "Translation",
     "Translator",
+    "TreeNode",
     "__version__",
     "check",
 ]
 
 _HOMES = {
+    "Choice": "records",
     "Config": "config",
     "Pair": "records",
     "Request": "records",
@@ -66,6 +69,7 @@ _HOMES = {
     "Suspicion": "checking",
     "Translation": "records",
     "Translator": "translator",
+    "TreeNode": "records",
     "check": "checking",
 }
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Likeness = Literal["chrf", "edits"]  # how outputs are compared for minimum Bayes risk
+NodeState = Literal["kept", "dropped", "finished"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +91,16 @@ class Request:
         length_penalty: scores are divided by length to this power when they are ranked.
         max_length: most tokens of an output; None asks the training data.
         attention: whether to return attention weights.
-        prefix: what the output has to begin with; it may end inside a token.
+        prefix: what the output has to begin with. A text may end inside a token; between blanks,
+            one that ends in a blank ends with a whole token. A tuple of tokens is written as it is.
         must: texts that have to stand in the output.
         must_not: texts that may not stand in it.
         no_repeat: sequences of so many tokens stand in the output once at most; 0 allows all.
         mbr: choose the output that is most like the others, by "chrf" or by "edits", instead of
             the most probable one.
         sampling: draw the outputs instead of searching for the best.
+        choices: how many of the likeliest next tokens to return for every place of the output.
+        tree: whether to return all prefixes that the search held.
 
     Raises:
         SearchError: a value makes no sense; all such values at once.
@@ -112,12 +116,14 @@ class Request:
     length_penalty: float = 1.0
     max_length: int | None = None
     attention: bool = True
-    prefix: str = ""
+    prefix: str | tuple[str, ...] = ""
     must: tuple[str, ...] = ()
     must_not: tuple[str, ...] = ()
     no_repeat: int = 0
     mbr: Likeness | None = None
     sampling: Sampling | None = None
+    choices: int = 0
+    tree: bool = False
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -132,17 +138,27 @@ class Request:
 
 
 def _find_bad_texts(request: Request) -> Iterator[str]:
+    source: Any = request.source
     given: Any
-    for name, given in (("source", request.source), ("prefix", request.prefix)):
-        if not isinstance(given, str):
-            yield f"{name} must be a text, not {given!r:.60}"
+    if not isinstance(source, str):
+        yield f"source must be a text, not {source!r:.60}"
+    if not _is_prefix(request.prefix):
+        yield f"prefix must be a text or a tuple of tokens, not {request.prefix!r:.60}"
     for name, given in (("must", request.must), ("must_not", request.must_not)):
-        if not isinstance(given, tuple) or not all(isinstance(text, str) for text in given):
+        if not _is_texts(given):
             yield f"{name} must be a tuple of texts, not {given!r:.60}"
         elif not all(text.strip() for text in given):
             yield f"{name} has an empty text: leave it out"
     if request.mbr not in (None, *get_args(Likeness)):
         yield f"mbr must be chrf, edits or None, not {request.mbr!r}"
+
+
+def _is_prefix(given: object) -> bool:
+    return isinstance(given, str) or _is_texts(given)
+
+
+def _is_texts(given: object) -> bool:
+    return isinstance(given, tuple) and all(isinstance(text, str) for text in given)
 
 
 def _find_bad_numbers(request: Request) -> Iterator[str]:
@@ -151,6 +167,7 @@ def _find_bad_numbers(request: Request) -> Iterator[str]:
         ("n_best", request.n_best, 1),
         ("max_length", request.max_length, 1),
         ("no_repeat", request.no_repeat, 0),
+        ("choices", request.choices, 0),
     )
     for name, number, least in numbers:
         if number is not None and number < least:
@@ -178,6 +195,54 @@ def _find_bad_draws(request: Request) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """A token that the model might have written at a place of an output.
+
+    Attributes:
+        token: the token; empty for the end of the output.
+        log_prob: its log-probability in nats, given the tokens before it.
+        prefix: as `Request.prefix` it makes an output begin with the tokens before and this one.
+            For the end, the text before it.
+        is_end: whether this is the end of the output.
+    """
+
+    token: str
+    log_prob: float
+    prefix: str
+    is_end: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class TreeNode:
+    """A prefix that the search held, or one that just missed its beam.
+
+    Attributes:
+        parent: place in the tree of the prefix without the last token; -1 for the root.
+        token: the last token; empty for the root, and for the end of an output.
+        log_prob: log-probability of the last token in nats, given those before it.
+        score: sum of the log-probabilities of all its tokens.
+        prefix: as `Request.prefix` it makes an output begin like this. For an end, the text.
+        state: "kept" lies on the way to an output that is returned, "dropped" does not.
+            "finished" is the end of an output that the search found.
+    """
+
+    parent: int
+    token: str
+    log_prob: float
+    score: float
+    prefix: str
+    state: NodeState
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class Translation:
     """What every door returns: the output, how sure the model was, and where it looked.
 
@@ -197,6 +262,11 @@ class Translation:
         num_cut: source tokens beyond the limit for sources, which were not read.
         rank_score: what the outputs of one source are in order of: the score divided by a power of
             the length, and what a list of words adds; with `mbr` the expected likeness.
+        choices: for each of the T tokens, and for the end if the model wrote it, the likeliest
+            tokens at its place, best first. What was written is among them; it comes last where it
+            is not one of the likeliest. Empty when not asked for.
+        tree: all prefixes that the search held, parents first. Empty when not asked for, and for
+            alternatives.
     """
 
     source_tokens: list[str]
@@ -210,6 +280,8 @@ class Translation:
     token_scores: tuple[float, ...] = ()
     num_cut: int = 0
     rank_score: float = 0.0
+    choices: list[list[Choice]] = field(default_factory=list)
+    tree: list[TreeNode] = field(default_factory=list)
 
     def plot(self) -> Figure:
         """Draw the attention weights as a matplotlib figure, rows target, columns source."""
@@ -219,7 +291,12 @@ class Translation:
         return None if self.attention is None else load_drawer().draw_svg(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain lists and numbers, ready for JSON."""
+        """Return plain lists and numbers, ready for JSON; what was not asked for is left out."""
+        inside: dict[str, Any] = {}
+        if self.choices:
+            inside["choices"] = [[one.to_dict() for one in row] for row in self.choices]
+        if self.tree:
+            inside["tree"] = [node.to_dict() for node in self.tree]
         return {
             "source_tokens": self.source_tokens,
             "tokens": self.tokens,
@@ -232,4 +309,5 @@ class Translation:
             "num_cut": self.num_cut,
             "attention": None if self.attention is None else self.attention.tolist(),
             "alternatives": [other.to_dict() for other in self.alternatives],
+            **inside,
         }

@@ -22,17 +22,27 @@ from foveate.errors import (
     SearchError,
     did_you_mean,
 )
+from foveate.inside import describe_choices, draw_tree
 from foveate.onnx_backend import build_onnx_stepper
 from foveate.outputs import order_outputs, put_first
 from foveate.own_code import import_trusted
 from foveate.ranking import rank_score
 from foveate.records import Likeness, Request, Sampling, Translation
-from foveate.search import Hypothesis, Query, Stepper, join_steppers, run_all, search
+from foveate.search import (
+    Candidate,
+    Hypothesis,
+    Query,
+    Stepper,
+    join_steppers,
+    list_choices,
+    run_all,
+    search,
+)
 from foveate.search.workers import cut_batches, granted_threads
 from foveate.text.cleaning import clean_source, known_letters
 from foveate.text.codec import Codec
 from foveate.text.steering import Steering
-from foveate.text.vocabulary import UNK
+from foveate.text.vocabulary import EOS, UNK
 from foveate.text.word_list import WordList
 
 if TYPE_CHECKING:
@@ -59,12 +69,14 @@ class Wishes(TypedDict, total=False):
     length_penalty: float | None
     max_length: int | None
     attention: bool
-    prefix: str
+    prefix: str | Sequence[str]
     must: Sequence[str]
     must_not: Sequence[str]
     no_repeat: int
     mbr: Likeness | None
     sampling: Sampling | None
+    choices: int
+    tree: bool
 
 
 @dataclass(slots=True)
@@ -268,13 +280,78 @@ class Translator:
             )
         ]
         results = []
-        for request, job, found in zip(requests, jobs, self._run(jobs, batch_tokens), strict=True):
+        searched = self._run(jobs, batch_tokens)
+        for request, job, found in zip(requests, jobs, searched, strict=True):
             if not job.ids:
                 results.append(self._leave_empty(request))
                 continue
             described = self._describe(job, found)
             results.append(order_outputs(described, request, self._words(request)))
         self._recall(requests, sources, results)
+        self._add_trees(requests, searched, results)
+        self._add_choices(jobs, [request.choices for request in requests], results)
+        return results
+
+    def _add_trees(
+        self,
+        requests: Sequence[Request],
+        searched: Sequence[Sequence[Hypothesis]],
+        results: list[Translation],
+    ) -> None:
+        """Add to the results what the searches held, where it is asked for."""
+        for row, (request, found) in enumerate(zip(requests, searched, strict=True)):
+            if request.tree and found:
+                returned = [results[row], *results[row].alternatives]
+                tree = draw_tree(found[0].tree, returned, self._steering)
+                results[row] = replace(results[row], tree=tree)
+
+    def _add_choices(
+        self, jobs: Sequence[_Job], counts: Sequence[int], results: list[Translation]
+    ) -> None:
+        """Add to the results, and to their alternatives, what else the model might have written."""
+        asked = [row for row, job in enumerate(jobs) if counts[row] and job.ids]
+        if not asked:
+            return
+        outputs = [
+            (row, one) for row in asked for one in (results[row], *results[row].alternatives)
+        ]
+        found = self._list_choices(
+            [jobs[row].ids for row, _ in outputs],
+            [one for _, one in outputs],
+            [counts[row] for row, _ in outputs],
+        )
+        described = iter(
+            replace(
+                one,
+                choices=describe_choices(candidates, one.tokens, self._steering),
+                alternatives=[],
+            )
+            for (_, one), candidates in zip(outputs, found, strict=True)
+        )
+        for row in asked:
+            best, others = next(described), list(islice(described, len(results[row].alternatives)))
+            results[row] = replace(best, alternatives=others)
+
+    def _list_choices(
+        self, sources: Sequence[list[int]], outputs: Sequence[Translation], counts: Sequence[int]
+    ) -> list[list[list[Candidate]]]:
+        """Return the likeliest tokens at every place of some outputs, several batches at a time."""
+        ids = [
+            [*self.target_codec.vocabulary.ids(one.tokens), *[EOS] * one.is_finished]
+            for one in outputs
+        ]
+        results: list[list[list[Candidate]]] = [[] for _ in outputs]
+
+        def run(rows: Sequence[int]) -> None:
+            source, mask = collate_sources([sources[row] for row in rows])
+            own_ids, own_counts = [ids[row] for row in rows], [counts[row] for row in rows]
+            found = list_choices(self.stepper, source, mask, own_ids, own_counts)
+            for row, choices in zip(rows, found, strict=True):
+                results[row] = choices
+
+        lengths = [len(source) for source in sources]
+        batches = cut_batches(lengths, [1] * len(lengths), BATCH_TOKENS, self.threads)
+        run_all(self.threads, run, batches)
         return results
 
     def _aim(self, request: Request, ids: Sequence[int], number: int) -> Query:
@@ -301,6 +378,7 @@ class Translator:
             must_not=must_not,
             no_repeat=request.no_repeat,
             sampling=request.sampling,
+            tree=request.tree,
             number=number,
         )
 
@@ -313,14 +391,20 @@ class Translator:
         is_ranked = request.beam_size > 1 and request.sampling is None and request.mbr is None
         return self.bundle.decoding.words if is_ranked else None
 
-    def score_pairs(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Translation]:
+    def score_pairs(
+        self, pairs: Iterable[tuple[str, str]], *, choices: int = 0
+    ) -> Iterator[Translation]:
         """Score given targets: `score` is their log-probability, `attention` where they look.
+
+        Args:
+            pairs: sources and targets.
+            choices: how many of the likeliest tokens to return for every place of a target.
 
         Raises:
             ModelMismatchError: a source or target has no tokens.
         """
         for window in _windows(pairs):
-            yield from self._score_window(window)
+            yield from self._score_window(window, choices)
 
     def counts_as_unknown(self, letter: str) -> bool:
         """Say whether no source of the training pairs had a character, as far as tokens tell."""
@@ -330,7 +414,9 @@ class Translator:
         """Say whether anything of a source is left to read."""
         return bool(self.source_codec.split(clean_source(source, self._known)))
 
-    def _score_window(self, pairs: Sequence[tuple[str, str]]) -> list[Translation]:
+    def _score_window(
+        self, pairs: Sequence[tuple[str, str]], choices: int = 0
+    ) -> list[Translation]:
         sources = [clean_source(source, self._known) for source, _ in pairs]
         all_ids = self.source_codec.encode_many(sources)
         targets = self.target_codec.encode_many(target for _, target in pairs)
@@ -350,7 +436,7 @@ class Translator:
             )
             for source, ids, target in zip(sources, all_ids, targets, strict=True)
         ]
-        return [
+        results = [
             replace(
                 self._describe(job, found)[0], tokens=self.target_codec.split(target), text=target
             )
@@ -358,6 +444,8 @@ class Translator:
                 jobs, self._run(jobs, BATCH_TOKENS), pairs, strict=True
             )
         ]
+        self._add_choices(jobs, [choices] * len(jobs), results)
+        return results
 
     def _run(self, jobs: Sequence[_Job], batch_tokens: int) -> list[list[Hypothesis]]:
         """Search for every job that has a source, several batches at a time."""
@@ -484,7 +572,7 @@ def _complete(wishes: Wishes) -> dict[str, Any]:
         fields["beam_size"] = max(DEFAULT_BEAM_SIZE, fields.get("n_best", 1))
     if fields.get("length_penalty") is None:
         fields["length_penalty"] = DEFAULT_LENGTH_PENALTY
-    for name in {"must", "must_not"} & fields.keys():
+    for name in {"prefix", "must", "must_not"} & fields.keys():
         if not isinstance(fields[name], str):
             fields[name] = tuple(fields[name])
     return fields

@@ -31,6 +31,7 @@ MOST = defaultdict(lambda: MOST_OF_ANY, threads=4096, beam_size=10_000, n_best=1
 SEARCH = Group("Search", sort_key=2)
 STEERING = Group("Steering", sort_key=3)
 SAMPLING = Group("Sampling", sort_key=4)
+INSIDE = Group("What went on inside", sort_key=5)
 MACHINE = Group("Machine", sort_key=9)
 
 Place = Annotated[str, Parameter(converter=_restore_dash, metavar="FILE")]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from foveate.commands.arguments import (
+    INSIDE,
     SAMPLING,
     SEARCH,
     STEERING,
@@ -61,6 +62,8 @@ def translate(
     out: Annotated[Place, Parameter(group=ESSENTIAL, alias="-o")] = "-",
     format: Annotated[Literal["text", "tsv", "jsonl"], Parameter(group=ESSENTIAL)] = "text",
     attention: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
+    choices: Annotated[int, Parameter(group=INSIDE, metavar="N", show_default=False)] = 0,
+    tree: Annotated[bool, Parameter(group=INSIDE, negative="", show_default=False)] = False,
     n_best: Annotated[int, Parameter(group=SEARCH, metavar="N")] = 1,
     beam_size: BeamSize = None,
     length_penalty: Annotated[float | None, Parameter(group=SEARCH, metavar="X")] = None,
@@ -88,6 +91,8 @@ def translate(
         out: Where to write; a file appears only when it is complete. - is standard output.
         format: text: the outputs, one a line; tsv: source TAB output TAB score; jsonl: all of it.
         attention: Put the attention weights into jsonl.
+        choices: Put the N likeliest tokens at every place of an output into jsonl.
+        tree: Put all prefixes that the search held into jsonl.
         n_best: Outputs for each line, best first, no two alike.
         beam_size: Hypotheses that the search keeps; 1 is greedy, the fastest.
         length_penalty: How much longer outputs are favoured; 0 not at all.
@@ -115,11 +120,11 @@ def translate(
     from foveate.output import check_file, open_output
 
     check_file(out)
-    if attention and format != "jsonl":
-        raise ConfigError("--attention: only with --format jsonl")
+    for flag, is_given in (("attention", attention), ("choices", choices), ("tree", tree)):
+        if is_given and format != "jsonl":
+            raise ConfigError(f"--{flag}: only with --format jsonl")
     check_least(1, n_best=n_best, beam_size=beam_size, max_length=max_length, top_k=top_k)
-    check_least(0, seed=seed, threads=threads, no_repeat=no_repeat)
-    check_least(0, seed=seed, threads=threads)
+    check_least(0, seed=seed, threads=threads, no_repeat=no_repeat, choices=choices)
     check_positive(temperature=temperature, top_p=top_p)
     check_finite(length_penalty=length_penalty)
     sampling = _sampling(sample, temperature, top_k, top_p, seed)
@@ -137,6 +142,8 @@ def translate(
         no_repeat=no_repeat,
         mbr=mbr,
         sampling=sampling,
+        choices=choices,
+        tree=tree,
     )
     run([])  # raises what is wrong with the call before a line is read
     is_dialogue = file == "-" and sys.stdin.isatty()

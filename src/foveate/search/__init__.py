@@ -4,9 +4,10 @@ Greedy, beam, sampled, forced and constrained decoding are queries of `search`. 
 PyTorch, ONNX, text or files.
 """
 
+from foveate.search.choices import Candidate, list_choices
 from foveate.search.core import search
 from foveate.search.ensemble import EnsembleStepper, join_steppers
-from foveate.search.hypothesis import Hypothesis
+from foveate.search.hypothesis import Hypothesis, Node
 from foveate.search.query import Query
 from foveate.search.stepper import (
     Capabilities,
@@ -21,9 +22,11 @@ from foveate.search.stepper import (
 from foveate.search.workers import run_all
 
 __all__ = [
+    "Candidate",
     "Capabilities",
     "EnsembleStepper",
     "Hypothesis",
+    "Node",
     "Query",
     "State",
     "Step",
@@ -33,6 +36,7 @@ __all__ = [
     "best",
     "best_candidates",
     "join_steppers",
+    "list_choices",
     "run_all",
     "search",
 ]

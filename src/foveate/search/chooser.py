@@ -19,7 +19,7 @@ class Chooser:
     This one is for queries without rules: it has nothing to remember. `Rules` is for the others.
 
     Args:
-        widths: [G] how many rows each beam may have.
+        widths: [G] how many candidates each beam looks at, beside EOS: the rows that it may have.
     """
 
     def __init__(self, widths: Sequence[int]) -> None:

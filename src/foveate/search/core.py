@@ -16,6 +16,7 @@ from foveate.search.hypothesis import Hypothesis, Integers, Trace, find_lowest
 from foveate.search.query import Query
 from foveate.search.rules import Rules
 from foveate.search.stepper import State, Stepper, Writer, Written
+from foveate.search.tree import TreeTrace
 from foveate.text.vocabulary import BOS, EOS
 
 # row, token and log-probability of what goes on; no rows: all of them
@@ -57,14 +58,16 @@ def search(
         lengths = lengths[plan.sources]
         if not _is_identity(plan.sources, len(queries)):
             state = stepper.reorder(state, plan.sources)
-    run = _Search(stepper, state, plan, Trace(lengths))
-    run.run()
-    found = run.trace.hypotheses(np.array(plan.num_found))
-    if plan.sources is None:
-        return found
-    results: list[list[Hypothesis]] = [[] for _ in queries]
-    for source_number, own in zip(plan.sources.tolist(), found, strict=True):
-        results[source_number] += own
+    has_tree = any(query.tree for query in queries)
+    trace = TreeTrace(lengths, plan.queries, plan.sources) if has_tree else Trace(lengths)
+    _Search(stepper, state, plan, trace).run()
+    results = found = trace.hypotheses(np.array(plan.num_found))
+    if plan.sources is not None:
+        results = [[] for _ in queries]
+        for source_number, own in zip(plan.sources.tolist(), found, strict=True):
+            results[source_number] += own
+    if isinstance(trace, TreeTrace):
+        trace.attach(results)
     return results
 
 
@@ -90,7 +93,8 @@ def _plan(queries: Sequence[Query]) -> _Plan:
         return _plan_beams(queries)
     limits = [query.max_length for query in queries]
     num_found = [query.num_found or query.n_best for query in queries]
-    return _Plan(queries, None, Chooser(widths), widths, limits, num_found, num_singles)
+    chooser = Chooser([query.num_considered for query in queries])
+    return _Plan(queries, None, chooser, widths, limits, num_found, num_singles)
 
 
 def _plan_beams(queries: Sequence[Query]) -> _Plan:
@@ -102,11 +106,12 @@ def _plan_beams(queries: Sequence[Query]) -> _Plan:
     beams.sort(key=lambda beam: beam[0] > 1)
     widths = [width for width, _, _ in beams]
     own = [_strip(queries[place]) for _, place, _ in beams]
+    considered = [query.num_considered for query in own]
     is_ruled = any(query.has_rules for query in own)
     return _Plan(
         own,
         np.array([place for _, place, _ in beams]),
-        Rules(own, widths, [copy for _, _, copy in beams]) if is_ruled else Chooser(widths),
+        Rules(own, considered, [copy for _, _, copy in beams]) if is_ruled else Chooser(considered),
         widths,
         [0 if query.target == () else query.max_length for query in own],
         [query.num_found or query.n_best for query in own],
@@ -152,6 +157,7 @@ class _Search:
         step = self._stepper.step(self._state, self._tokens, k)
         find_lowest(step.log_probs[:, 0])
         ids, log_probs = self._chooser.choose(step, self._length, is_whole=k is None)
+        self.trace.consider(ids, log_probs, self._length)
         rows, tokens, chosen = self._advance(ids, log_probs)
         looks = None if step.attention is None else step.attention[None]
         self.trace.extend(rows, tokens[None], chosen[None], looks)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,19 @@ from numpy.typing import NDArray
 from foveate.errors import SearchError
 
 Integers = NDArray[np.int64]
+
+
+class Node(NamedTuple):
+    """A prefix that a search held: one more token than its parent, which comes before it.
+
+    The root has the parent -1 and the token BOS.
+    """
+
+    parent: int
+    token: int
+    log_prob: float
+    score: float  # sum of the log-probabilities from the root to here
+    is_finished: bool = False  # the search found an output that ends here, with EOS
 
 
 @dataclass(slots=True)
@@ -31,6 +44,8 @@ class Hypothesis:
         end_log_prob: log-probability of EOS; None when it is not finished.
         num_unmet: what it lacks of all that the query demands: the items of `must`, and one more
             if it does not begin as it should. 0 when it is finished.
+        tree: all prefixes that the search held, and those that just missed its beam; only on the
+            first hypothesis of a query that asks for it.
     """
 
     ids: list[int]
@@ -40,6 +55,7 @@ class Hypothesis:
     is_finished: bool
     end_log_prob: float | None = None
     num_unmet: int = 0
+    tree: list[Node] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -95,6 +111,9 @@ class Trace:
         self._endings: list[Endings] = []
         self._length = 0
         self._has_attention = False
+
+    def consider(self, ids: Integers, log_probs: NDArray[np.float32], length: int) -> None:
+        """Take note of the candidates [R, k] of the present rows, each of `length` tokens."""
 
     def extend(
         self,

@@ -59,6 +59,7 @@ class Query:
         no_repeat: n-grams of this length stand in the output once at most; 0 allows all.
             Those which `prefix` repeats are let through.
         sampling: draw `n_best` outputs instead of searching for the best.
+        tree: the first hypothesis gets all prefixes that the search held, see `Hypothesis.tree`.
         number: place of the source in the whole input, for the random generator: samples depend on
             the seed and this, not on how the input is cut into batches.
         target: score exactly these tokens and EOS; the fields above do not matter then.
@@ -86,6 +87,7 @@ class Query:
     must_not: tuple[Tokens, ...] = ()
     no_repeat: int = 0
     sampling: Sampling | None = None
+    tree: bool = False
     number: int = 0
     target: Tokens | None = None
 
@@ -121,6 +123,11 @@ class Query:
         if self.target is not None or self.sampling is not None:
             return 1
         return self.beam_size + sum(min(map(len, item)) for item in self.must)
+
+    @property
+    def num_considered(self) -> int:
+        """How many candidates to look at: those that live, and for a tree as many that do not."""
+        return 2 * self.width if self.tree else self.width
 
     @property
     def num_rows(self) -> int:

@@ -26,7 +26,7 @@ class Rules(Chooser):
 
     Args:
         queries: one for each beam.
-        widths: [G] how many rows each beam may have.
+        widths: [G] how many candidates each beam looks at, beside EOS: the rows that it may have.
         copies: [G] which sample of its source a beam is; 0 for all that do not draw.
     """
 

@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 
 from foveate.errors import SearchError, did_you_mean
 from foveate.options import SUBWORD_KINDS
-from foveate.text.codec import Codec
+from foveate.text.codec import UNKNOWN_MARK, Codec
 from foveate.text.sampling import BLANK_MARK
 from foveate.text.vocabulary import EOS
 
@@ -51,21 +51,38 @@ class Steering:
 
     # --- a prefix -----------------------------------------------------------------------------
 
-    def _begin(self, prefix: str) -> tuple[Ids, Places]:
+    def _begin(self, prefix: str | tuple[str, ...]) -> tuple[Ids, Places]:
         """Return the ids that are certain, and a lattice of those that may come after them.
 
         Raises:
             SearchError: no tokens of the model spell the prefix.
         """
-        wanted = self._decompose(self._tidy(prefix))
+        if not isinstance(prefix, str):
+            return tuple(self._find_ids(prefix, f"prefix {list(prefix)!r}")), ()
+        tidy = self._tidy(prefix)
+        wanted = self._decompose(tidy)
         if not wanted:
             return (), ()
-        if self.codec.kind == "bytes":
-            return tuple(self._encode(wanted, "prefix")), ()
+        if self.codec.kind == "bytes" or self._ends_whole(tidy):
+            return tuple(self._encode(tidy, "prefix")), ()
         places = _build_places(wanted, *self._contributions)
         if not places[0]:
             raise SearchError(f"prefix {prefix!r}: {self._say_unknown(wanted)}")
         return _split_places(places)
+
+    def _ends_whole(self, tidy: str) -> bool:
+        """Say whether a prefix says itself that its last token ends there."""
+        return self.codec.kind == "whitespace" and tidy.endswith(" ")
+
+    def spell_prefix(self, tokens: Sequence[str]) -> str:
+        """Return a prefix that some tokens spell; between blanks it ends with a whole token.
+
+        Half a character of bytes is left out.
+        """
+        text = self.codec.join(tokens)
+        if self.codec.kind == "whitespace" and text:
+            return f"{text} "
+        return text.rstrip(UNKNOWN_MARK) if self.codec.kind == "bytes" else text
 
     def _tidy(self, text: str) -> str:
         """Return a text in the form in which outputs have it."""
@@ -132,16 +149,26 @@ class Steering:
         return tuple(ids[first : last + 1])
 
     def is_met(
-        self, output: str, prefix: str, must: Sequence[str], must_not: Sequence[str]
+        self,
+        output: str,
+        prefix: str | tuple[str, ...],
+        must: Sequence[str],
+        must_not: Sequence[str],
     ) -> bool:
         """Say whether an output, given as a text, is what was asked for."""
         text = self._tidy(output)
-        begins = self._decompose(text).startswith(self._decompose(self._tidy(prefix)))
         return (
-            begins
+            self._begins_with(text, prefix)
             and all(self._has(text, wanted) for wanted in must)
             and not any(self._has(text, unwanted) for unwanted in must_not)
         )
+
+    def _begins_with(self, text: str, prefix: str | tuple[str, ...]) -> bool:
+        if not isinstance(prefix, str):
+            return self.codec.split(text)[: len(prefix)] == list(prefix)
+        tidy = self._tidy(prefix)
+        whole = f"{text} " if self._ends_whole(tidy) else text
+        return self._decompose(whole).startswith(self._decompose(tidy))
 
     def _has(self, text: str, wanted: str) -> bool:
         wanted = self._tidy(wanted)
@@ -150,12 +177,20 @@ class Steering:
         return wanted in text
 
     def _encode(self, text: str, what: str) -> list[int]:
-        tokens = self.codec.tokenizer.split(text)
-        unknown = [token for token in tokens if token not in self._ids]
+        return self._find_ids(self.codec.tokenizer.split(text), f"{what} {text!r}")
+
+    def _find_ids(self, tokens: Sequence[str], what: str) -> list[int]:
+        known = self._entries
+        unknown = [token for token in tokens if token not in known]
         if unknown:
-            hint = did_you_mean(unknown[0], self._ids)
-            raise SearchError(f"{what} {text!r}: the model has no token {unknown[0]!r}{hint}")
-        return [self._ids[token] for token in tokens]
+            hint = did_you_mean(unknown[0], known)
+            raise SearchError(f"{what}: the model has no token {unknown[0]!r}{hint}")
+        return [known[token] for token in tokens]
+
+    @cached_property
+    def _entries(self) -> dict[str, int]:
+        entries = enumerate(self.codec.vocabulary.entries)
+        return {entry: index for index, entry in entries if index > EOS}
 
     def _spell_usual(self, text: str) -> list[Ids]:
         """Return how the tokenizer spells a text."""
