@@ -21,7 +21,7 @@ from foveate.graphs import build_graphs, repeat_steps
 from foveate.models import build_model
 from foveate.options import Normalization, TextOptions
 from foveate.records import Request
-from foveate.single_page import build_single_page, read_page_file
+from foveate.single_page import build_single_page
 from foveate.text.codec import Codec, normalize_text
 from foveate.text.tokenizers import build_tokenizer, learn_sentencepiece
 from foveate.text.vocabulary import EOS, Vocabulary
@@ -32,7 +32,6 @@ from models_naive import randomise
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
-HERE = Path(__file__).parent / "single_page"
 TOLERANCE = 1e-4  # of log-probabilities and weights: the kernels round differently
 NUM_TEXTS = 200
 SIZES = {"embedding_size": 6, "hidden_size": 8, "num_heads": 2, "num_layers": 1}
@@ -116,8 +115,10 @@ def make_requests(texts: list[str], translator: Translator) -> list[Request]:
         {"n_best": 3, "attention": True},
         {"beam_size": 3, "length_penalty": 0.0, "n_best": 2},
         {"beam_size": 4, "max_length": 4, "n_best": 4},
-        {"beam_size": 1, "prefix": ""},
-        {"beam_size": 4, "n_best": 2, "prefix": "", "attention": True},
+        {"beam_size": 1, "prefix": "", "choices": 3},
+        {"beam_size": 4, "n_best": 2, "prefix": "", "attention": True, "tree": True},
+        {"beam_size": 2, "n_best": 2, "choices": 2, "tree": True},
+        {"beam_size": 1, "tree": True},
     ]
     other = translator.target_codec.decode(range(EOS + 1, EOS + 9))
     requests = []
@@ -145,15 +146,10 @@ def bundles() -> dict[str, Bundle]:
     return made
 
 
-def read_test_page(name: str) -> bytes:
-    own = HERE / name
-    return own.read_bytes() if own.exists() else read_page_file(name)
-
-
 @pytest.fixture(scope="module")
 def page(bundles: dict[str, Bundle], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     place = tmp_path_factory.mktemp("page") / "model.html"
-    place.write_text(build_single_page(bundles, read=read_test_page), encoding="utf-8")
+    place.write_text(build_single_page(bundles), encoding="utf-8")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         context = browser.new_context()
@@ -196,14 +192,28 @@ def compare(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
     else:
         assert np.shape(theirs["attention"]) == np.shape(ours["attention"])
         np.testing.assert_allclose(theirs["attention"], ours["attention"], atol=TOLERANCE)
+    assert ("choices" in theirs, "tree" in theirs) == ("choices" in ours, "tree" in ours)
+    for row, own_row in zip(theirs.get("choices", []), ours.get("choices", []), strict=True):
+        compare_rows(row, own_row)
+    compare_rows(theirs.get("tree", []), ours.get("tree", []))
     assert len(theirs["alternatives"]) == len(ours["alternatives"])
     for other, own in zip(theirs["alternatives"], ours["alternatives"], strict=True):
         compare(other, own)
 
 
+def compare_rows(theirs: list[dict[str, Any]], ours: list[dict[str, Any]]) -> None:
+    """Compare choices of a place, or nodes of a tree."""
+    assert len(theirs) == len(ours)
+    for other, own in zip(theirs, ours, strict=True):
+        for name, value in own.items():
+            assert other[name] == (
+                pytest.approx(value, abs=1e-4) if name.endswith(("b", "score")) else value
+            )
+
+
 def as_options(request: Request, model: str) -> dict[str, Any]:
     """Return a request as the page takes it."""
-    names = ("beam_size", "n_best", "length_penalty", "max_length", "attention", "prefix")
+    names = "beam_size n_best length_penalty max_length attention prefix choices tree".split()
     options = {name: getattr(request, name) for name in names}
     return {"text": request.source, "model": model, **options}
 

@@ -30,6 +30,7 @@ from foveate.bundle import (
 from foveate.errors import ModelMismatchError
 
 INDEX = "index.html"
+ENTRY = "engine/app.js"  # in the place of the module that asks a server
 VENDORED = {
     "runtime/ort.wasm.bundle.min.mjs": "vendor/ort.wasm.bundle.min.mjs.gz",
     "runtime/ort-wasm-simd-threaded.wasm": "vendor/ort-wasm-simd-threaded.wasm.gz",
@@ -43,6 +44,7 @@ _EXPORT = re.compile(r"^export\s+((?:async\s+)?function\*?|class|const)\s+([\w$]
 _EXPORT_LIST = re.compile(r"^export\s*\{([^}]*)\};[^\S\n]*$", re.MULTILINE)
 _OTHER = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 _STYLE = re.compile(r'<link\b[^>]*\brel="stylesheet"[^>]*>')
+_ICON = re.compile(r'<link\b[^>]*\brel="icon"[^>]*>')
 _SCRIPT = re.compile(r'<script\b[^>]*\btype="module"[^>]*>\s*</script>')
 _PLACE = re.compile(r'\b(?:href|src)="([^"]+)"')
 _POLICY = re.compile(r'<meta\b[^>]*\bhttp-equiv="Content-Security-Policy"[^>]*>\s*')
@@ -50,15 +52,12 @@ _POLICY = re.compile(r'<meta\b[^>]*\bhttp-equiv="Content-Security-Policy"[^>]*>\
 ReadFile = Callable[[str], bytes]
 
 
-def read_page_file(name: str) -> bytes:
-    """Return a file of the page, by its name below `foveate/page/`."""
-    place = files("foveate.page")
-    for part in name.split("/"):
-        place = place / part
-    return place.read_bytes()
+def read_part(name: str) -> bytes:
+    """Return a file of the page, the engine or the runtime by its name below `foveate/page/`."""
+    return files("foveate.page").joinpath(*name.split("/")).read_bytes()
 
 
-def build_single_page(bundles: Mapping[str, Bundle], *, read: ReadFile = read_page_file) -> str:
+def build_single_page(bundles: Mapping[str, Bundle], *, read: ReadFile = read_part) -> str:
     """Return the page with some models in it; the first is the one that it opens with.
 
     Args:
@@ -128,8 +127,10 @@ def _assemble(read: ReadFile, blocks: list[str]) -> str:
     """Return the page with its style, its modules and these blocks inside, and a strict policy."""
     page = _POLICY.sub("", read(INDEX).decode())
     style = "\n".join(read(place).decode() for place in _list_places(_STYLE, page))
-    entries = list(_list_places(_SCRIPT, page))
-    script = join_modules(entries, read)
+    script = join_modules([ENTRY], read)
+    for place in _list_places(_ICON, page):
+        icon = base64.b64encode(read(place)).decode()
+        page = _ICON.sub(f'<link rel="icon" href="data:image/svg+xml;base64,{icon}">', page)
     page = _SCRIPT.sub("", _STYLE.sub("", page))
     page = page.replace('data-engine="http"', 'data-engine="model"')
     policy = (

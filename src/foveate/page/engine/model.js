@@ -111,7 +111,8 @@ function refuse(name, value) {
 
 function* findProblems(text, wishes) {
   if (typeof text !== "string") yield "the source must be a text";
-  if (typeof wishes.prefix !== "string") yield "prefix must be a text";
+  const parts = Array.isArray(wishes.prefix) ? wishes.prefix : [wishes.prefix];
+  if (parts.some((part) => typeof part !== "string")) yield "prefix must be a text or tokens";
   const least = { beam_size: 1, n_best: 1, max_length: 1, choices: 0 };
   for (const [name, lowest] of Object.entries(least)) {
     const number = wishes[name];

@@ -11,12 +11,12 @@ import { rankScore } from "./ranking.js";
 const ROOT = { parent: null, token: BOS, logProb: 0, score: 0, look: null, length: 0 };
 
 /**
- * Return what has been found, best first: {node, isFinished, endLogProb, end} each, and the trace.
+ * Return what has been found, best first: {node, isFinished, endLogProb} each.
  *
  * @param {object} model graphs, see graphs.js
  * @param {number[]} ids the source
  * @param {object} query beamSize, nBest, numFound, lengthPenalty, maxLength, places, attention
- * @param {object[] | null} trace gets every node that was looked at, if it is there
+ * @param {object[] | null} trace gets the nodes that were held, ended or just missed the beam
  */
 export async function search(model, ids, query, trace = null) {
   if (query.beamSize === 1) return [await writeGreedily(model, ids, query, trace)];
@@ -94,15 +94,35 @@ async function writeGreedily(model, ids, query, trace) {
   for (;;) {
     if (isFree() && model.canWrite && !trace) return writeRest(model, state, node, query);
     const step = await model.step(state, [node.token], attention);
-    const found = takeBest(step.logProbs[0], trace ? 2 : 1, findAllowed(places, place));
-    const nodes = found.map(({ id, logProb }) => extend(node, id, logProb, step.attention?.[0] ?? null));
-    trace?.push(...nodes);
+    const look = step.attention?.[0] ?? null;
+    const found = takeBest(step.logProbs[0], countLooked(query, trace), findAllowed(places, place));
+    const nodes = found.map(({ id, logProb }) => extend(node, id, logProb, look));
     const [best] = nodes;
-    if (best?.token === EOS) return { node, isFinished: true, endLogProb: best.logProb, end: best };
-    if (!best || maxLength <= node.length) return { node, isFinished: false, endLogProb: 0 };
+    const hasEnded = best?.token === EOS;
+    const goesOn = best && !hasEnded && node.length < maxLength;
+    record(trace, hasEnded ? [best] : [], goesOn ? [best] : [], nodes, query);
+    if (hasEnded) return { node, isFinished: true, endLogProb: best.logProb };
+    if (!goesOn) return { node, isFinished: false, endLogProb: 0 };
     place = followPlace(places, place, best.token);
     [node, state] = [best, step.state];
   }
+}
+
+/** Return how many candidates of a row to look at; EOS may be one of them. */
+function countLooked({ beamSize }, trace) {
+  if (trace) return 2 * beamSize + 1;
+  return beamSize === 1 ? 1 : beamSize + 1;
+}
+
+/** Tell the trace what ended, what goes on, and the best candidates that did neither. */
+function record(trace, ended, kept, candidates, { beamSize, maxLength }) {
+  if (!trace) return;
+  const seen = new Set([...ended, ...kept]);
+  const isPossible = (node) => node.token === EOS || node.length <= maxLength;
+  const missed = candidates.filter((node) => !seen.has(node) && isPossible(node));
+  const isFinished = new Set(ended);
+  const all = [...ended, ...kept, ...missed.slice(0, beamSize)];
+  trace.push(...all.map((node) => ({ node, isFinished: isFinished.has(node) })));
 }
 
 /** Let the loop of the graph write the rest of an output. */
@@ -134,39 +154,40 @@ class Beam {
   advance(rows, step) {
     const { beamSize, maxLength } = this.query;
     const { length } = rows[0].node;
-    const head = this.listCandidates(rows, step);
+    const found = this.listCandidates(rows, step);
+    const head = found.slice(0, 2 * beamSize);
     const ending = head.slice(0, beamSize).filter((one) => one.node.token === EOS);
     const live = head.filter((one) => one.node.token !== EOS).slice(0, beamSize);
     this.end(ending, length);
     const isLast = maxLength <= length;
     if (isLast || !live.length) this.cut(rows, ending, length);
-    if (isLast) return [];
-    const kept = this.numFinished ? live.filter((one) => this.canStillWin(one, length + 1)) : live;
-    this.trace?.push(...this.listSeen(head, ending, kept));
+    const kept = live.filter((one) => !isLast && this.canStillWin(one, length + 1));
+    const nodesOf = (candidates) => candidates.map(({ node }) => node);
+    record(this.trace, nodesOf(ending), nodesOf(kept), nodesOf(found), this.query);
     return kept;
   }
 
-  /** Return the best 2K continuations of all rows, best first. */
+  /** Return the best continuations of all rows, best first. */
   listCandidates(rows, step) {
-    const { beamSize, places } = this.query;
+    const { places } = this.query;
+    const count = countLooked(this.query, this.trace);
     const found = rows.flatMap(({ node, place }, row) => {
       const look = step.attention?.[row] ?? null;
-      const best = takeBest(step.logProbs[row], beamSize + 1, findAllowed(places, place));
+      const best = takeBest(step.logProbs[row], count, findAllowed(places, place));
       return best.map(({ id, logProb }) => ({
         node: extend(node, id, logProb, look),
         place: followPlace(places, place, id),
         row,
       }));
     });
-    found.sort((one, other) => other.node.score - one.node.score);
-    return found.slice(0, 2 * beamSize);
+    return found.sort((one, other) => other.node.score - one.node.score);
   }
 
   end(ending, length) {
     const { lengthPenalty, nBest } = this.query;
     for (const { node, row } of ending) {
       const rank = rankScore(node.score, length + 1, lengthPenalty);
-      const found = { node: node.parent, isFinished: true, endLogProb: node.logProb, end: node };
+      const found = { node: node.parent, isFinished: true, endLogProb: node.logProb };
       this.endings.push({ ...found, rank, numUnmet: 0, row });
       this.bestRanks.push(rank);
     }
@@ -187,17 +208,11 @@ class Beam {
   }
 
   canStillWin({ node }, length) {
+    if (!this.numFinished) return true;
     const { beamSize, nBest, maxLength, lengthPenalty } = this.query;
     const horizon = this.numFinished >= beamSize ? length : maxLength + 1;
     const worst = this.bestRanks.length < nBest ? -Infinity : this.bestRanks[nBest - 1];
     return rankScore(node.score, horizon, lengthPenalty) > worst;
-  }
-
-  /** Return the nodes of a step: what ended, what goes on, and as many that just missed it. */
-  listSeen(head, ending, kept) {
-    const seen = new Set([...ending, ...kept]);
-    const missed = head.filter((one) => !seen.has(one)).slice(0, this.query.beamSize);
-    return [...head.filter((one) => seen.has(one)), ...missed].map(({ node }) => node);
   }
 
   choose() {

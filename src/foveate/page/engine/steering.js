@@ -19,13 +19,38 @@ export class Steering {
    * @returns {Map<number, number>[]}
    */
   begin(prefix) {
-    const wanted = this.decompose(this.tidy(prefix));
+    if (Array.isArray(prefix)) return this.follow(prefix);
+    const tidy = this.tidy(prefix);
+    const wanted = this.decompose(tidy);
     if (wanted === "") return [];
-    if (this.codec.kind === "bytes") return this.spellBytes(wanted);
+    if (this.codec.kind === "bytes" || this.endsWhole(tidy)) {
+      return this.follow(this.codec.tokenizer.split(tidy));
+    }
     this.contributions ??= this.findContributions();
     const places = buildPlaces(wanted, ...this.contributions);
     if (!places[0].size) throw new Error(`prefix "${prefix}": no tokens of the model spell it`);
     return shortenPlaces(places);
+  }
+
+  /** Return the places of tokens that are given one by one. */
+  follow(tokens) {
+    return tokens.map((token, place) => {
+      const id = this.codec.idOf.get(token);
+      if (id === undefined) throw new Error(`prefix: the model has no token "${token}"`);
+      return new Map([[id, place + 1]]);
+    });
+  }
+
+  /** Say whether a prefix says itself that its last token ends there. */
+  endsWhole(tidy) {
+    return this.codec.kind === "whitespace" && tidy.endsWith(" ");
+  }
+
+  /** Return a prefix that some tokens spell; half a character of bytes is left out. */
+  spellPrefix(tokens) {
+    const text = this.codec.tokenizer.join(tokens);
+    if (this.codec.kind === "whitespace" && text) return `${text} `;
+    return this.codec.kind === "bytes" ? text.replace(/\ufffd+$/, "") : text;
   }
 
   /** Return a text in the form in which outputs have it. */
@@ -38,20 +63,18 @@ export class Steering {
 
   /** Say whether an output begins with a prefix. */
   isMet(output, prefix) {
-    return this.decompose(this.tidy(output)).startsWith(this.decompose(this.tidy(prefix)));
+    if (Array.isArray(prefix)) {
+      const tokens = this.codec.split(output);
+      return prefix.every((token, place) => tokens[place] === token);
+    }
+    const tidy = this.tidy(prefix);
+    const text = this.tidy(output) + (this.endsWhole(tidy) ? " " : "");
+    return this.decompose(text).startsWith(this.decompose(tidy));
   }
 
   decompose(text) {
     const isWhole = this.codec.normalization === "none" || this.codec.kind === "bytes";
     return isWhole || isAscii(text) ? text : text.normalize("NFD");
-  }
-
-  spellBytes(wanted) {
-    return this.codec.tokenizer.split(wanted).map((token, place) => {
-      const id = this.codec.idOf.get(token);
-      if (id === undefined) throw new Error(`prefix: the model has no token ${token}`);
-      return new Map([[id, place + 1]]);
-    });
   }
 
   /** Return what each token adds to a text, as its first token and as a later one. */

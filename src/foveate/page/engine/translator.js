@@ -54,8 +54,8 @@ export class Translator {
     const { n_best: nBest, length_penalty: penalty } = options;
     let outputs = orderOutputs(described, nBest, penalty, query.words);
     outputs = await this.recall(source, outputs, options);
-    if (options.choices) outputs[0].choices = await this.listChoices(source, outputs[0], options);
     if (trace) outputs[0].tree = this.buildTree(trace, outputs);
+    await this.addChoices(source, outputs, options.choices);
     return joinOutputs(outputs);
   }
 
@@ -94,8 +94,8 @@ export class Translator {
     return Math.ceil(sourceLength * this.runtime.length_ratio) + this.runtime.length_extra;
   }
 
-  /** Return an output as the values of its translation, and the node that it ends at. */
-  describe(source, { node, isFinished, endLogProb, end }) {
+  /** Return an output as the values of its translation. */
+  describe(source, { node, isFinished, endLogProb }) {
     const nodes = listNodes(node);
     const ids = nodes.map(({ token }) => token);
     const scores = nodes.map(({ logProb }) => logProb);
@@ -111,26 +111,22 @@ export class Translator {
       unknown: source.ids.flatMap((id, place) => (id === UNK ? [place] : [])),
       num_cut: source.numCut,
       attention: source.attention ? looks : null,
-      ids,
-      node: end ?? node,
     };
   }
 
-  leaveEmpty(source, { prefix, choices, tree }) {
+  leaveEmpty(source, { prefix }) {
     return {
       source_tokens: [],
       tokens: [],
       text: "",
       score: 0,
       rank_score: 0,
-      is_finished: !prefix,
+      is_finished: !prefix.length,
       token_scores: [],
       unknown: [],
       num_cut: 0,
       attention: source.attention ? [] : null,
       alternatives: [],
-      ...(choices ? { choices: [] } : {}),
-      ...(tree ? { tree: [] } : {}),
     };
   }
 
@@ -150,7 +146,7 @@ export class Translator {
     }
     const best = await this.score(source, options.target);
     best.rank_score = best.score;
-    if (options.choices) best.choices = await this.listChoices(source, best, options);
+    await this.addChoices(source, [best], options.choices);
     return joinOutputs([best]);
   }
 
@@ -161,59 +157,71 @@ export class Translator {
     return { ...this.describe(source, found), tokens, text: target };
   }
 
-  /** Return the likeliest tokens at each place of an output, the one that was written among them. */
-  async listChoices(source, output, { choices }) {
+  /** Add to outputs the likeliest tokens at each place, what was written among them. */
+  async addChoices(source, outputs, count) {
+    if (!count) return;
+    for (const output of outputs) output.choices = await this.listChoices(source, output, count);
+  }
+
+  async listChoices(source, output, count) {
+    const ids = this.target.ids(output.tokens);
     const rows = [];
-    await follow(this.model, source.ids, output.ids, false, (logProbs) => {
+    await follow(this.model, source.ids, ids, false, (logProbs) => {
       const place = rows.length;
-      const best = takeBest(logProbs, choices);
-      const written = output.ids[place] ?? EOS;
+      const best = takeBest(logProbs, count);
+      const written = ids[place] ?? EOS;
       const isThere = best.some(({ id }) => id === written);
       if (!isThere) best.push({ id: written, logProb: logProbs[written] });
-      rows.push(best.map((one) => this.describeChoice(output.ids.slice(0, place), one)));
+      rows.push(best.map((one) => this.describeChoice(output.tokens.slice(0, place), one)));
     });
-    return output.is_finished ? rows : rows.slice(0, output.ids.length);
+    return output.is_finished ? rows : rows.slice(0, ids.length);
   }
 
   describeChoice(before, { id, logProb }) {
-    const isEnd = id === EOS;
-    const written = isEnd ? before : [...before, id];
-    const [token = ""] = isEnd ? [] : this.target.tokens([id]);
-    return { token, log_prob: logProb, prefix: this.writePrefix(written), is_end: isEnd };
-  }
-
-  /** Return the text that forces an output to begin with these tokens. */
-  writePrefix(ids) {
-    const isOpen = this.target.kind === "whitespace" && ids.length;
-    return this.target.decode(ids) + (isOpen ? " " : "");
+    const written = this.target.tokens([id]); // none for the end
+    const prefix = this.steering.spellPrefix([...before, ...written]);
+    return { token: written.join(""), log_prob: logProb, prefix, is_end: id === EOS };
   }
 
   /** Return the beam as nodes, parents first; what lies on the way to an output is `kept`. */
   buildTree(trace, outputs) {
-    const kept = new Set();
-    for (const { node } of outputs) for (let here = node; here; here = here.parent) kept.add(here);
-    const numbers = new Map();
     const root = { parent: -1, token: "", log_prob: 0, score: 0, prefix: "", state: "kept" };
     const nodes = [root];
-    for (const node of trace) {
-      const isEnd = node.token === EOS;
-      const ids = listNodes(isEnd ? node.parent : node).map(({ token }) => token);
-      const [token = ""] = isEnd ? [] : this.target.tokens([node.token]);
+    const numbers = new Map();
+    const histories = [[]];
+    for (const { node, isFinished } of trace) {
+      const parent = numbers.get(node.parent) ?? 0;
+      const written = this.target.tokens([node.token]);
+      histories.push([...histories[parent], ...written]);
       numbers.set(node, nodes.length);
       nodes.push({
-        parent: numbers.get(node.parent) ?? 0,
-        token,
+        parent,
+        token: written.join(""),
         log_prob: node.logProb,
         score: node.score,
-        prefix: this.writePrefix(ids),
-        state: isEnd ? "finished" : kept.has(node) ? "kept" : "dropped",
+        prefix: this.steering.spellPrefix(histories.at(-1)),
+        state: isFinished ? "finished" : "dropped",
       });
     }
+    markKept(nodes, outputs);
     return nodes;
   }
 }
 
+function markKept(nodes, outputs) {
+  const key = (parent, token) => `${parent} ${token}`;
+  const places = new Map(nodes.map(({ parent, token }, place) => [key(parent, token), place]));
+  for (const { tokens } of outputs) {
+    let place = 0;
+    for (const token of tokens) {
+      place = places.get(key(place, token));
+      if (place === undefined) break;
+      if (nodes[place].state === "dropped") nodes[place].state = "kept";
+    }
+  }
+}
+
 function joinOutputs(outputs) {
-  const [best, ...others] = outputs.map(({ ids, node, ...values }) => ({ ...values, alternatives: [] }));
+  const [best, ...others] = outputs.map((output) => ({ ...output, alternatives: [] }));
   return { ...best, alternatives: others };
 }
