@@ -7,8 +7,7 @@ import random
 import shutil
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -213,9 +212,8 @@ def compare_rows(theirs: list[dict[str, Any]], ours: list[dict[str, Any]]) -> No
 
 def as_options(request: Request, model: str) -> dict[str, Any]:
     """Return a request as the page takes it."""
-    names = "beam_size n_best length_penalty max_length attention prefix choices tree".split()
-    options = {name: getattr(request, name) for name in names}
-    return {"text": request.source, "model": model, **options}
+    options = asdict(request)
+    return {"text": options.pop("source"), "model": model, **options}
 
 
 @pytest.mark.parametrize("name", [*MODELS, "ensemble", "remembers", "prefers"])
