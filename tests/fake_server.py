@@ -1,7 +1,7 @@
 """A server small enough for a test of the page: the answers are a real translator's.
 
-It knows nothing of admission or limits, and what it gives besides the translator's answers
-(alternatives, tree) is computed token by token, in the plainest way.
+It knows nothing of admission or limits. `find_choices` says once more, token by token and in the
+plainest way, what the page shows as alternatives.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from foveate.text.vocabulary import BOS, EOS
 from foveate.translator import Translator
 
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-WIDTH = 3  # of the tree
 
 
 class FakeServer:
@@ -70,18 +69,11 @@ def answer_one(translator: Translator, text: str, body: dict[str, Any]) -> dict[
     """Return the JSON of a translation, from Python's own."""
     if "target" in body:
         return next(translator.score_pairs([(text, body["target"])])).to_dict()
-    num_choices, wants_tree = body.pop("choices", 0), body.pop("tree", False)
     if body.get("sampling"):
         body["sampling"] = Sampling(**body["sampling"])
     for name in {"must", "must_not"} & body.keys():
         body[name] = tuple(body[name])
-    found = translator.translate_one(Request(text, **body))
-    answer = found.to_dict()
-    if num_choices:
-        answer["choices"] = find_choices(translator, found, num_choices)
-    if wants_tree:
-        answer["tree"] = grow_tree(translator, found)
-    return answer
+    return translator.translate_one(Request(text, **body)).to_dict()
 
 
 def log_probs_after(translator: Translator, source: str, ids: list[int]) -> np.ndarray:
@@ -126,44 +118,6 @@ def make_choice(
         "log_prob": log_prob,
         "prefix": join(translator, before if is_end else [*before, token]),
         "is_end": is_end,
-    }
-
-
-def grow_tree(translator: Translator, found: Translation) -> list[dict[str, Any]]:
-    """Return the best output as a trunk, and beside each of its tokens what was dropped."""
-    nodes = [make_node(-1, "", 0.0, 0.0, "", "kept")]
-    parent, score = 0, 0.0
-    for place, row in enumerate(find_choices(translator, found, WIDTH)):
-        trunk = parent
-        for choice in row:
-            is_kept = choice["is_end"] == (place == len(found.tokens)) and (
-                choice["is_end"] or choice["token"] == found.tokens[place]
-            )
-            state = "dropped" if not is_kept else "finished" if choice["is_end"] else "kept"
-            if choice["is_end"] and not is_kept:
-                continue
-            log_prob = choice["log_prob"]
-            total = score + log_prob
-            nodes.append(
-                make_node(trunk, choice["token"], log_prob, total, choice["prefix"], state)
-            )
-            if is_kept:
-                parent, kept_score = len(nodes) - 1, total
-        score = kept_score
-    return nodes
-
-
-def make_node(
-    parent: int, token: str, log_prob: float, score: float, prefix: str, state: str
-) -> dict[str, Any]:
-    """Return a node of the tree as JSON has it."""
-    return {
-        "parent": parent,
-        "token": token,
-        "log_prob": log_prob,
-        "score": score,
-        "prefix": prefix,
-        "state": state,
     }
 
 

@@ -38,7 +38,7 @@ function layOut(translation, width) {
   const longest = Math.max(columns.length, rows.length);
   const usual = CELLS.find(([most]) => longest <= most)[1];
   const font = Math.min(Math.max(usual * 0.56, 10.5), 14);
-  const space = Math.max(...rows.map((label) => measure(label, font, 600)), 40) + MARGIN + 12;
+  const space = Math.max(...rows.map((label) => measure(label, font, 600)), 46) + MARGIN + 12;
   const fitting = Math.floor((width - space - 12) / columns.length);
   const cell = Math.max(LEAST_CELL, Math.min(usual, fitting));
   const widths = columns.map((label) => measure(label, font, 600));
@@ -55,7 +55,8 @@ function layOut(translation, width) {
 
 function drawColumns(place, pointing) {
   const corner = draw("g", { role: "columnheader" },
-    label(place.left - 12, place.top - 8, "output ↓ source →", "muted", 10.5, "end", true));
+    label(place.left - 12, place.top - 21, "source →", "muted", 10.5, "end", true),
+    label(place.left - 12, place.top - 7, "output ↓", "muted", 10.5, "end", true));
   const shown = place.columns.map((text, j) => {
     const x = place.left + (j + 0.5) * place.cell + (place.isSlanted ? place.font * 0.25 : 0);
     const y = place.top - 8;

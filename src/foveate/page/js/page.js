@@ -4,7 +4,7 @@ import { compareOutputs, describeDifference } from "./compare.js";
 import { Corrections } from "./corrections.js";
 import { make } from "./dom.js";
 import { readFragment, writeFragment } from "./permalink.js";
-import { Side } from "./side.js";
+import { LONG, Side } from "./side.js";
 import { Store } from "./state.js";
 import { startTheme } from "./theme.js";
 
@@ -52,10 +52,10 @@ class Page {
     this.corrections = new Corrections(find("corrections"), (says) => this.announce(says, true));
     this.sides = [new Side(0, this), new Side(1, this)];
     find("sides").replaceChildren(this.sides[0].element);
+    find("main").hidden = false; // before anything is measured
     this.listen();
     this.store.watch(() => this.refresh());
     this.refresh();
-    find("main").hidden = false;
     if (matchMedia("(hover: hover)").matches) this.field.focus();
   }
 
@@ -73,7 +73,7 @@ class Page {
     addEventListener("hashchange", () => {
       if (location.hash !== writeFragment(this.store.state)) this.store.update(readFragment(location.hash));
     });
-    new ResizeObserver(() => this.redrawSoon()).observe(find("sides"));
+    new ResizeObserver(() => this.redrawSoon()).observe(find("main"));
   }
 
   press(event) {
@@ -135,6 +135,7 @@ class Page {
 
   /** Let the field be as high as its text. */
   fit() {
+    this.field.classList.toggle("long", this.field.value.length > LONG);
     this.field.style.height = "auto";
     this.field.style.height = `${this.field.scrollHeight}px`;
   }
@@ -186,7 +187,7 @@ class Page {
 
   redrawSoon() {
     clearTimeout(this.redrawTimer);
-    const width = find("sides").clientWidth;
+    const width = find("main").clientWidth;
     if (width === this.lastWidth) return;
     const isFirst = this.lastWidth === undefined;
     this.lastWidth = width;

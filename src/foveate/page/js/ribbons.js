@@ -6,6 +6,7 @@ import { isRightToLeft, levelOf, measure, shorten, showTokens } from "./text.js"
 const LEAST_WEIGHT = 0.03; // thinner ribbons are only noise
 const FONT = 15;
 const GAP = 14; // between tokens of a line
+const LEAST_EXTENT = 20; // of a token along its line: a ribbon of a letter is seen, too
 const HEIGHT = 200;
 const STEP = 30; // between tokens of a column
 const MOST_COLUMN = 170;
@@ -42,7 +43,7 @@ function layOut(translation, width) {
     labels: showTokens(tokens).map((label) => shorten(label, 20)),
     isMirrored: isRightToLeft(tokens),
   }));
-  for (const line of lines) line.widths = line.labels.map((label) => Math.max(measure(label, FONT, 600), 10));
+  for (const line of lines) line.widths = line.labels.map((label) => Math.max(measure(label, FONT, 600), LEAST_EXTENT));
   const needed = Math.max(...lines.map((line) => sum(line.widths) + GAP * (line.widths.length + 1)));
   return needed <= width ? layLines(lines, width, needed) : layColumns(lines, width);
 }

@@ -15,6 +15,7 @@ import { count, percent, shortWeight, showTokens } from "./text.js";
 import { makeTokenLine } from "./tokens.js";
 import { countLeaves, drawTree } from "./tree.js";
 
+export const LONG = 90; // characters: from here on the letters of a text are smaller
 const PAUSE = 140; // milliseconds without a key before the text is translated
 const MOST_NAMED = 4; // tokens in the line under a picture
 
@@ -43,19 +44,21 @@ export class Side {
     this.output = make("div", { class: "output" });
     this.actions = make("div", { class: "actions" });
     this.outputCard = make("section", { class: "card output-card", "aria-label": this.title("Output") },
-      this.settings.form, this.problem, this.output, this.actions, this.status);
+      this.settings.form, this.problem, this.output,
+      make("footer", {}, this.status, this.actions));
     this.picture = make("div", { class: "host" });
     this.readout = make("p", { class: "readout muted" });
-    this.pictureTable = make("div");
+    this.pictureTable = make("div", { class: "beside" });
     this.pictureCard = make("section", { class: "card picture-card", hidden: true, "aria-label": this.title("Attention") },
-      this.pictureHead(), this.picture, this.readout, this.pictureTable);
+      this.pictureHead(), this.picture, this.readout,
+      make("footer", {}, this.pictureTable, this.pictureFoot()));
     this.outputsCard = make("section", { class: "card outputs-card", hidden: true, "aria-label": this.title("Outputs") });
     this.tree = make("div");
     this.treeBox = make("details", { class: "big" }, make("summary", {}, make("h2", {}, "Search tree")), this.tree);
     this.treeBox.addEventListener("toggle", () => this.page.refresh());
     this.treeCard = make("section", { class: "card tree-card", hidden: true, "aria-label": this.title("Search tree") }, this.treeBox);
     this.element = make("div", { class: "side", "data-side": this.number },
-      this.outputCard, this.pictureCard, this.outputsCard, this.treeCard);
+      this.outputCard, this.pictureCard, make("div", { class: "findings" }, this.outputsCard, this.treeCard));
   }
 
   title(name) {
@@ -69,12 +72,18 @@ export class Side {
       map: button("Heat map", { onclick: choose("map") }),
       ribbons: button("Ribbons", { onclick: choose("ribbons") }),
     };
-    const name = () => `attention-${this.shown().text.slice(0, 40).replace(/[^\p{L}\p{M}\p{N}]+/gu, "-") || "output"}`;
     return make("header", {}, make("h2", {}, "Attention"),
-      make("div", { class: "tabs", role: "group", "aria-label": "Kind of picture" }, this.viewButtons.map, this.viewButtons.ribbons),
-      make("span", { class: "space" }),
-      button("SVG", { "aria-label": "Save the picture as SVG", onclick: () => saveSvg(this.picture.querySelector("svg"), name()) }),
-      button("PNG", { "aria-label": "Save the picture as PNG", onclick: () => savePng(this.picture.querySelector("svg"), name()) }));
+      make("div", { class: "tabs", role: "group", "aria-label": "Kind of picture" }, this.viewButtons.map, this.viewButtons.ribbons));
+  }
+
+  pictureFoot() {
+    const name = () => `attention-${this.shown().text.slice(0, 40).replace(/[^\p{L}\p{M}\p{N}]+/gu, "-") || "output"}`;
+    const button = (kind, save) => make("button", {
+      type: "button",
+      class: "plain small",
+      onclick: () => save(this.picture.querySelector("svg"), name()),
+    }, `Save ${kind}`);
+    return make("div", { class: "actions" }, button("SVG", saveSvg), button("PNG", savePng));
   }
 
   get wishes() {
@@ -173,7 +182,7 @@ export class Side {
       hasEnd: Boolean(shown.choices?.length > shown.tokens.length),
       onPress: (place, anchor) => this.openChoices(place, anchor),
     }, shown, this.pointing);
-    const text = make("p", { class: "text", dir: "auto" }, shown.text || "(empty)");
+    const text = make("p", { class: shown.text.length > LONG ? "text long" : "text", dir: "auto" }, shown.text || "(empty)");
     this.output.replaceChildren(text, line);
     this.showActions(shown);
     this.status.replaceChildren(...this.facts(shown));
@@ -193,7 +202,7 @@ export class Side {
     this.actions.replaceChildren(
       button("Copy", () => this.copy(shown.text)),
       button("Correct", () => this.startCorrection(shown)),
-      isForced ? button("Free", () => this.force({})) : "");
+      isForced ? button("Write freely", () => this.force({})) : "");
   }
 
   async copy(text) {
@@ -263,13 +272,22 @@ export class Side {
     if (!shown.attention?.length || !shown.source_tokens.length) return this.showNoPicture(shown);
     this.picture.closest("section").classList.remove("none");
     const tools = { pointing: this.pointing, onPress: (place, anchor) => this.openChoices(place, anchor) };
-    const width = Math.max(this.picture.clientWidth, 240);
-    const svg = isMap ? drawHeatmap(shown, width, tools) : drawRibbons(shown, width, tools);
-    this.picture.replaceChildren(svg);
+    this.picture.replaceChildren(this.drawPicture(isMap ? drawHeatmap : drawRibbons, shown, tools));
     this.pictureTable.replaceChildren(makeTable("Table of weights", () => weightsTable(shown)));
     const rest = readingNote(shown) && isMap ? readingNote(shown) : "Point at a token, or walk with the arrow keys.";
     this.readout.textContent = rest;
     this.pointing.watch((point) => (this.readout.replaceChildren(...(point ? describe(point, shown) : [rest]))));
+  }
+
+  /** Draw a picture; a small one leaves room for the outputs beside it. */
+  drawPicture(drawIt, shown, tools) {
+    const host = this.element.parentElement;
+    host?.classList.remove("compact");
+    const width = Math.max(this.picture.clientWidth, 240);
+    const svg = drawIt(shown, width, tools);
+    const isSmall = Number(svg.getAttribute("width")) <= width / 2 - 40;
+    host?.classList.toggle("compact", isSmall);
+    return svg;
   }
 
   isMap(shown) {
