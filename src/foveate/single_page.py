@@ -119,7 +119,8 @@ def _pack(data: bytes) -> bytes:
 
 
 def _format_block(name: str, packed: bytes) -> str:
-    text = base64.b64encode(packed).decode()
+    # base85 is a sixteenth shorter than base64; "<" could end the block, so "," stands for it
+    text = base64.b85encode(packed).decode().replace("<", ",")
     return f'<script type="text/plain" data-file="{escape(name)}">{text}</script>'
 
 
