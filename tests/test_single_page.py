@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import random
+import re
 import shutil
+import subprocess
+import sys
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Error, Page, sync_playwright
 
-from foveate.bundle import Bundle, Decoding
+from foveate.bundle import Bundle, Decoding, save_bundle
+from foveate.cli import main
 from foveate.graphs import build_graphs, repeat_steps
 from foveate.models import build_model
 from foveate.options import Normalization, TextOptions
 from foveate.records import Request
-from foveate.single_page import build_single_page
+from foveate.single_page import build_single_page, join_modules
 from foveate.text.codec import Codec, normalize_text
 from foveate.text.tokenizers import build_tokenizer, learn_sentencepiece
 from foveate.text.vocabulary import EOS, Vocabulary
@@ -29,6 +37,7 @@ from foveate.translator import Translator
 from made import make_options
 from models_naive import randomise
 
+ROOT = Path(__file__).parent.parent
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 TOLERANCE = 1e-4  # of log-probabilities and weights: the kernels round differently
@@ -226,3 +235,170 @@ def test_outputs_are_those_of_python(page: Page, bundles: dict[str, Bundle], nam
         compare(found, ours.to_dict())
         lengths.add((len(ours.tokens), ours.is_finished))
     assert len(lengths) > 6, "the outputs are too much alike to show anything"
+
+
+# --- how the file is made, and what else reads a bundle -------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["characters", "tagged", "whitespace", "bytes", "ensemble", "remembers"]
+)
+def test_decoder_of_the_docs_is_greedy_search(
+    bundles: dict[str, Bundle], name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs" / "bundle.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"^```python\n(# decode.py\n.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert "foveate" not in block
+    assert block.count("\n") < 65
+    (tmp_path / "decode.py").write_text(block, encoding="utf-8")
+    save_bundle(bundles[name], tmp_path / "model")
+    lines = "".join(
+        f"{word} {other}\n" for word, other in pairwise(WORDS) if "\u200d" not in word + other
+    )
+    (tmp_path / "lines.txt").write_text(lines, encoding="utf-8")
+    command = [sys.executable, tmp_path / "decode.py", tmp_path / "model"]
+    written = subprocess.run(command, input=lines.encode(), capture_output=True, check=True)
+    files = [str(tmp_path / "model"), str(tmp_path / "lines.txt")]
+    assert main(["translate", *files, "--beam-size", "1"]) == 0
+    assert written.stdout.decode() == capfd.readouterr().out
+
+
+def test_export_makes_a_page_of_models(
+    bundles: dict[str, Bundle], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("characters", "remembers"):
+        save_bundle(bundles[name], tmp_path / name)
+    out = tmp_path / "OUT.HTML"
+    assert (
+        main(
+            [
+                "export",
+                str(tmp_path / "characters"),
+                str(out),
+                "--also",
+                str(tmp_path / "remembers"),
+            ]
+        )
+        == 0
+    )
+    said = capfd.readouterr().err
+    assert "remembers: training pairs that are recalled" in said
+    assert f"({out.stat().st_size / 1e6:.1f} MB)" in said
+    page = out.read_text(encoding="utf-8")
+    assert 'data-file="models/characters/onnx/step.onnx"' in page
+    assert 'data-file="models/remembers/memory.json"' in page
+    assert "weights.safetensors" not in page
+    assert "MIT License" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["model", "out.html", "--int8"], "exported model already"),
+        (["model", "out.html", "--also", "model"], "another model of the page is called model"),
+        (["model", "folder", "--also", "model"], "only a page holds several models"),
+        (["missing", "out.html"], "there is no such model"),
+    ],
+)
+def test_what_makes_no_page_is_refused(
+    bundles: dict[str, Bundle],
+    arguments: list[str],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_bundle(bundles["characters"], "model")
+    assert main(["export", *arguments]) in (1, 2)
+    assert says in capfd.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"model"}
+
+
+def test_page_asks_for_nothing_and_runs_nothing_else(bundles: dict[str, Bundle]) -> None:
+    page = build_single_page({"a": bundles["characters"]})
+    [policy] = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    script = re.findall(r'<script type="module">(.*?)</script>', page, re.DOTALL)
+    style = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    assert len(script) == len(style) == 1
+    for kind, text in (("script-src", script[0]), ("style-src", style[0])):
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{kind} 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe-inline" not in policy and "'unsafe-eval'" not in policy
+    head, *_ = page.partition("<body")
+    assert not re.findall(r'(?:src|href)="(?!data:)', head)
+
+
+MODULES = {
+    "a.js": 'import { two as second, f } from "./deep/b.js";\nexport const one = f() + second;\n',
+    "deep/b.js": "const two = 2;\nexport function f() {\n  return two;\n}\nexport { two };\n",
+    "star.js": 'import * as all from "./a.js";\n',
+    "left.js": 'import { right } from "./right.js";\nexport const left = 1;\n',
+    "right.js": 'import { left } from "./left.js";\nexport const right = 1;\n',
+}
+
+
+def test_modules_become_one(page: Page) -> None:
+    joined = join_modules(["a.js"], lambda name: MODULES[name].encode())
+    assert page.evaluate(f'() => {{ {joined}\nreturn modules["a.js"].one; }}') == 4
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"), [("star.js", "cannot be joined"), ("left.js", "circle")]
+)
+def test_modules_that_cannot_be_joined_are_refused(entry: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        join_modules([entry], lambda name: MODULES[name].encode())
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"n_best": 6, "beam_size": 5}, "needs a beam_size of at least 6"),
+        ({"beam_size": 0}, "at least 1"),
+        ({"length_penalty": 11}, "from 0 to 10"),
+        ({"must": ["a"]}, "use foveate serve"),
+        ({"colour": 1}, "no option colour"),
+        ({"model": "other"}, 'no model "other"'),
+        ({"prefix": ["no such token"]}, "no such token"),
+        ({"target": ""}, "nothing to score"),
+    ],
+)
+def test_page_says_what_is_wrong(page: Page, options: dict[str, Any], says: str) -> None:
+    with pytest.raises(Error, match=says):
+        translate(page, [{"text": "sun", **options}])
+
+
+def test_given_outputs_are_scored(page: Page, bundles: dict[str, Bundle]) -> None:
+    for name in ("characters", "bpe"):
+        translator = Translator.from_bundle(bundles[name], backend="onnx", threads=1)
+        pairs = list(pairwise(WORDS[:6]))
+        asked = [
+            {"text": a, "target": b, "model": name, "choices": 2, "attention": True}
+            for a, b in pairs
+        ]
+        for found, ours in zip(
+            translate(page, asked), translator.score_pairs(pairs, choices=2), strict=True
+        ):
+            compare(found, ours.to_dict())
+
+
+def test_prefixes_of_choices_force_what_they_say(page: Page) -> None:
+    """What the page itself does: take a choice, and go on from there."""
+    for model in ("tagged", "characters", "bpe"):
+        [first] = translate(page, [{"text": "the sun", "model": model, "choices": 4}])
+        taken = [one for one in first["choices"][0] if not one["is_end"]]
+        asked = [{"text": "the sun", "model": model, "prefix": one["prefix"]} for one in taken]
+        for one, found in zip(taken, translate(page, asked), strict=True):
+            assert found["text"].startswith(one["prefix"].strip())
+
+
+def test_page_tells_what_its_models_are(page: Page, bundles: dict[str, Bundle]) -> None:
+    info = page.evaluate("() => window.foveate.info()")
+    assert [model["name"] for model in info["models"]] == list(bundles)
+    assert [model["has_attention"] for model in info["models"]][:3] == [True, False, True]
+    assert info["models"][1]["target"] == {
+        "tokens": "whitespace",
+        "vocabulary": len(bundles["tagged"].target_codec.vocabulary),
+    }
