@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from fake_server import FakeServer, find_choices, serve
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
+from fake_server import FakeServer, find_choices, serve
 from foveate.insight.labels import show_token
 from foveate.insight.palette import DARK, LIGHT, ink_on, ramp
 from foveate.page import PAGE_FILES, read_page_file
@@ -34,6 +34,8 @@ FLAGS = [
 ]
 FOLDER = Path(__file__).parent
 TEXT = "cabbed"
+PATIENCE = 20_000  # milliseconds: two cores may be busy with other tests
+expect.set_options(timeout=PATIENCE)
 SHOWN = {"beam_size": 5, "n_best": 3}  # what a new page asks for
 
 # Continuous integration installs Chromium; on a machine without it there is no browser to ask.
@@ -83,7 +85,7 @@ class Seen:
 def page(browser: Browser, served: FakeServer) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1200, "height": 900}, accept_downloads=True)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
-    context.set_default_timeout(5000)
+    context.set_default_timeout(PATIENCE)
     seen = Seen(context, served.address)
     opened = context.new_page()
     opened.goto(served.address)
@@ -152,7 +154,7 @@ def test_an_answer_that_comes_late_is_dropped(
     page: Page, translator: Translator, served: FakeServer
 ) -> None:
     served.pauses["bead"] = 0.5
-    with page.expect_response(lambda response: "bead" in (response.request.post_data or "")) as late:
+    with page.expect_response(lambda answer: "bead" in (answer.request.post_data or "")) as late:
         with page.expect_request(lambda request: "bead" in (request.post_data or "")):
             page.locator("#source").fill("bead")
         type_text(page, "cab", translate(translator, "cab").text)
@@ -195,7 +197,9 @@ def test_the_heat_map_is_walked_by_keys(page: Page, translator: Translator) -> N
     assert weight in page.inner_text(".readout")
     assert weight in (page.evaluate("document.activeElement.getAttribute('aria-label')"))
     page.keyboard.press("End")
-    assert page.evaluate("document.activeElement.dataset.cell") == f"1 {len(found.source_tokens) - 1}"
+    assert (
+        page.evaluate("document.activeElement.dataset.cell") == f"1 {len(found.source_tokens) - 1}"
+    )
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_contain_text("In place of")
     page.keyboard.press("Escape")
@@ -251,9 +255,9 @@ def test_typed_text_is_forced_and_an_end_too(page: Page, translator: Translator)
     expect(page.locator(".output p.text")).to_have_text(translate(translator, prefix=prefix).text)
     page.get_by_role("button", name="Write freely").click()
     expect(page.locator(".output p.text")).to_have_text(found.text)
-    tokens(page, "target").nth(3).click()
+    tokens(page, "target").nth(2).click()
     page.get_by_role("button", name="end here").click()
-    ended = found.text[:3]
+    ended = found.text[:2]
     expect(page.locator(".output p.text")).to_have_text(ended)
     scored = next(translator.score_pairs([(TEXT, ended)]))
     shown = page.locator(".outputs tbody td").nth(3).inner_text()
@@ -272,7 +276,9 @@ def test_a_dropped_branch_is_taken_up(page: Page, translator: Translator) -> Non
     prefix = re.search(r"prefix=([^&]*)", page.url)
     assert prefix is not None
     assert prefix[1].endswith(says.split(",")[0])
-    expect(page.locator(".output p.text")).to_have_text(translate(translator, prefix=prefix[1]).text)
+    expect(page.locator(".output p.text")).to_have_text(
+        translate(translator, prefix=prefix[1]).text
+    )
     page.locator(".tree-card .table summary").click()
     assert page.locator(".tree-card table tbody tr").count() > len(found.tokens)
 
@@ -335,7 +341,7 @@ def test_a_link_brings_everything_back(page: Page, translator: Translator) -> No
     assert other.evaluate(facts) == before
     assert other.locator(".outputs tbody").first.locator("tr").count() == 4
     other.goto(link.replace("beam_size=7", "beam_size=lots"))
-    expect(other.get_by_role("spinbutton", name="Beam size").first).to_have_value("5")
+    expect(other.locator("input[name='First side-beam_size']")).to_have_value("5")
 
 
 def test_a_correction_is_a_pair_to_train_with(
@@ -351,7 +357,9 @@ def test_a_correction_is_a_pair_to_train_with(
     with page.expect_download() as saved:
         page.get_by_role("button", name="Download TSV").click()
     saved.value.save_as(tmp_path / "pairs.tsv")
-    assert [tuple(pair) for pair in read_pairs(tmp_path / "pairs.tsv")] == [(TEXT, "egab bac")]
+    assert [(pair.source, pair.target) for pair in read_pairs(tmp_path / "pairs.tsv")] == [
+        (TEXT, "egab bac")
+    ]
     page.reload()
     expect(page.get_by_role("cell", name="egab bac")).to_be_visible()
     page.get_by_role("button", name="Drop the pair").click()
@@ -374,7 +382,8 @@ def test_pictures_are_saved(page: Page, translator: Translator, tmp_path: Path, 
     root = ElementTree.fromstring((tmp_path / "SVG").read_text())
     words = [element.text for element in root.iter() if element.tag.endswith("text")]
     assert set(found.tokens) <= set(words)
-    colors = {element.get("fill") for element in root.iter() if element.tag.endswith(("rect", "path"))}
+    shapes = [element for element in root.iter() if element.tag.endswith(("rect", "path"))]
+    colors = {shape.get("fill") for shape in shapes}
     assert len(colors) > 5
     image = Image.open(tmp_path / "PNG").convert("RGB")
     assert image.width == 2 * float(root.get("viewBox", "").split()[2])
@@ -421,6 +430,7 @@ def test_settings_reach_the_engine(page: Page, translator: Translator) -> None:
     page.keyboard.press("Enter")
     expect(page.locator(".output p.text")).to_have_text(translate(translator, must=("dd",)).text)
     page.get_by_role("textbox", name="Must hold").fill("")
+    page.keyboard.press("Tab")
     page.get_by_role("combobox", name="Method").select_option("chrf")
     expect(page.locator(".outputs caption")).to_contain_text("most like the other")
     found = translate(translator, mbr="chrf")
@@ -475,6 +485,7 @@ def test_axe_finds_nothing(page: Page, translator: Translator, theme: str) -> No
         results = Axe().run(page).response["violations"]
         found = [(one["id"], [node["html"] for node in one["nodes"]][:3]) for one in results]
         assert not found, view
+        page.keyboard.press("Escape")
         page.get_by_role("button", name="Ribbons").first.click()
 
 

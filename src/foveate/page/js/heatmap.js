@@ -24,7 +24,7 @@ export function drawHeatmap(translation, width, { pointing, onPress }) {
   const rows = translation.tokens.map((_, i) => drawRow(place, translation, i, pointing, onPress));
   svg.append(head, ...rows);
   const bands = draw("g", { class: "bands", "aria-hidden": "true" });
-  svg.append(bands, drawLegend(place));
+  svg.append(bands, drawCorner(place), drawLegend(place));
   const cells = rows.map((row) => [...row.querySelectorAll('[role="gridcell"]')]);
   cells[0]?.[0]?.setAttribute("tabindex", "0");
   svg.addEventListener("keydown", (event) => move(event, cells, onPress));
@@ -54,10 +54,7 @@ function layOut(translation, width) {
 }
 
 function drawColumns(place, pointing) {
-  const corner = draw("g", { role: "columnheader" },
-    label(place.left - 12, place.top - 21, "source →", "muted", 10.5, "end", true),
-    label(place.left - 12, place.top - 7, "output ↓", "muted", 10.5, "end", true));
-  const shown = place.columns.map((text, j) => {
+  return place.columns.map((text, j) => {
     const x = place.left + (j + 0.5) * place.cell + (place.isSlanted ? place.font * 0.25 : 0);
     const y = place.top - 8;
     const anchor = place.isSlanted ? "start" : "middle";
@@ -72,7 +69,13 @@ function drawColumns(place, pointing) {
       onclick: () => pointing.pin({ source: j }),
     }, word);
   });
-  return [corner, ...shown];
+}
+
+function drawCorner(place) {
+  const x = place.left - 12;
+  return draw("g", { "aria-hidden": "true" },
+    label(x, place.top - 21, "source →", "muted", 10.5, "end"),
+    label(x, place.top - 7, "output ↓", "muted", 10.5, "end"));
 }
 
 function drawRow(place, translation, i, pointing, onPress) {
@@ -120,8 +123,8 @@ function drawLegend(place) {
     label(x + 114, y + 9, "1 weight", "muted", 10.5, "start"));
 }
 
-function label(x, y, text, kind, size, anchor, isHidden = false) {
-  return draw("text", { class: kind, x, y, "font-size": size, "text-anchor": anchor, "aria-hidden": isHidden ? "true" : null }, text);
+function label(x, y, text, kind, size, anchor) {
+  return draw("text", { class: kind, x, y, "font-size": size, "text-anchor": anchor }, text);
 }
 
 function light(svg, bands, place, translation, point) {
