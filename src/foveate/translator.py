@@ -38,7 +38,8 @@ from foveate.search import (
     run_all,
     search,
 )
-from foveate.search.workers import cut_batches, granted_threads
+from foveate.search.coalescing import Coalescer
+from foveate.search.workers import LEAST_WORK, cut_batches, granted_threads
 from foveate.text.cleaning import clean_source, known_letters
 from foveate.text.codec import Codec
 from foveate.text.steering import Steering
@@ -115,6 +116,7 @@ class Translator:
         self.max_source = max_source or _limit_source(bundle)
         self._known = known_letters(bundle.source_codec)
         self._steering = Steering(bundle.target_codec)
+        self._search_together = Coalescer(self._search, _may_join)
 
     @classmethod
     def load(
@@ -452,7 +454,9 @@ class Translator:
         results: list[list[Hypothesis]] = [[] for _ in jobs]
 
         def run(rows: Sequence[int]) -> None:
-            found = self._search([jobs[row] for row in rows])
+            work = sum(lengths[row] * widths[row] for row in rows)
+            run_search = self._search_together if work < LEAST_WORK else self._search
+            found = run_search([jobs[row] for row in rows])
             for row, hypotheses in zip(rows, found, strict=True):
                 results[row] = hypotheses
 
@@ -553,6 +557,14 @@ class Translator:
         if request.sampling or request.no_repeat or request.mbr:
             return False
         return self._steering.is_met(target, request.prefix, request.must, request.must_not)
+
+
+def _may_join(jobs: Sequence[_Job]) -> bool:
+    """Say whether jobs of several calls may be one batch: none makes the others slower."""
+    queries = [job.query for job in jobs]
+    kinds = {(query.has_rules, query.num_considered > 1) for query in queries}
+    num_rows = sum(query.num_rows for query in queries)
+    return len(kinds) == 1 and max(len(job.ids) for job in jobs) * num_rows <= BATCH_TOKENS
 
 
 def _check_backend(backend: str) -> None:
