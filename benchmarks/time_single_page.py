@@ -1,6 +1,6 @@
 """How soon the single page is ready, and how long a word takes in it.
 
-    foveate export MODEL model.html --int8
+    foveate export MODEL model.html --int8-weights
     python benchmarks/time_single_page.py model.html thoughtful foveate --sentence "..."
 
 Opens the file offline in Debian's Chromium, several times, each time in a new browser. Says the

@@ -26,6 +26,7 @@ from foveate.config import Config
 from foveate.data.table import PairTable
 from foveate.errors import (
     BundleError,
+    ConfigError,
     MissingExtraError,
     ModelMismatchError,
     SearchError,
@@ -33,7 +34,7 @@ from foveate.errors import (
 from foveate.estimator import Seq2Seq
 from foveate.export import compare_strides, compare_writing, export_bundle
 from foveate.files import hash_file
-from foveate.graphs import build_graphs, fold_embedding, quantize, repeat_steps
+from foveate.graphs import build_graphs, fold_embedding, quantize, repeat_steps, store_in_8_bits
 from foveate.models import build_model
 from foveate.onnx_backend import OnnxStepper, OnnxWriter, build_onnx_stepper
 from foveate.search import Hypothesis, Stepper
@@ -365,6 +366,93 @@ def test_int8_is_smaller_and_says_how_often_it_agrees(tmp_path: Path) -> None:
     assert f"{found.agreement:.1%}" in lines[-1]
     assert Translator.load(tmp_path / "int8").translate_one("abc").text == "cba"
     assert "int8" in (tmp_path / "int8" / "README.md").read_text()
+
+
+@cache
+def stored_graphs(architecture: str) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """Return the graphs of a model with large weights, and with these stored in 8 bits."""
+    torch.manual_seed(3)
+    options = make_options(architecture, embedding_size=64, hidden_size=96, source_ngrams=3)
+    plain = repeat_steps(build_graphs(build_model(options, SOURCE_SIZE, TARGET_SIZE, False)))
+    return plain, {name: store_in_8_bits(graph) for name, graph in plain.items()}
+
+
+def write_rows(graphs: dict[str, bytes], rows: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return log-probabilities after two tokens, and those that the loop gives, of some rows."""
+    source, mask = sources(5, 11)
+    stepper = build_onnx_stepper(graphs)
+    assert isinstance(stepper, OnnxWriter)
+    state = stepper.start(source[rows], mask[rows], attention=False)
+    step = stepper.step(state, np.full(len(rows), BOS), None)
+    written = stepper.write(state, np.full(len(rows), BOS), 5)
+    after = stepper.step(step.state, np.full(len(rows), 7), None)
+    return after.log_probs, written.log_probs[0]
+
+
+@pytest.mark.parametrize("architecture", ["attention", "transformer"])
+def test_stored_weights_are_the_rounded_ones(architecture: str) -> None:
+    plain, small = stored_graphs(architecture)
+    assert sum(map(len, small.values())) < 0.5 * sum(map(len, plain.values()))
+    rounded = {}
+    for name, graph in plain.items():
+        model, stored = onnx.load_from_string(graph), onnx.load_from_string(small[name])
+        kept = {one.name: onnx.numpy_helper.to_array(one) for one in stored.graph.initializer}
+        for weight in model.graph.initializer:
+            if weight.name in kept:
+                continue
+            scale = kept[f"{weight.name}.scale"]
+            values = kept[f"{weight.name}.int8"].astype(np.float32) * scale
+            assert (np.abs(values - onnx.numpy_helper.to_array(weight)) <= 0.501 * scale).all()
+            weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+        rounded[name] = model.SerializeToString()
+    everything = list(range(5))
+    for ours, theirs in zip(
+        write_rows(small, everything), write_rows(rounded, everything), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_stored_weights_give_a_row_the_same_in_every_batch() -> None:
+    _, small = stored_graphs("attention")
+    together = write_rows(small, list(range(5)))
+    alone = [write_rows(small, [row]) for row in range(5)]
+    for index in range(2):
+        one_by_one = np.concatenate([found[index] for found in alone])
+        np.testing.assert_allclose(together[index], one_by_one, atol=1e-5)
+
+
+def test_export_stores_weights_in_8_bits_when_told(tmp_path: Path) -> None:
+    lines: list[str] = []
+    found = export_bundle(GOLDEN, tmp_path / "small", int8_weights=True, report=lines.append)
+    assert found.agreement is not None and 0.5 < found.agreement <= 1
+    assert lines[-1].startswith("int8 weights: ")
+    assert Translator.load(tmp_path / "small").translate_one("abc").text == "cba"
+    with pytest.raises(ConfigError, match="choose one"):
+        export_bundle(GOLDEN, tmp_path / "both", int8_weights=True, int8=True)
+
+
+def test_a_trimmed_memory_answers_like_the_whole(tmp_path: Path) -> None:
+    bundle = load_bundle(GOLDEN)
+    kept = {"abc": "xyz", "bed": "bb", "dab": "abcd"}  # what the model does not write
+    written = Translator.from_bundle(bundle).translate_one("eed").text
+    memory = {**kept, "eed": written}
+    bundle.decoding = replace(bundle.decoding, memory=memory)
+    save_bundle(bundle, tmp_path / "model")
+    lines: list[str] = []
+    found = export_bundle(
+        tmp_path / "model", tmp_path / "trimmed", trim_memory=True, report=lines.append
+    )
+    assert "3 of 4 entries" in lines[-1] and found.remembered == 3
+    trimmed = Translator.load(tmp_path / "trimmed")
+    whole = Translator.from_bundle(replace(trimmed.bundle, decoding=bundle.decoding))
+    assert trimmed.bundle.decoding.memory == kept and trimmed.summary.memory == 3
+    asked = [*memory, "cab", "ace"]
+    for beam_size in (1, 5):
+        texts = [
+            [one.text for one in translator.translate(asked, beam_size=beam_size)]
+            for translator in (trimmed, whole)
+        ]
+        assert texts[0] == texts[1]
 
 
 def test_the_dev_sources_of_a_model_are_compared_too(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from foveate.bundle_files import (
     size_limit,
     write_model,
 )
+from foveate.bundled import find_model
 from foveate.card import format_card
 from foveate.config import format_toml, parse_toml
 from foveate.errors import BundleError, ConfigError
@@ -259,7 +260,7 @@ def format_options(text: TextOptions, model: ModelOptions) -> str:
 
 
 def load_bundle(path: str | Path) -> Bundle:
-    """Read a bundle and check every file of it against its hash.
+    """Read a bundle, or one that travels with the package, and check every file by its hash.
 
     Only files that the manifest lists are read. Options, sizes and records are checked, since a
     model may come from anybody.
@@ -267,7 +268,7 @@ def load_bundle(path: str | Path) -> Bundle:
     Raises:
         BundleError: it is not there, not a bundle, from a newer format, or damaged.
     """
-    path = Path(path)
+    path = find_model(path)
     manifest = read_manifest(path)
     files = {name: read_checked(path, name, wanted) for name, wanted in manifest.files.items()}
     try:

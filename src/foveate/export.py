@@ -16,17 +16,26 @@ from numpy.typing import NDArray
 
 from foveate.bundle import Bundle, load_bundle, save_bundle
 from foveate.data.batching import collate_sources
-from foveate.errors import BundleError, ExportError, MissingExtraError, ModelMismatchError
-from foveate.graphs import build_graphs, quantize, repeat_steps
+from foveate.errors import (
+    BundleError,
+    ConfigError,
+    ExportError,
+    MissingExtraError,
+    ModelMismatchError,
+)
+from foveate.graphs import build_graphs, quantize, repeat_steps, store_in_8_bits
 from foveate.onnx_backend import build_onnx_stepper
 from foveate.own_code import attention_path
+from foveate.records import Translation
 from foveate.search import Hypothesis, Query, Stepper, Writer, join_steppers, search
+from foveate.text.memory import Memory
 from foveate.text.vocabulary import BOS, EOS, UNK
-from foveate.translator import build_torch_members
+from foveate.translator import DEFAULT_BEAM_SIZE, Translator, build_torch_members
 
 TOLERANCE = 1e-4  # largest difference, absolute up to 1 and relative beyond
 CHECKED_SIZES = ((1, 1, 3), (2, 7, 5), (5, 23, 11), (3, 61, 7))  # rows, source length, steps
 GREEDY_SOURCES, GREEDY_LENGTH = 64, 24
+CLEAR_MARGIN = 1e-3  # by which the best output has to lead
 
 Sources = tuple[NDArray[np.int64], NDArray[np.bool_]]
 
@@ -38,14 +47,15 @@ class Exported:
     Attributes:
         size: bytes of the two graphs.
         difference: largest difference from PyTorch in a log-probability or attention weight, as
-            floats; int8 starts from these graphs.
-        agreement: share of greedy outputs of the int8 model that are PyTorch's; None without
-            int8.
+            floats; 8 bits start from these graphs.
+        agreement: share of greedy outputs of the model of 8 bits that are PyTorch's; else None.
+        remembered: entries of the memory that are kept.
     """
 
     size: int
     difference: float
     agreement: float | None
+    remembered: int = 0
 
 
 def export_bundle(
@@ -53,6 +63,8 @@ def export_bundle(
     out: str | Path,
     *,
     int8: bool = False,
+    int8_weights: bool = False,
+    trim_memory: bool = False,
     trust_code: bool = False,
     report: Callable[[str], None] | None = None,
 ) -> Exported:
@@ -65,18 +77,24 @@ def export_bundle(
     Args:
         model: folder of a trained model.
         out: folder to make for the exported one.
-        int8: keep the large weights in 8 bits: smaller, and not exactly the same model.
+        int8: keep the large weights in 8 bits and compute with them: smaller, and not exactly the
+            same model; what stands beside a text in a batch may change its output.
+        int8_weights: keep the large weights in 8 bits, and compute in floats.
+        trim_memory: leave out of the memory what the exported model writes without it.
         trust_code: the attention of somebody's own that the model names may be imported.
         report: is told what was found, a line at a time.
 
     Raises:
         BundleError: the model is damaged, or `out` is taken.
+        ConfigError: both kinds of 8 bits are asked for.
         ModelMismatchError: the model is an exported one already, or needs code that is not
             trusted.
         MissingExtraError: the package `onnx` is not installed.
         ExportError: the exported model does not do what the original does, or its attention is
             made of what an exported model may not have.
     """
+    if int8 and int8_weights:
+        raise ConfigError("int8 and int8_weights are two ways to keep 8 bits: choose one")
     if find_spec("onnx") is None:
         raise MissingExtraError("onnx", "export", "exporting a model")
     say = report or (lambda line: None)
@@ -107,16 +125,66 @@ def export_bundle(
     inputs = "random inputs" if examples is None else f"{len(examples[0])} dev sources"
     say(f"agrees with PyTorch on {inputs}: nothing differs by more than {difference:.1g}")
     kind, agreement = f"float32, within {difference:.1g} of PyTorch", None
-    if int8:
-        graphs = repeat_steps({name: quantize(graph) for name, graph in plain.items()})
+    if int8 or int8_weights:
+        graphs = _shrink(plain, graphs, is_computed=int8)
         generator = np.random.default_rng(2)
         compared = examples or _random_sources(generator, GREEDY_SOURCES, GREEDY_LENGTH, sizes[0])
         agreement = compare_outputs(original, build_onnx_stepper(graphs), *compared)
-        kind = f"int8, {agreement:.1%} of greedy outputs as PyTorch's"
-        say(f"int8: {agreement:.1%} of the greedy outputs for {inputs} agree")
+        name = "int8" if int8 else "int8 weights"
+        kind = f"{name}, {agreement:.1%} of greedy outputs as PyTorch's"
+        say(f"{name}: {agreement:.1%} of the greedy outputs for {inputs} agree")
     summary = replace(bundle.summary, exported=kind)
-    save_bundle(replace(bundle, weights={}, graphs=graphs, summary=summary), out)
-    return Exported(sum(map(len, graphs.values())), difference, agreement)
+    small = replace(bundle, weights={}, graphs=graphs, summary=summary)
+    if trim_memory:
+        say(_trim_memory(small))
+    save_bundle(small, out)
+    size = sum(map(len, graphs.values()))
+    return Exported(size, difference, agreement, len(small.decoding.memory))
+
+
+def _trim_memory(bundle: Bundle) -> str:
+    """Keep the exceptions alone in the memory of a bundle, and say how many they are."""
+    kept, count = find_exceptions(bundle), len(bundle.decoding.memory)
+    bundle.decoding = replace(bundle.decoding, memory=kept)
+    bundle.summary.memory = len(kept) or None
+    return f"memory: {len(kept):,} of {count:,} entries kept; the model writes the others itself"
+
+
+def _shrink(
+    plain: Mapping[str, bytes], graphs: Mapping[str, bytes], *, is_computed: bool
+) -> dict[str, bytes]:
+    """Return graphs with weights of 8 bits, which they compute with or make floats of."""
+    if is_computed:
+        return repeat_steps({name: quantize(graph) for name, graph in plain.items()})
+    return {name: store_in_8_bits(graph) for name, graph in graphs.items()}
+
+
+def find_exceptions(bundle: Bundle) -> Memory:
+    """Return those entries of a memory that the model of the bundle does not write without it.
+
+    With them alone it answers each source of the memory as it would with all. What it writes by a
+    narrow margin is kept: another machine may round to the other side.
+    """
+    memory = bundle.decoding.memory
+    translator = Translator.from_bundle(
+        replace(bundle, decoding=replace(bundle.decoding, memory={}))
+    )
+    written = set(memory)
+    for beam_size in (DEFAULT_BEAM_SIZE, 1):
+        asked = [source for source in memory if source in written]
+        found = translator.translate(asked, beam_size=beam_size, n_best=min(beam_size, 2))
+        written = {
+            source
+            for source, one in zip(asked, found, strict=True)
+            if one.text == memory[source] and _is_clear(one)
+        }
+    return {source: target for source, target in memory.items() if source not in written}
+
+
+def _is_clear(best: Translation) -> bool:
+    return best.is_finished and all(
+        best.rank_score - other.rank_score >= CLEAR_MARGIN for other in best.alternatives
+    )
 
 
 def _open_graphs(graphs: Mapping[str, bytes], bundle: Bundle) -> Stepper:

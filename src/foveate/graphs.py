@@ -8,6 +8,7 @@ state vary is found by running the model on two sizes.
 from __future__ import annotations
 
 import logging
+import math
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -38,6 +39,7 @@ from foveate.text.vocabulary import BOS, EOS
 
 OPSET = 18
 LARGEST_TABLE = 2**20  # numbers of a table of products that may be written
+LEAST_STORED = 1024  # numbers of a weight for which 8 bits are worth two nodes
 QUANTIZED = ["MatMul", "LSTM", "Gather"]  # a Gemm becomes a MatMul on the way
 
 Axes = dict[int, str]
@@ -364,6 +366,42 @@ def quantize(graph: bytes) -> bytes:
             extra_options={"MatMulConstBOnly": True},
         )
         return path.read_bytes()
+
+
+def store_in_8_bits(graph: bytes) -> bytes:
+    """Keep the large weights in 8 bits in the file; what computes them back makes floats of them.
+
+    A weight is q s: q has 8 bits, and all that stand along the longest axis share a scale s. ONNX
+    Runtime multiplies once, when it opens the file. Unlike the sums of `quantize`, these are of the
+    row alone: what stands beside it in a batch does not change it.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load_from_string(graph)
+    nodes = []
+    for constant in [one for one in model.graph.initializer if _is_large(one)]:
+        name, weight = constant.name, numpy_helper.to_array(constant)
+        largest = np.abs(weight).max(int(np.argmax(weight.shape)), keepdims=True)
+        scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+        small = np.rint(weight / scale).astype(np.int8)
+        constant.CopyFrom(numpy_helper.from_array(small, f"{name}.int8"))
+        model.graph.initializer.append(numpy_helper.from_array(scale, f"{name}.scale"))
+        nodes += [
+            helper.make_node("Cast", [f"{name}.int8"], [f"{name}.float"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", [f"{name}.float", f"{name}.scale"], [name]),
+        ]
+    nodes += model.graph.node
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return bytes(model.SerializeToString())
+
+
+def _is_large(constant: Any) -> bool:
+    from onnx import TensorProto
+
+    is_weight = constant.data_type == TensorProto.FLOAT and len(constant.dims) > 1
+    return is_weight and math.prod(constant.dims) >= LEAST_STORED
 
 
 @contextmanager

@@ -23,10 +23,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
-from annotated_types import Ge, Gt, Le, Lt
-
 from foveate.errors import ConfigError
-from foveate.ranges import Form, Odd, check_value
+from foveate.ranges import Form, Ge, Gt, Le, Lt, Odd, check_value
 
 Architecture = Literal["attention", "traditional", "transformer"]
 SubwordKind = Literal["unigram", "bpe"]

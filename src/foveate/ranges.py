@@ -13,12 +13,34 @@ import re
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
-
-from annotated_types import Ge, Gt, Le, Lt
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 LARGEST = 10**300  # about what a float holds
 NOUNS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+
+
+class Ge(NamedTuple):
+    """A number that is not below this one."""
+
+    ge: float
+
+
+class Gt(NamedTuple):
+    """A number above this one."""
+
+    gt: float
+
+
+class Le(NamedTuple):
+    """A number that is not above this one."""
+
+    le: float
+
+
+class Lt(NamedTuple):
+    """A number below this one."""
+
+    lt: float
 
 
 @dataclass(frozen=True)

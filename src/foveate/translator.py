@@ -252,7 +252,9 @@ class Translator:
 
     def translate_one(self, request: str | Request, **wishes: Unpack[Wishes]) -> Translation:
         """Translate one text or request; the options are those of `translate`."""
-        return next(self.translate([request], **wishes))
+        if not isinstance(request, Request):
+            request = Request(request, **_complete(wishes))
+        return self._answer([request], 0, BATCH_TOKENS)[0]
 
     def _translate_all(
         self, requests: Iterable[str | Request], wishes: Mapping[str, Any], batch_tokens: int

@@ -11,7 +11,6 @@ from cyclopts import Group, Parameter, Token
 
 from foveate.console import say
 from foveate.errors import ConfigError, MissingExtraError, ModelMismatchError
-from foveate.options import TrainingOptions
 
 if TYPE_CHECKING:
     from foveate.data.table import PairTable
@@ -43,21 +42,12 @@ TrustCode = Annotated[bool, Parameter(group=MACHINE, negative="", show_default=F
 BeamSize = Annotated[int | None, Parameter(group=SEARCH, metavar="K")]
 
 
-def read_table(
-    where: str, *, skip_bad: bool = False, max_characters: int = TrainingOptions.max_characters
-) -> PairTable:
-    """Read pairs into a table."""
+def read_table(where: str, *, skip_bad: bool = False, **limits: int) -> PairTable:
+    """Read pairs into a table; the limits are those of `read_pairs`."""
     from foveate.data.readers import read_pairs
     from foveate.data.table import PairTable
 
-    return PairTable.from_pairs(
-        read_pairs(
-            where,
-            skip_bad=skip_bad,
-            max_characters=max_characters,
-            report=say,
-        )
-    )
+    return PairTable.from_pairs(read_pairs(where, skip_bad=skip_bad, report=say, **limits))
 
 
 def load_translator(

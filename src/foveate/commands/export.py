@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,15 +21,16 @@ if TYPE_CHECKING:
     from foveate.export import Exported
 
 LARGE_PAGE = 7_000_000  # bytes
+Export = Callable[[str, str], "Exported"]
 
 app = App(
     name="export",
     help_epilogue="""\
 Examples:
   foveate export model small
-  foveate export model smaller --int8
+  foveate export model smaller --int8-weights --trim-memory
   foveate translate small new.txt
-  foveate export model model.html --int8
+  foveate export model model.html --int8-weights
   foveate export model both.html --also other-model
 
 The new folder is a whole model: translate, evaluate, attend and align take it
@@ -44,6 +47,12 @@ def export(
     /,
     *,
     int8: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
+    int8_weights: Annotated[
+        bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
+    ] = False,
+    trim_memory: Annotated[
+        bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
+    ] = False,
     also: Annotated[
         list[str] | None, Parameter(group=ESSENTIAL, negative="", metavar="MODEL")
     ] = None,
@@ -55,32 +64,56 @@ def export(
         model: Folder of a trained model; for a page, of an exported one, too.
         out: Folder to make for the exported model; it must not be there yet. A name that ends
             in .html makes one page with the model in it.
-        int8: Keep the weights in 8 bits: a third of the size, a few outputs differ.
+        int8: Compute with weights of 8 bits: a third of the size, a few outputs differ, and what
+            stands beside a text in a batch may change its output.
+        int8_weights: Keep the weights in 8 bits in the files, and compute in floats: as small, and
+            a text has the same output in every batch.
+        trim_memory: Leave out of the memory what the exported model writes without it.
         also: A further model in the page; may be given several times.
         trust_code: Run code of somebody's own that MODEL names (its attention).
     """
     from foveate.output import check_folder
 
+    make = partial(
+        _export,
+        int8=int8,
+        int8_weights=int8_weights,
+        trim_memory=trim_memory,
+        trust_code=trust_code,
+    )
     if out.lower().endswith(".html"):
-        return _export_page([model, *(also or [])], out, int8=int8, trust_code=trust_code)
+        options = {"int8": int8, "int8-weights": int8_weights, "trim-memory": trim_memory}
+        told = [f"--{name}" for name, is_told in options.items() if is_told]
+        return _export_page([model, *(also or [])], out, make, told)
     if also:
         raise ConfigError(f"--also {also[0]}: only a page holds several models: name it OUT.html")
     check_folder(out)
-    found = _export(model, out, int8=int8, trust_code=trust_code)
+    found = make(model, out)
     say(f"the exported model is in {out} ({found.size / 1e6:.1f} MB of graphs); next:")
     say(f"  foveate translate {shlex.quote(out)} FILE")
     return 0
 
 
-def _export(model: str, out: str, *, int8: bool, trust_code: bool) -> Exported:
+def _export(
+    model: str, out: str, *, int8: bool, int8_weights: bool, trim_memory: bool, trust_code: bool
+) -> Exported:
     try:
         from foveate.export import export_bundle
     except ModuleNotFoundError as error:
         raise missing_torch(error) from None
-    return export_bundle(model, out, int8=int8, trust_code=trust_code, report=say)
+    return export_bundle(
+        model,
+        out,
+        int8=int8,
+        int8_weights=int8_weights,
+        trim_memory=trim_memory,
+        trust_code=trust_code,
+        report=say,
+    )
 
 
-def _export_page(models: list[str], out: str, *, int8: bool, trust_code: bool) -> int:
+def _export_page(models: list[str], out: str, make: Export, told: list[str]) -> int:
+    """Write a page; `make` exports a model that has no graphs, and `told` says how it should."""
     from foveate.output import check_file, open_output
     from foveate.single_page import build_single_page, list_personal
 
@@ -88,7 +121,7 @@ def _export_page(models: list[str], out: str, *, int8: bool, trust_code: bool) -
     bundles: dict[str, Bundle] = {}
     for model in models:
         name = _name_model(model, bundles)
-        bundles[name] = _load_exported(model, int8=int8, trust_code=trust_code)
+        bundles[name] = _load_exported(model, make, told)
         for words in list_personal(bundles[name]):
             say(f"{name}: {words} can be read in the page, too")
     page = build_single_page(bundles)
@@ -96,8 +129,8 @@ def _export_page(models: list[str], out: str, *, int8: bool, trust_code: bool) -
         stream.write(page)
     size = len(page.encode())
     say(f"the page is {out} ({size / 1e6:.1f} MB): open it in a browser, no network needed")
-    if size > LARGE_PAGE and not int8:
-        say("  --int8 makes it smaller")
+    if size > LARGE_PAGE and not told:
+        say("  --int8-weights makes it smaller")
     return 0
 
 
@@ -109,16 +142,16 @@ def _name_model(model: str, taken: dict[str, Bundle]) -> str:
     return name
 
 
-def _load_exported(model: str, *, int8: bool, trust_code: bool) -> Bundle:
+def _load_exported(model: str, make: Export, told: list[str]) -> Bundle:
     """Return a model that has graphs, exported now if it was not before."""
     from foveate.bundle import load_bundle
 
     bundle = load_bundle(model)
-    if bundle.graphs and int8:
-        raise ModelMismatchError(f"{model}: is an exported model already; leave out --int8")
+    if bundle.graphs and told:
+        raise ModelMismatchError(f"{model}: is an exported model already; leave out {told[0]}")
     if bundle.graphs:
         return bundle
     with tempfile.TemporaryDirectory() as folder:
         place = str(Path(folder) / "exported")
-        _export(model, place, int8=int8, trust_code=trust_code)
+        make(model, place)
         return load_bundle(place)

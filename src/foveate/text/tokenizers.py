@@ -10,8 +10,6 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Protocol
 
-import sentencepiece
-
 from foveate.errors import BundleError, DataError
 from foveate.options import SubwordKind
 from foveate.text.sampling import BLANK_MARK, sample_texts
@@ -143,6 +141,8 @@ class SentencepieceTokenizer:
         """
         self.model_bytes = model_bytes
         self.kind: SubwordKind = kind
+        import sentencepiece  # most models have no subwords, and start sooner without it
+
         try:
             _refuse_tables(model_bytes)
             self._processor = sentencepiece.SentencePieceProcessor()
@@ -288,6 +288,8 @@ def _draw(texts: Iterable[str], size: int, seed: int) -> list[str]:
 
 
 def _train(sentences: list[str], kind: SubwordKind, vocabulary_size: int, coverage: float) -> bytes:
+    import sentencepiece
+
     model = io.BytesIO()
     pad, unk, bos, eos = RESERVED
     longest = max(len(text.encode("utf-8")) for text in sentences)
