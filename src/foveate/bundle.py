@@ -196,14 +196,14 @@ def save_bundle(bundle: Bundle, path: str | Path) -> None:
     """
     path = Path(path)
     refuse_foreign(path)
-    files = _collect_files(bundle)
+    files = collect_files(bundle)
     hashes = {name: digest(data) for name, data in files.items()}
     card = format_card(bundle).encode("utf-8", "backslashreplace")
     identity = identify(FORMAT_VERSION, hashes)
     manifest = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "version": _package_version(),
+        "version": package_version(),
         "id": identity,
         "files": hashes,
         "card": digest(card),
@@ -229,7 +229,7 @@ def refuse_foreign(path: Path) -> None:
         raise BundleError(f"{path}: is a file; a model is a folder: choose another name")
 
 
-def _collect_files(bundle: Bundle) -> Files:
+def collect_files(bundle: Bundle) -> Files:
     """Return the content of every file that computes, by its name in the folder."""
     from safetensors.numpy import save
 
@@ -473,7 +473,8 @@ def _read_memory(data: bytes) -> Memory:
     return memory
 
 
-def _package_version() -> str:
+def package_version() -> str:
+    """Return the version of Foveate that runs."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:

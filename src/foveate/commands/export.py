@@ -1,15 +1,27 @@
-"""`foveate export`: a model that runs without PyTorch."""
+"""`foveate export`: a model that runs without PyTorch, as a folder or as a page."""
 
 from __future__ import annotations
 
 import shlex
-from typing import Annotated
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
 from foveate.commands.arguments import Place, TrustCode, missing_torch
 from foveate.console import say
+from foveate.errors import ConfigError, ModelMismatchError
 from foveate.flags import ESSENTIAL
+
+if TYPE_CHECKING:
+    from foveate.bundle import Bundle
+    from foveate.export import Exported
+
+LARGE_PAGE = 7_000_000  # bytes
+Export = Callable[[str, str], "Exported"]
 
 app = App(
     name="export",
@@ -18,9 +30,12 @@ Examples:
   foveate export model small
   foveate export model smaller --int8-weights --trim-memory
   foveate translate small new.txt
+  foveate export model model.html --int8-weights
+  foveate export model both.html --also other-model
 
 The new folder is a whole model: translate, evaluate, attend and align take it
 where PyTorch is not installed. Keep the old one: only it can be exported again.
+The page holds all that it needs: it opens by a double click, without a network.
 """,
 )
 
@@ -38,28 +53,55 @@ def export(
     trim_memory: Annotated[
         bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
     ] = False,
+    also: Annotated[
+        list[str] | None, Parameter(group=ESSENTIAL, negative="", metavar="MODEL")
+    ] = None,
     trust_code: TrustCode = False,
 ) -> int:
     """Make a model that runs without PyTorch (ONNX), checked against the original.
 
     Args:
-        model: Folder of a trained model.
-        out: Folder to make for the exported model; it must not be there yet.
+        model: Folder of a trained model; for a page, of an exported one, too.
+        out: Folder to make for the exported model; it must not be there yet. A name that ends
+            in .html makes one page with the model in it.
         int8: Compute with weights of 8 bits: a third of the size, a few outputs differ, and what
             stands beside a text in a batch may change its output.
         int8_weights: Keep the weights in 8 bits in the files, and compute in floats: as small, and
             a text has the same output in every batch.
         trim_memory: Leave out of the memory what the exported model writes without it.
+        also: A further model in the page; may be given several times.
         trust_code: Run code of somebody's own that MODEL names (its attention).
     """
     from foveate.output import check_folder
 
+    make = partial(
+        _export,
+        int8=int8,
+        int8_weights=int8_weights,
+        trim_memory=trim_memory,
+        trust_code=trust_code,
+    )
+    if out.lower().endswith(".html"):
+        options = {"int8": int8, "int8-weights": int8_weights, "trim-memory": trim_memory}
+        told = [f"--{name}" for name, is_told in options.items() if is_told]
+        return _export_page([model, *(also or [])], out, make, told)
+    if also:
+        raise ConfigError(f"--also {also[0]}: only a page holds several models: name it OUT.html")
     check_folder(out)
+    found = make(model, out)
+    say(f"the exported model is in {out} ({found.size / 1e6:.1f} MB of graphs); next:")
+    say(f"  foveate translate {shlex.quote(out)} FILE")
+    return 0
+
+
+def _export(
+    model: str, out: str, *, int8: bool, int8_weights: bool, trim_memory: bool, trust_code: bool
+) -> Exported:
     try:
         from foveate.export import export_bundle
     except ModuleNotFoundError as error:
         raise missing_torch(error) from None
-    found = export_bundle(
+    return export_bundle(
         model,
         out,
         int8=int8,
@@ -68,6 +110,48 @@ def export(
         trust_code=trust_code,
         report=say,
     )
-    say(f"the exported model is in {out} ({found.size / 1e6:.1f} MB of graphs); next:")
-    say(f"  foveate translate {shlex.quote(out)} FILE")
+
+
+def _export_page(models: list[str], out: str, make: Export, told: list[str]) -> int:
+    """Write a page; `make` exports a model that has no graphs, and `told` says how it should."""
+    from foveate.output import check_file, open_output
+    from foveate.single_page import build_single_page, list_personal
+
+    check_file(out)
+    bundles: dict[str, Bundle] = {}
+    for model in models:
+        name = _name_model(model, bundles)
+        bundles[name] = _load_exported(model, make, told)
+        for words in list_personal(bundles[name]):
+            say(f"{name}: {words} can be read in the page, too")
+    page = build_single_page(bundles)
+    with open_output(out) as stream:
+        stream.write(page)
+    size = len(page.encode())
+    say(f"the page is {out} ({size / 1e6:.1f} MB): open it in a browser, no network needed")
+    if size > LARGE_PAGE and not told:
+        say("  --int8-weights makes it smaller")
     return 0
+
+
+def _name_model(model: str, taken: dict[str, Bundle]) -> str:
+    """Return what the page calls a model: its folder."""
+    name = Path(model).resolve().name
+    if name in taken:
+        raise ConfigError(f"{model}: another model of the page is called {name}, too: rename one")
+    return name
+
+
+def _load_exported(model: str, make: Export, told: list[str]) -> Bundle:
+    """Return a model that has graphs, exported now if it was not before."""
+    from foveate.bundle import load_bundle
+
+    bundle = load_bundle(model)
+    if bundle.graphs and told:
+        raise ModelMismatchError(f"{model}: is an exported model already; leave out {told[0]}")
+    if bundle.graphs:
+        return bundle
+    with tempfile.TemporaryDirectory() as folder:
+        place = str(Path(folder) / "exported")
+        make(model, place)
+        return load_bundle(place)

@@ -69,7 +69,8 @@ class TreeTrace(Trace):
         for row, (beam, place) in enumerate(self._rows):
             query = self._queries[beam]
             if query.tree and query.sampling is None:
-                pairs = zip(ids[row].tolist(), log_probs[row].tolist(), strict=True)
+                own = slice(query.num_considered + 1)  # a wider beam of the batch gets more
+                pairs = zip(ids[row, own].tolist(), log_probs[row, own].tolist(), strict=True)
                 self._missed[beam] += [
                     (place, token, log_prob)
                     for token, log_prob in pairs

@@ -1,0 +1,127 @@
+// The engine that has the models in the page: no server, no network.
+
+import { Translator } from "./translator.js";
+
+const RUNTIME = "runtime/ort.wasm.bundle.min.mjs";
+const BINARY = "runtime/ort-wasm-simd-threaded.wasm";
+const FOLDER = /^models\/([^/]+)\/runtime\.json$/;
+const DEFAULT_BEAM_SIZE = 5;
+const WISHES = {
+  model: null,
+  beam_size: null,
+  n_best: 1,
+  length_penalty: 1,
+  max_length: null,
+  attention: false,
+  prefix: "",
+  choices: 0,
+  tree: false,
+  target: undefined,
+};
+// What a server can do besides; nothing but these values is taken for it.
+const NOT_HERE = { must: [], must_not: [], no_repeat: 0, mbr: null, sampling: null };
+const MOST_PENALTY = 10;
+
+/**
+ * Open the models of a page.
+ *
+ * @param {Map<string, Uint8Array>} files info.json, runtime/… and models/NAME/…
+ */
+export async function openModelEngine(files) {
+  const ort = await openRuntime(files);
+  const engine = new ModelEngine(ort, files);
+  await engine.find(engine.names[0]);
+  return engine;
+}
+
+async function openRuntime(files) {
+  const place = URL.createObjectURL(new Blob([files.get(RUNTIME)], { type: "text/javascript" }));
+  const ort = await import(place);
+  URL.revokeObjectURL(place);
+  ort.env.wasm.wasmBinary = files.get(BINARY);
+  ort.env.wasm.numThreads = 1; // more need headers that a file cannot have
+  ort.env.logLevel = "error";
+  return ort;
+}
+
+class ModelEngine {
+  constructor(ort, files) {
+    this.ort = ort;
+    this.files = files;
+    this.kind = "model";
+    this.can = { must: false, mbr: false, sampling: false, stream: false };
+    const found = [...files.keys()].map((name) => FOLDER.exec(name)).filter((match) => match);
+    this.names = found.map((match) => match[1]);
+    this.opened = new Map();
+    this.about = JSON.parse(new TextDecoder().decode(files.get("info.json")));
+  }
+
+  async info() {
+    return structuredClone(this.about);
+  }
+
+  /** Translate a text; the options are those of POST /translate, and `target` for a given output. */
+  async translate(text, options = {}) {
+    const wishes = completeWishes(text, options);
+    const name = wishes.model ?? this.names[0];
+    const translator = await this.find(name);
+    const found = await translator.translate(text, wishes);
+    const { id } = this.about.models.find((model) => model.name === name);
+    return { ...found, model: name, model_id: id };
+  }
+
+  /** Open a model when it is first wanted. */
+  find(name) {
+    if (!this.names.includes(name)) {
+      throw new Error(`there is no model "${name}": choose one of ${this.names.join(", ")}`);
+    }
+    if (!this.opened.has(name)) {
+      const readFile = (file) => this.read(name, file);
+      this.opened.set(name, Translator.open(this.ort, readFile));
+    }
+    return this.opened.get(name);
+  }
+
+  read(name, file) {
+    const data = this.files.get(`models/${name}/${file}`);
+    if (!data) throw new Error(`${file} is missing from the model ${name}: export it again`);
+    return data;
+  }
+}
+
+/** Return all options of a translation; raise what makes no sense. */
+function completeWishes(text, options) {
+  const wishes = { ...WISHES };
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || value === null) continue;
+    if (Object.hasOwn(NOT_HERE, name)) refuse(name, value);
+    else if (Object.hasOwn(WISHES, name)) wishes[name] = value;
+    else throw new Error(`translate has no option ${name}`);
+  }
+  wishes.beam_size ??= Math.max(DEFAULT_BEAM_SIZE, wishes.n_best);
+  const problems = [...findProblems(text, wishes)];
+  if (problems.length) throw new Error(problems.join("; "));
+  return wishes;
+}
+
+function refuse(name, value) {
+  if (JSON.stringify(value) === JSON.stringify(NOT_HERE[name])) return;
+  throw new Error(`${name} is not possible in a page without a server: use foveate serve`);
+}
+
+function* findProblems(text, wishes) {
+  if (typeof text !== "string") yield "the source must be a text";
+  const parts = Array.isArray(wishes.prefix) ? wishes.prefix : [wishes.prefix];
+  if (parts.some((part) => typeof part !== "string")) yield "prefix must be a text or tokens";
+  const least = { beam_size: 1, n_best: 1, max_length: 1, choices: 0 };
+  for (const [name, lowest] of Object.entries(least)) {
+    const number = wishes[name];
+    if (number === null || (Number.isInteger(number) && number >= lowest)) continue;
+    yield `${name} must be a whole number of at least ${lowest}, not ${number}`;
+  }
+  const { length_penalty: penalty, n_best: nBest, beam_size: beamSize } = wishes;
+  if (!(penalty >= 0 && penalty <= MOST_PENALTY)) {
+    yield `length_penalty must be from 0 to ${MOST_PENALTY}, not ${penalty}`;
+  }
+  if (nBest > beamSize) yield `n_best ${nBest} needs a beam_size of at least ${nBest}`;
+}

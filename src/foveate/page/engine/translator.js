@@ -1,0 +1,227 @@
+// One model: a text in, a translation out, as translator.py does it.
+
+import { Codec, EOS, UNK } from "./codec.js";
+import { openGraphs } from "./graphs.js";
+import { WordList, orderOutputs, putFirst, rankScore } from "./ranking.js";
+import { follow, listNodes, search, takeBest } from "./search.js";
+import { Steering } from "./steering.js";
+
+const SPARE_SOURCE = { timesLonger: 4, least: 100, usual: 500 }; // tokens that a source may have
+
+/** A model that is ready to use. */
+export class Translator {
+  /**
+   * @param {object} ort onnxruntime-web
+   * @param {(name: string) => Uint8Array} readFile gives the files of the bundle
+   */
+  static async open(ort, readFile) {
+    const read = (name) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(readFile(name));
+    const runtime = JSON.parse(read("runtime.json"));
+    const buildCodec = (side) =>
+      new Codec(side, read(side.vocabulary), side.subwords && readFile(side.subwords));
+    const parts = {
+      source: buildCodec(runtime.source),
+      target: buildCodec(runtime.target),
+      memory: runtime.memory ? new Map(Object.entries(JSON.parse(read(runtime.memory)))) : null,
+      words: runtime.words ? new WordList(JSON.parse(read(runtime.words))) : null,
+      model: await openGraphs(ort, runtime, readFile),
+    };
+    return new Translator(runtime, parts);
+  }
+
+  constructor(runtime, { source, target, memory, words, model }) {
+    this.runtime = runtime;
+    this.source = source;
+    this.target = target;
+    this.memory = memory;
+    this.words = words;
+    this.model = model;
+    this.steering = new Steering(target);
+    const { timesLonger, least, usual } = SPARE_SOURCE;
+    const longest = runtime.longest_source;
+    this.maxSource = longest ? Math.max(least, timesLonger * longest) : usual;
+  }
+
+  /** Return the best output for a text, with the others as its alternatives. */
+  async translate(text, options) {
+    const source = this.readSource(text, options.attention);
+    if (options.target !== undefined) return this.scoreTarget(source, options);
+    if (!source.ids.length) return this.leaveEmpty(source, options);
+    const query = this.aim(source.ids, options);
+    const trace = options.tree ? [] : null;
+    const found = await search(this.model, source.ids, query, trace);
+    const described = found.map((one) => this.describe(source, one));
+    const { n_best: nBest, length_penalty: penalty } = options;
+    let outputs = orderOutputs(described, nBest, penalty, query.words);
+    outputs = await this.recall(source, outputs, options);
+    if (trace) outputs[0].tree = this.buildTree(trace, outputs);
+    await this.addChoices(source, outputs, options.choices);
+    return joinOutputs(outputs);
+  }
+
+  readSource(text, attention) {
+    const cleaned = this.source.clean(text);
+    const tokens = this.source.split(cleaned);
+    const ids = this.source.ids(tokens).slice(0, this.maxSource);
+    return {
+      text: cleaned,
+      ids,
+      tokens: tokens.slice(0, ids.length),
+      numCut: tokens.length - ids.length,
+      attention: attention && this.model.hasAttention,
+    };
+  }
+
+  /** Return what the search has to do. */
+  aim(ids, options) {
+    const { beam_size: beamSize, n_best: nBest, prefix } = options;
+    const places = this.steering.begin(prefix);
+    const words = beamSize > 1 ? this.words : null;
+    const mayBeOneText = !["characters", "whitespace"].includes(this.target.kind);
+    return {
+      beamSize,
+      nBest: words ? Math.max(beamSize, nBest) : nBest,
+      numFound: mayBeOneText ? Math.max(beamSize, nBest) : 0,
+      lengthPenalty: options.length_penalty,
+      maxLength: options.max_length ?? this.limitOutput(ids.length) + places.length,
+      places,
+      attention: options.attention,
+      words,
+    };
+  }
+
+  limitOutput(sourceLength) {
+    return Math.ceil(sourceLength * this.runtime.length_ratio) + this.runtime.length_extra;
+  }
+
+  /** Return an output as the values of its translation. */
+  describe(source, { node, isFinished, endLogProb }) {
+    const nodes = listNodes(node);
+    const ids = nodes.map(({ token }) => token);
+    const scores = nodes.map(({ logProb }) => logProb);
+    const looks = nodes.map(({ look }) => look && Array.from(look.subarray(0, source.ids.length)));
+    return {
+      source_tokens: source.tokens,
+      tokens: this.target.tokens(ids),
+      text: this.target.decode(ids),
+      score: scores.reduce((sum, score) => sum + score, endLogProb),
+      rank_score: 0,
+      is_finished: isFinished,
+      token_scores: scores,
+      unknown: source.ids.flatMap((id, place) => (id === UNK ? [place] : [])),
+      num_cut: source.numCut,
+      attention: source.attention ? looks : null,
+    };
+  }
+
+  leaveEmpty(source, { prefix }) {
+    return {
+      source_tokens: [],
+      tokens: [],
+      text: "",
+      score: 0,
+      rank_score: 0,
+      is_finished: !prefix.length,
+      token_scores: [],
+      unknown: [],
+      num_cut: 0,
+      attention: source.attention ? [] : null,
+      alternatives: [],
+    };
+  }
+
+  /** Put what a source became in training before what the model would write. */
+  async recall(source, outputs, options) {
+    const target = this.memory?.get(this.source.normalize(source.text));
+    if (target === undefined || target === outputs[0].text) return outputs;
+    if (!this.steering.isMet(target, options.prefix)) return outputs;
+    const best = await this.score(source, target);
+    best.rank_score = rankScore(best.score, best.tokens.length + 1, options.length_penalty);
+    return putFirst(best, outputs, options.n_best);
+  }
+
+  async scoreTarget(source, options) {
+    if (!source.ids.length || !this.target.split(options.target).length) {
+      throw new Error("a text is empty: there is nothing to score");
+    }
+    const best = await this.score(source, options.target);
+    best.rank_score = best.score;
+    await this.addChoices(source, [best], options.choices);
+    return joinOutputs([best]);
+  }
+
+  /** Return a given output with the model's score and weights for it. */
+  async score(source, target) {
+    const tokens = this.target.split(target);
+    const found = await follow(this.model, source.ids, this.target.ids(tokens), source.attention);
+    return { ...this.describe(source, found), tokens, text: target };
+  }
+
+  /** Add to outputs the likeliest tokens at each place, what was written among them. */
+  async addChoices(source, outputs, count) {
+    if (!count) return;
+    for (const output of outputs) output.choices = await this.listChoices(source, output, count);
+  }
+
+  async listChoices(source, output, count) {
+    const ids = this.target.ids(output.tokens);
+    const rows = [];
+    await follow(this.model, source.ids, ids, false, (logProbs) => {
+      const place = rows.length;
+      const best = takeBest(logProbs, count);
+      const written = ids[place] ?? EOS;
+      const isThere = best.some(({ id }) => id === written);
+      if (!isThere) best.push({ id: written, logProb: logProbs[written] });
+      rows.push(best.map((one) => this.describeChoice(output.tokens.slice(0, place), one)));
+    });
+    return output.is_finished ? rows : rows.slice(0, ids.length);
+  }
+
+  describeChoice(before, { id, logProb }) {
+    const written = this.target.tokens([id]); // none for the end
+    const prefix = this.steering.spellPrefix([...before, ...written]);
+    return { token: written.join(""), log_prob: logProb, prefix, is_end: id === EOS };
+  }
+
+  /** Return the beam as nodes, parents first; what lies on the way to an output is `kept`. */
+  buildTree(trace, outputs) {
+    const root = { parent: -1, token: "", log_prob: 0, score: 0, prefix: "", state: "kept" };
+    const nodes = [root];
+    const numbers = new Map();
+    const histories = [[]];
+    for (const { node, isFinished } of trace) {
+      const parent = numbers.get(node.parent) ?? 0;
+      const written = this.target.tokens([node.token]);
+      histories.push([...histories[parent], ...written]);
+      numbers.set(node, nodes.length);
+      nodes.push({
+        parent,
+        token: written.join(""),
+        log_prob: node.logProb,
+        score: node.score,
+        prefix: this.steering.spellPrefix(histories.at(-1)),
+        state: isFinished ? "finished" : "dropped",
+      });
+    }
+    markKept(nodes, outputs);
+    return nodes;
+  }
+}
+
+function markKept(nodes, outputs) {
+  const key = (parent, token) => `${parent} ${token}`;
+  const places = new Map(nodes.map(({ parent, token }, place) => [key(parent, token), place]));
+  for (const { tokens } of outputs) {
+    let place = 0;
+    for (const token of tokens) {
+      place = places.get(key(place, token));
+      if (place === undefined) break;
+      if (nodes[place].state === "dropped") nodes[place].state = "kept";
+    }
+  }
+}
+
+function joinOutputs(outputs) {
+  const [best, ...others] = outputs.map((output) => ({ ...output, alternatives: [] }));
+  return { ...best, alternatives: others };
+}
