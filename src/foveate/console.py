@@ -52,10 +52,12 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 def print_error(message: str) -> None:
-    """Print one line `foveate: error: ...` to standard error."""
-    lines = (" ".join(line.split()) for line in make_printable(message).splitlines())
-    line = "; ".join(line for line in lines if line)
-    print(f"{_bold('foveate: error:', '31')} {line}", file=sys.stderr, flush=True)
+    """Print one line `foveate: error: ...` to standard error, and below it a list of several."""
+    lines = [line for line in make_printable(message).splitlines() if line.strip()]
+    plain = [" ".join(line.split()) for line in lines]
+    is_list = sum(line.startswith("  ") for line in lines) > 1
+    shown = "\n  ".join(plain) if is_list else "; ".join(plain)
+    print(f"{_bold('foveate: error:', '31')} {shown}", file=sys.stderr, flush=True)
 
 
 def say(message: str) -> None:

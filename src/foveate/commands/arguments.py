@@ -11,6 +11,7 @@ from cyclopts import Group, Parameter, Token
 
 from foveate.console import say
 from foveate.errors import ConfigError, MissingExtraError, ModelMismatchError
+from foveate.flags import ESSENTIAL
 from foveate.options import TrainingOptions
 
 if TYPE_CHECKING:
@@ -39,11 +40,16 @@ Backend = Annotated[BackendName, Parameter(group=MACHINE)]
 BleuTokenize = Literal["13a", "none", "intl", "char", "zh"]
 Threads = Annotated[int, Parameter(group=MACHINE, metavar="N")]
 TrustCode = Annotated[bool, Parameter(group=MACHINE, negative="", show_default=False)]
+Columns = Annotated[str | None, Parameter(group=ESSENTIAL, metavar="SOURCE,TARGET")]
 BeamSize = Annotated[int | None, Parameter(group=SEARCH, metavar="K")]
 
 
 def read_table(
-    where: str, *, skip_bad: bool = False, max_characters: int = TrainingOptions.max_characters
+    where: str,
+    *,
+    columns: str | None = None,
+    skip_bad: bool = False,
+    max_characters: int = TrainingOptions.max_characters,
 ) -> PairTable:
     """Read pairs into a table."""
     from foveate.data.readers import read_pairs
@@ -52,6 +58,7 @@ def read_table(
     return PairTable.from_pairs(
         read_pairs(
             where,
+            columns=columns,
             skip_bad=skip_bad,
             max_characters=max_characters,
             report=say,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from foveate.commands.arguments import Place, check_least
+from foveate.commands.arguments import Columns, Place, check_least
 from foveate.console import say
 from foveate.flags import ESSENTIAL, build_flags, given_flags, merge_config, offer_whole_help
 
@@ -51,6 +51,7 @@ def check(
     /,
     *,
     out: Annotated[Place, Parameter(group=ESSENTIAL, alias="-o")] = "-",
+    columns: Columns = None,
     folds: Annotated[int, Parameter(group=ESSENTIAL, metavar="K")] = 2,
     rules_only: Annotated[
         bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
@@ -64,6 +65,8 @@ def check(
     Args:
         pairs: The pairs to check.
         out: Where to write the table; - is standard output.
+        columns: Which columns of PAIRS: by name, number or path; 1+3 joins two, and makes tags of
+            features.
         folds: Models to train; each judges its share of the pairs, and learns from the others.
         rules_only: Train nothing: repeats, copies, lengths, scripts and sides only.
         all: Write every pair, not only those with a reason.
@@ -72,14 +75,23 @@ def check(
     """
     options = merge_config(config, given_flags(flags))
     check_least(2, folds=folds)
-    return run_check(pairs, out, options, folds=folds, rules_only=rules_only, every=all)
+    return run_check(
+        pairs, out, options, columns=columns, folds=folds, rules_only=rules_only, every=all
+    )
 
 
 offer_whole_help(app, check)
 
 
 def run_check(
-    where: str, out: str, config: Config, *, folds: int, rules_only: bool, every: bool
+    where: str,
+    out: str,
+    config: Config,
+    *,
+    columns: str | None = None,
+    folds: int,
+    rules_only: bool,
+    every: bool,
 ) -> int:
     """Check a file and return the exit status; arguments are the flags of the command.
 
@@ -102,7 +114,11 @@ def run_check(
     table = PairTable.from_pairs(
         _note_lines(
             read_pairs(
-                where, skip_bad=config.skip_bad, max_characters=config.max_characters, report=say
+                where,
+                columns=columns,
+                skip_bad=config.skip_bad,
+                max_characters=config.max_characters,
+                report=say,
             ),
             lines,
         )
