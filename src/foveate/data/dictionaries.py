@@ -69,9 +69,10 @@ def read_dictionary(name: str, head: Sequence[Line], lines: Iterator[Line], note
     for line in lines:
         if not line.text.strip() or is_comment(line.text):
             continue
-        if line.raw and is_cmudict:  # which has a few words in Latin-1
+        if "not UTF-8" in line.problem and is_cmudict:  # which has a few words in Latin-1
             note(f"{path}:{line.number}: not UTF-8, read as Latin-1, as CMUdict has it")
-            line = Line(line.number, line.raw.decode("latin-1"), "")
+            raw = line.text.encode("utf-8", "surrogateescape")
+            line = Line(line.number, raw.decode("latin-1"), "")
         word, *rest = line.text.partition(" #")[0].split()
         symbols = rest[num_weights:]
         if line.problem or not symbols:

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from foveate.data.columns import NUMBER
 
 _WORDS = """source target src tgt trg input output word words wordform pronunciation pron ipa
-    phonemes phoneme phones transcription grapheme graphemes lemma form inflected features feats tags msd
-    text translation sentence question answer query prompt response before after class id index
-    sentence_id token_id native roman romanized romanised romanization latin original corrected
-    normalized normalised wrong right incorrect correct modern old key value score count frequency
+    phonemes phoneme phones transcription grapheme graphemes lemma form inflected features feats
+    tags msd text translation sentence question answer query prompt response before after class id
+    index sentence_id token_id native roman romanized romanised romanization latin original
+    corrected normalized normalised wrong right incorrect correct modern old key value score count
+    frequency
     english german french spanish italian portuguese dutch russian hindi chinese japanese arabic
     turkish greek polish czech danish swedish finnish hungarian hebrew korean bengali
     tamil"""
 _LANGUAGES = """en de fr es it pt nl ru hi zh ja ar tr el pl cs da sv fi hu he ko bn ta te fa uk ro
-    bg hr sr sl sk et lv lt no nb nn is ga cy eu ca gl sq mk mt sw zu xh vi th id ms tl ka hy az kk uz mn ne
-    ur pa gu mr si km lo my am yo ig ha"""
+    bg hr sr sl sk et lv lt no nb nn is ga cy eu ca gl sq mk mt sw zu xh vi th id ms tl ka hy az kk
+    uz mn ne ur pa gu mr si km lo my am yo ig ha"""
 WORDS, LANGUAGES = frozenset(_WORDS.split()), frozenset(_LANGUAGES.split())
 LONGEST_NAME = 60
 

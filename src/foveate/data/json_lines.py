@@ -13,6 +13,7 @@ from foveate.errors import DataError
 from foveate.records import Pair
 
 MOST_CHARACTERS = 2**27  # of a file that is one value and is read whole
+MOST_FIELDS = 10  # of a record; an object of more texts is a dictionary
 ONE_A_LINE = "one object a line is read in any size (jq -c '.[]' FILE > FILE.jsonl)"
 
 
@@ -124,7 +125,7 @@ def _find_mapping(value: dict[str, Any]) -> dict[str, Any]:
     inner = [one for one in value.values() if isinstance(one, dict)]
     if len(value) == len(inner) == 1:
         return _find_mapping(inner[0])
-    is_mapping = len(value) > 2 and all(map(_is_target, value.values()))
+    is_mapping = len(value) > MOST_FIELDS and all(map(_is_target, value.values()))
     return value if is_mapping else {}
 
 

@@ -43,7 +43,6 @@ class Line(NamedTuple):
     text: str
     problem: str
     end: str = "\n"
-    raw: bytes = b""  # of a line that is not UTF-8
 
 
 def read_numbered_lines(name: str) -> Iterator[Line]:
@@ -169,4 +168,5 @@ def _decode(number: int, raw: bytes) -> Line:
         return Line(number, raw.decode("utf-8"), "", end)
     except UnicodeDecodeError as error:
         problem = f"not UTF-8 (byte 0x{raw[error.start]:02x} at position {error.start + 1})"
-        return Line(number, raw.decode("utf-8", errors="replace"), problem, end, raw)
+        # The bytes come back with `encode("utf-8", "surrogateescape")`.
+        return Line(number, raw.decode("utf-8", errors="surrogateescape"), problem, end)

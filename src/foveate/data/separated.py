@@ -49,7 +49,7 @@ def read_tsv(
     choice = choose_columns(names, sample, path, note, asked=asked, has_names=header is not None)
     if header:
         lines = _skip(lines, separator.join(header), path, note)
-    yield from _read_fields(path, lines, separator, num_columns, choice)
+    return _read_fields(path, lines, separator, num_columns, choice)
 
 
 def _count_columns(rows: Sequence[Sequence[str]]) -> int:
@@ -79,19 +79,19 @@ def _read_fields(
     path: str, lines: Iterator[Line], separator: str, num_columns: int, choice: Choice
 ) -> Rows:
     source, target, is_plain = choice.source[0], choice.target[0], choice.is_plain
-    for line in lines:
-        fields = line.text.split(separator)
-        if len(fields) != num_columns or line.problem:
+    for number, text, fault, _ in lines:
+        fields = text.split(separator)
+        if len(fields) != num_columns or fault:
             if set(fields) == {SENTENCE_END}:
                 continue
-            if problem := line.problem or _find_fault(fields, num_columns):
-                yield BadRow(path, line.number, problem)
+            if problem := fault or _find_fault(fields, num_columns):
+                yield BadRow(path, number, problem)
                 continue
             fields = [*fields, *[""] * num_columns][:num_columns]  # a blank line, or blank ends
         if is_plain:
-            yield Pair(fields[source], fields[target], path, line.number)
+            yield Pair(fields[source], fields[target], path, number)
         else:
-            yield Pair(*choice.join_sides(fields), path, line.number)
+            yield Pair(*choice.join_sides(fields), path, number)
 
 
 def _find_fault(fields: Sequence[str], num_columns: int) -> str:
