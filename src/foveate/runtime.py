@@ -36,6 +36,7 @@ def describe_runtime(bundle: Bundle, files: Mapping[str, bytes]) -> dict[str, An
     return {
         "reserved": RESERVED,
         **described,
+        "source_case": "keep" if bundle.text.source_case == "auto" else bundle.text.source_case,
         "length_ratio": bundle.decoding.length_ratio,
         "length_extra": LENGTH_EXTRA,
         "longest_source": bundle.decoding.longest_source,

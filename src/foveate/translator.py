@@ -29,7 +29,7 @@ from foveate.ranking import rank_score
 from foveate.records import Likeness, Request, Sampling, Translation
 from foveate.search import Hypothesis, Query, Stepper, join_steppers, run_all, search
 from foveate.search.workers import cut_batches, granted_threads
-from foveate.text.cleaning import clean_source, known_letters
+from foveate.text.cleaning import clean_source, fold_case, known_letters
 from foveate.text.codec import Codec
 from foveate.text.steering import Steering
 from foveate.text.vocabulary import UNK
@@ -102,6 +102,7 @@ class Translator:
         self.threads = threads or granted_threads()
         self.max_source = max_source or _limit_source(bundle)
         self._known = known_letters(bundle.source_codec)
+        self._case = bundle.text.source_case
         self._steering = Steering(bundle.target_codec)
 
     @classmethod
@@ -253,7 +254,7 @@ class Translator:
         self, requests: Sequence[Request], start: int, batch_tokens: int
     ) -> list[Translation]:
         """Translate a window of requests, the first of which has the number `start`."""
-        sources = [clean_source(request.source, self._known) for request in requests]
+        sources = [clean_source(request.source, self._known, self._case) for request in requests]
         jobs = [
             _Job(
                 source,
@@ -326,12 +327,16 @@ class Translator:
         """Say whether no source of the training pairs had a character, as far as tokens tell."""
         return self._known is not None and letter not in self._known
 
+    def changes_case(self, source: str) -> bool:
+        """Say whether a source is read in another case than it is written in."""
+        return fold_case(source, self._case) != source
+
     def has_tokens(self, source: str) -> bool:
         """Say whether anything of a source is left to read."""
-        return bool(self.source_codec.split(clean_source(source, self._known)))
+        return bool(self.source_codec.split(clean_source(source, self._known, self._case)))
 
     def _score_window(self, pairs: Sequence[tuple[str, str]]) -> list[Translation]:
-        sources = [clean_source(source, self._known) for source, _ in pairs]
+        sources = [clean_source(source, self._known, self._case) for source, _ in pairs]
         all_ids = self.source_codec.encode_many(sources)
         targets = self.target_codec.encode_many(target for _, target in pairs)
         for side, rows in (("source", all_ids), ("target", targets)):
