@@ -44,6 +44,11 @@ KIND_LABELS: dict[Kind, str] = {
     "length": "of odd length",
     "script": "with letters of a rare script",
     "copy": "whose target equals the source",
+    "header": "that name the columns",
+    "invisible": "with invisible characters",
+    "entity": "with entities of a web page",
+    "outer": "with outer blanks",
+    "numbered": "with a number behind the source",
     "variants": "with other targets for the same source",
     "repeat": "that repeat a pair",
 }

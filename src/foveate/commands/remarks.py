@@ -61,10 +61,14 @@ class Remarks:
     def __init__(self, translator: Translator, noun: str = "line") -> None:
         self._translator = translator
         self._noun = noun
-        self._count = self._num_with_unknown = 0
+        self._count = self._num_with_unknown = self._num_folded = 0
         self._unknown: Counter[str] = Counter()
         self._is_lower_known = True
         self._cut, self._unfinished = Places(), Places()
+
+    def see(self, source: str) -> None:
+        """Look at a source as it was written."""
+        self._num_folded += self._translator.changes_case(source)
 
     def watch(self, translations: Iterable[Translation]) -> Iterator[Translation]:
         """Look at translations as they pass by."""
@@ -88,6 +92,12 @@ class Remarks:
 
     def tell(self) -> None:
         """Say on standard error what there is to say."""
+        if self._num_folded:
+            case = self._translator.bundle.text.source_case
+            say(
+                f"{self._num_folded:,} of {self._count:,} {self._noun}s were read in {case} case: "
+                "the sources of the training had no other letters"
+            )
         if self._num_with_unknown:
             say(self._say_unknown())
         if self._cut.count:
