@@ -52,6 +52,7 @@ KIND_LABELS: dict[Kind, str] = {
     "variants": "with other targets for the same source",
     "repeat": "that repeat a pair",
 }
+RECORDED = ("variants", "repeat")  # kinds that speak against no pair
 FRACTIONS = ("exact_match", "exact_match_by_row", "token_error_rate", "character_error_rate")
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -354,6 +355,8 @@ def format_diagnosis(diagnosis: Mapping[str, Any] | None) -> str:
     lines = [_format_memory(diagnosis["memory"], diagnosis["seen"])]
     if unchanged := diagnosis.get("unchanged"):  # not in an old model
         lines.append(f"the sources left as they are: {_format_intervals(unchanged)}")
+    if verdict := diagnosis.get("verdict"):
+        lines.insert(0, verdict)
     errors = [
         f"{row['reference'] or NOTHING} > {row['output'] or NOTHING} {row['count']:,}"
         for row in diagnosis["confusions"]
@@ -435,11 +438,18 @@ def format_findings(
         900 pairs, 2 with a reason to look: 2 of odd length, 1 whose target equals the source.
         Look first at the lines 17, 4; most pairs with a reason may still be right.
     """
+    found = {
+        kind: f"{counts[kind]:,} {KIND_LABELS[kind]}" for kind in KIND_LABELS if counts.get(kind)
+    }
+    parts = [
+        [text for kind, text in found.items() if (kind in RECORDED) == is_recorded]
+        for is_recorded in (False, True)
+    ]
+    record = f" For the record: {', '.join(parts[1])}." if parts[1] else ""
     if not num_odd:
-        return f"{num_pairs:,} pairs, none with a reason to look."
-    parts = [f"{counts[kind]:,} {label}" for kind, label in KIND_LABELS.items() if counts.get(kind)]
+        return f"{num_pairs:,} pairs, none with a reason to look.{record}"
     return (
-        f"{num_pairs:,} pairs, {num_odd:,} with a reason to look: {', '.join(parts)}.\n"
+        f"{num_pairs:,} pairs, {num_odd:,} with a reason to look: {', '.join(parts[0])}.{record}\n"
         f"Look first at the lines {', '.join(map(str, lines))}; most pairs with a reason may "
         "still be right."
     )

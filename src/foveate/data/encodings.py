@@ -33,6 +33,7 @@ NAMES = {
     "mac_roman": "MACINTOSH",
     "cp437": "CP437",
 }
+WESTERN = frozenset("¿¡«»„“”‚‘’–—…°§€£©®·\xa0½¼¾²")  # that are no letters
 _KANA = re.compile("[\u3040-\u30ff]")
 _WIDE = re.compile("[\u3000-\u9fff\uac00-\ud7af]")
 
@@ -52,13 +53,14 @@ def find_encoding(lines: Sequence[bytes]) -> tuple[str, str]:
         for encoding in (match.encoding, *match.could_be_from_charset)
         if encoding in NAMES
     ]
-    read = {encoding: _decode(lines, encoding) for encoding in dict.fromkeys(found)}
+    read = {encoding: _decode(lines, encoding) for encoding in dict.fromkeys([*found, "cp1252"])}
     fitting = [encoding for encoding, text in read.items() if text]
     if not fitting:
         return "", ""
     best = next((one for one in fitting if _is_japanese(read[one])), None)
     if best is None:  # Western Europe is likelier than what has most of its letters, too
-        best = "cp1252" if "cp1252" in fitting and fitting[0] != "cp1251" else fitting[0]
+        western = b"\n".join(lines).decode("cp1252", "replace")
+        best = "cp1252" if _is_western(western) else fitting[0]
     shown = next(line for line in read[best].split("\n") if not line.isascii())
     return best, shown[:SHOWN].replace("\t", " ")
 
@@ -68,6 +70,14 @@ def _decode(lines: Sequence[bytes], encoding: str) -> str:
         return b"\n".join(lines).decode(encoding)
     except UnicodeDecodeError:
         return ""
+
+
+def _is_western(text: str) -> bool:
+    """Tell whether letters with marks stand among more that have none, and nothing odd with them."""
+    words = [word for word in re.findall(r"[^\W\d_]+", text) if not word.isascii()]
+    num_marked = sum(not letter.isascii() for word in words for letter in word)
+    others = {letter for letter in text if not (letter.isascii() or letter.isalpha())}
+    return others <= WESTERN and 2 * num_marked <= sum(map(len, words))
 
 
 def _is_japanese(text: str) -> bool:

@@ -113,9 +113,9 @@ def find_invisible(text: str) -> str:
         return next((letter for letter in text if letter < " " and not letter.isspace()), "")
     needs_joiners = any(letter.isalpha() and letter.lower() == letter.upper() for letter in text)
     for letter in text:
-        if unicodedata.category(letter) in ("Cf", "Cc", "Co", "Cn") and not letter.isspace():
-            if not (needs_joiners and letter in JOINERS):
-                return letter
+        is_hidden = unicodedata.category(letter) in ("Cf", "Cc", "Co", "Cn")
+        if is_hidden and not letter.isspace() and not (needs_joiners and letter in JOINERS):
+            return letter
     return ""
 
 

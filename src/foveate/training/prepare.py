@@ -267,8 +267,8 @@ def _choose_dev(
         training,
         held,
         (
-            f"dev: {len(held):,} pairs held out of the training pairs, of {sources} that no other pair "
-            "has",
+            f"dev: {len(held):,} pairs held out of the training pairs, of {sources} that no other "
+            "pair has",
         ),
     )
 
