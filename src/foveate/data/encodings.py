@@ -47,9 +47,10 @@ def find_encoding(lines: Sequence[bytes]) -> tuple[str, str]:
     """
     from charset_normalizer import from_bytes
 
+    words = [word for line in lines for word in line.split() if not word.isascii()]
     found = [
         encoding
-        for match in from_bytes(b"\n".join(lines), cp_isolation=list(NAMES))
+        for match in from_bytes(b" ".join(words), cp_isolation=list(NAMES))
         for encoding in (match.encoding, *match.could_be_from_charset)
         if encoding in NAMES
     ]
@@ -73,7 +74,7 @@ def _decode(lines: Sequence[bytes], encoding: str) -> str:
 
 
 def _is_western(text: str) -> bool:
-    """Tell whether letters with marks stand among more that have none, and nothing odd with them."""
+    """Tell whether most letters of the words have no marks, and nothing odd stands beside them."""
     words = [word for word in re.findall(r"[^\W\d_]+", text) if not word.isascii()]
     num_marked = sum(not letter.isascii() for word in words for letter in word)
     others = {letter for letter in text if not (letter.isascii() or letter.isalpha())}

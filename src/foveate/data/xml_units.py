@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element, ParseError
 
 from foveate.data.lines import Line, show_name
 from foveate.data.objects import Record, read_records
-from foveate.data.rows import BadRow, Report, Rows
+from foveate.data.rows import Report, Rows
 from foveate.errors import DataError
 
 UNITS = ("tu", "trans-unit", "segment")
@@ -29,11 +29,18 @@ def read_xml(name: str, lines: Iterator[Line], note: Report, asked: str | None =
     """
     path = show_name(name)
     try:
-        yield from read_records(_read_units(lines), path, note, asked)
-    except ParseError as error:
-        yield BadRow(path, error.position[0], f"the XML is damaged, or ends too early: {error}")
+        yield from read_records(_read_whole_units(lines), path, note, asked)
     except ValueError as error:  # what defusedxml forbids
         raise DataError(f"{path}: XML with entities of its own is not read: {error!r}") from None
+
+
+def _read_whole_units(lines: Iterator[Line]) -> Iterator[Record]:
+    """Yield the units, also those before a damage, which is the last record."""
+    try:
+        yield from _read_units(lines)
+    except ParseError as error:
+        problem = f"the TMX or XLIFF is damaged, or ends too early ({error}): fetch it again"
+        yield Record(error.position[0], {}, problem)
 
 
 def _read_units(lines: Iterator[Line]) -> Iterator[Record]:
