@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,8 +79,9 @@ THIRTY = [
     Form("mfa.dict", "".join(rows(s, 0.9, 0.1, t) for s, t in L), 8, "columns 1 and 4"),
     Form("unimorph", "".join(rows(*one) for one in FORMS), None, "--columns 1+3,2"),
     Form("ipa.txt", "".join(rows(s, f"/{s}/, /{s}a/") for s, _ in L), 16, "two targets"),
-    Form("norm.tsv", "".join(rows(k, s, t) + "<eos>\t<eos>\n" for s, t in L * 2 for k in ("A", "B")),
-         32, what="class, word, spoken"),
+    Form("norm.tsv", "".join(
+        rows(k, s, t) + "<eos>\t<eos>\n" for s, t in L * 2 for k in ("A", "B")), 32,
+          what="class, word, spoken"),
     Form("moses.txt", "".join(rows(s, t, separator=" ||| ") for s, t in S), 12),
     Form("cmu", ";;; by hand\n" + "".join(f"{s.upper()}  {t}\n" for s, t in L), 8, "dictionary"),
     Form("cmu.dict", "# by hand\nbalde(2) B AA0 L D\n" + "".join(f"{s} {t}\n" for s, t in L), 9),
@@ -113,7 +115,8 @@ MORE = [
     Form("cut.tmx", tmx(S)[:-60], None, "ends too early"),
     Form("page.tsv", "<!DOCTYPE html>\n<html></html>\n", None, "web page"),
     Form("de.po", 'msgid "cat"\nmsgstr "Katze"\n' * 4, None, "gettext"),
-    Form("polish.tsv", "".join(rows(s, "żółw śpi") for s, _ in S).encode("cp1250"), None, "CP1250"),
+    Form("polish.tsv", "".join(rows(s, "żółw idzie ścieżką") for s, _ in S).encode("cp1250"), None,
+         "CP1250"),
     Form("russian.tsv", "".join(rows(s, "я иду") for s, _ in S).encode("cp1251"), None, "CP1251"),
     Form("bars.txt", "".join(f"{s} ||| {t} ||| 1-1\n" for s, t in S), 12, "left out: column 3"),
     Form("blank.csv", "source,target\na,b\n\n,\nc,d\n", 2),
@@ -136,6 +139,37 @@ def write(folder: Path, form: Form) -> Path:
 
 def test_there_are_thirty_forms() -> None:
     assert len({form.name for form in THIRTY}) == 30
+
+
+def render(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the table of docs/forms.md: each form, its first line, what `check` says."""
+    lines = ["| file | a line of it | what is said |", "|---|---|---|"]
+    for form in THIRTY:
+        path = write(folder, form)
+        _, _, err = run(capsys, "check", path, "--rules-only")
+        said = [line for line in err.replace(f"{folder}/", "").splitlines() if "Look" not in line]
+        raw = path.read_bytes().decode("utf-8", "replace").splitlines()
+        cells = (form.name, _shorten(raw[min(2, len(raw) - 1)], 60), " ".join(map(str.strip, said)))
+        shown = [cell.replace("|", "\\|").replace("\t", "⇥") for cell in cells]
+        code = "``" if "`" in shown[1] else "`"
+        lines.append(f"| `{shown[0]}` | {code}{shown[1]}{code} | {shown[2]} |")
+    return "\n".join(lines).replace("foveate: error: ", "**refused:** ") + "\n"
+
+
+def _shorten(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def test_the_page_of_forms_shows_what_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With FOVEATE_WRITE_DOCS=1 the table is written anew."""
+    page = Path(__file__).parent.parent / "docs" / "forms.md"
+    table = render(tmp_path, capsys)
+    head, _, _ = page.read_text(encoding="utf-8").partition("| file |")
+    if os.environ.get("FOVEATE_WRITE_DOCS"):
+        page.write_text(head + table, encoding="utf-8")
+    assert page.read_text(encoding="utf-8") == head + table
 
 
 @pytest.mark.parametrize("form", [*THIRTY, *MORE], ids=lambda form: form.name)

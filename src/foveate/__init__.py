@@ -18,6 +18,7 @@ from foveate.drawing import Drawer, set_drawer
 if TYPE_CHECKING:
     from foveate.checking import Suspicion, check
     from foveate.config import Config
+    from foveate.data.readers import read_pairs
     from foveate.errors import (
         BundleError,
         ConfigError,
@@ -55,6 +56,7 @@ __all__ = [
     "Translator",
     "__version__",
     "check",
+    "read_pairs",
 ]
 
 _HOMES = {
@@ -67,6 +69,7 @@ _HOMES = {
     "Translation": "records",
     "Translator": "translator",
     "check": "checking",
+    "read_pairs": "data.readers",
 }
 
 
