@@ -332,3 +332,37 @@ def test_standard_input_has_any_form(
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
         status, _, err = run(capsys, "check", "-", "--rules-only")
         assert status == 0 and f"{count} pairs" in err
+
+
+@pytest.mark.slow
+def test_words_that_were_never_seen_are_copied(tmp_path: Path) -> None:
+    from foveate.config import Config
+    from foveate.data.table import PairTable
+    from foveate.training.run import train
+    from foveate.translator import Translator
+
+    def name(seed: int) -> str:
+        return "".join(("Ka", "Mo", "Ri", "Tu", "Be", "So")[seed // 6**n % 6] for n in range(4))
+
+    frames = (
+        ("{} sees {}", "{} sieht {}"),
+        ("where is {}", "wo ist {}"),
+        ("call {}", "rufe {} an"),
+    )
+    rows = [
+        tuple(
+            side.format(*(name(7 * n + 5), name(11 * n + 3))[: side.count("{}")]) for side in frame
+        )
+        for n in range(150)
+        for frame in frames
+    ]
+    table = PairTable.from_texts(*zip(*rows, strict=True))
+    told = {"source_tokens": "whitespace", "target_tokens": "whitespace", "hidden_size": 48}
+    config = Config(copy=True, max_updates=300, threads=1, seed=1, **told)
+    train(table, None, config).translator.save(tmp_path / "model")
+    translator = Translator.load(tmp_path / "model", threads=1)
+    for source, target in frames[1:]:
+        found = translator.translate_one(source.format("Zoltana"))
+        assert found.text == target.format("Zoltana")
+        assert found.unknown == (len(found.source_tokens) - 1,)
+        assert found.source_tokens[-1] == "Zoltana"

@@ -109,12 +109,14 @@ class Decoding:
         longest_source: tokens of the longest source in training; 0 where nobody counted.
         memory: source to target, where training pairs are recalled.
         words: of the target language, which outputs are preferred to be made of.
+        stand_ins: tokens that are read in the place of unknown ones, so that these are copied.
     """
 
     length_ratio: float = 2.0
     longest_source: int = 0
     memory: Memory = field(default_factory=dict)
     words: WordList | None = None
+    stand_ins: tuple[str, ...] = ()
 
 
 @dataclass

@@ -40,6 +40,7 @@ def describe_runtime(bundle: Bundle, files: Mapping[str, bytes]) -> dict[str, An
         "length_ratio": bundle.decoding.length_ratio,
         "length_extra": LENGTH_EXTRA,
         "longest_source": bundle.decoding.longest_source,
+        "stand_ins": list(bundle.decoding.stand_ins),
         "memory": "memory.json" if "memory.json" in files else None,
         "words": "words.json" if "words.json" in files else None,
         "models": _describe_graphs(bundle.graphs),
@@ -87,7 +88,14 @@ def read_runtime(data: bytes) -> dict[str, Any]:
         raise ValueError(f"length_ratio {ratio!r:.20} is not a ratio")
     if isinstance(longest, bool) or not isinstance(longest, int) or not 0 <= longest < 10**9:
         raise ValueError(f"longest_source {longest!r:.20} is not a length")
-    return {"length_ratio": float(ratio), "longest_source": longest}
+    stand_ins = values.get("stand_ins", [])
+    if not isinstance(stand_ins, list) or not all(isinstance(one, str) for one in stand_ins):
+        raise ValueError("stand_ins are not a list of tokens")
+    return {
+        "length_ratio": float(ratio),
+        "longest_source": longest,
+        "stand_ins": tuple(stand_ins),
+    }
 
 
 # --- names of what goes into a graph and comes out ------------------------------------------------

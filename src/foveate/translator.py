@@ -6,7 +6,7 @@ It puts codec, stepper and search together. Which backend steps is decided in `l
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, get_args
@@ -31,6 +31,7 @@ from foveate.search import Hypothesis, Query, Stepper, join_steppers, run_all, s
 from foveate.search.workers import cut_batches, granted_threads
 from foveate.text.cleaning import clean_source, fold_case, known_letters
 from foveate.text.codec import Codec
+from foveate.text.stand_ins import put_in
 from foveate.text.steering import Steering
 from foveate.text.vocabulary import UNK
 from foveate.text.word_list import WordList
@@ -77,6 +78,8 @@ class _Job:
     attention: bool
     query: Query
     must_not: tuple[str, ...] = ()
+    unknown: tuple[int, ...] = ()
+    restored: Mapping[str, str] = field(default_factory=dict)  # a stand-in, and for what it stands
 
 
 class Translator:
@@ -103,6 +106,8 @@ class Translator:
         self.max_source = max_source or _limit_source(bundle)
         self._known = known_letters(bundle.source_codec)
         self._case = bundle.text.source_case
+        ids = bundle.source_codec.vocabulary.ids(bundle.decoding.stand_ins)
+        self._stand_ins = list(zip(bundle.decoding.stand_ins, ids, strict=True))
         self._steering = Steering(bundle.target_codec)
 
     @classmethod
@@ -268,6 +273,8 @@ class Translator:
                 zip(requests, sources, self.source_codec.encode_many(sources), strict=True)
             )
         ]
+        for job in jobs:
+            self._stand_in(job)
         results = []
         for request, job, found in zip(requests, jobs, self._run(jobs, batch_tokens), strict=True):
             if not job.ids:
@@ -277,6 +284,13 @@ class Translator:
             results.append(order_outputs(described, request, self._words(request)))
         self._recall(requests, sources, results)
         return results
+
+    def _stand_in(self, job: _Job) -> None:
+        """Note the unknown tokens of a source, and let others stand in for them."""
+        job.unknown = tuple(place for place, index in enumerate(job.ids) if index == UNK)
+        if job.unknown and self._stand_ins:
+            tokens = self.source_codec.split(job.source)[: len(job.ids)]
+            job.ids, job.restored = put_in(tokens, job.ids, self._stand_ins)
 
     def _aim(self, request: Request, ids: Sequence[int], number: int) -> Query:
         """Return what a request wants of the ids of the output.
@@ -414,13 +428,14 @@ class Translator:
 
     def _describe(self, job: _Job, found: Sequence[Hypothesis]) -> list[Translation]:
         source_tokens = self.source_codec.split(job.source)[: len(job.ids)]
-        unknown = tuple(place for place, index in enumerate(job.ids) if index == UNK)
+        unknown = job.unknown or tuple(n for n, index in enumerate(job.ids) if index == UNK)
+        outputs = [self._write(job, one.ids) for one in found]
         penalty = job.query.length_penalty
         return [
             Translation(
                 source_tokens,
-                self.target_codec.tokens(one.ids),
-                self.target_codec.decode(one.ids),
+                tokens,
+                self.target_codec.join(tokens),
                 one.score,
                 one.attention if job.attention else None,
                 is_finished=one.is_finished,
@@ -429,8 +444,13 @@ class Translator:
                 num_cut=job.num_cut,
                 rank_score=float(rank_score(one.score, len(one.ids) + one.is_finished, penalty)),
             )
-            for one in found
+            for one, tokens in zip(found, outputs, strict=True)
         ]
+
+    def _write(self, job: _Job, ids: Sequence[int]) -> list[str]:
+        """Return the tokens of an output; what a stand-in stood for is written itself."""
+        tokens = self.target_codec.tokens(ids)
+        return [job.restored.get(token, token) for token in tokens] if job.restored else tokens
 
     def _leave_empty(self, request: Request) -> Translation:
         """Return the translation of a blank: nothing, and certainly so if nothing is demanded."""

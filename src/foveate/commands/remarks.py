@@ -116,10 +116,11 @@ class Remarks:
         common = self._unknown.most_common(MOST_SHOWN)
         named = ", ".join(f"{_show(token)} in {count:,}" for token, count in common)
         more = ", ..." if len(self._unknown) > MOST_SHOWN else ""
+        how = "copied" if self._translator.bundle.decoding.stand_ins else "read as unknown"
         lower = "; in lower case all are known" if self._is_lower_known else ""
         return (
             f"{self._num_with_unknown:,} of {self._count:,} {self._noun}s have source tokens that "
-            f"were not seen in training (read as unknown): {named}{more}{lower}"
+            f"were not seen in training ({how}): {named}{more}{lower}"
         )
 
 

@@ -20,8 +20,9 @@ def choose_stand_ins(pairs: Iterable[tuple[Sequence[str], Sequence[str]]]) -> tu
     """Return rare tokens that a target has wherever its source has them, those seen twice first.
 
     Example:
-        >>> pairs = ["ann sees bob", "bob sees cleo", "ann in rome"], ["ann sieht bob", "bob sieht cleo"]
-        >>> choose_stand_ins(zip(*([text.split() for text in side] for side in pairs)))
+        >>> texts = [("ann sees bob", "ann sah bob"), ("bob sees cleo", "bob sah cleo")]
+        >>> texts.append(("ann", "ann"))
+        >>> choose_stand_ins((one.split(), other.split()) for one, other in texts)
         ('ann', 'bob', 'cleo')
     """
     copied, changed = Counter[str](), set[str]()

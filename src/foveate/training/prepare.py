@@ -21,12 +21,13 @@ from foveate.config import Config, restore_options
 from foveate.data.batching import EncodedPairs, encode_table
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError, DataError
-from foveate.options import AttendingOptions, LetterCase, Options
+from foveate.options import AttendingOptions, LetterCase, ModelOptions, Options
 from foveate.own_code import AttentionFactory, import_attention
 from foveate.search.workers import granted_threads
 from foveate.text.cleaning import find_case, fold_case
 from foveate.text.codec import Codec
 from foveate.text.detection import build_codecs
+from foveate.text.stand_ins import KINDS, choose_stand_ins
 from foveate.training.defaults import DataFacts, resolve
 from foveate.training.lexicon import Lexicon
 
@@ -331,10 +332,23 @@ def _assemble(
         facts,
         *configs,
         fingerprint,
-        Decoding(length_ratio=round(largest, 2), longest_source=int(pairs.source_lengths.max())),
+        Decoding(
+            length_ratio=round(largest, 2),
+            longest_source=int(pairs.source_lengths.max()),
+            stand_ins=_find_stand_ins(tables[0], codecs, model),
+        ),
         lexicon=lexicon,
         notes=notes,
     )
+
+
+def _find_stand_ins(table: PairTable, codecs: Codecs, model: ModelOptions) -> tuple[str, ...]:
+    """Return what is read in the place of unknown tokens by a model that copies."""
+    is_copying = isinstance(model, AttendingOptions) and model.copy
+    if not is_copying or not all(codec.kind in KINDS for codec in codecs):
+        return ()
+    pairs = zip(table.sources(), table.targets(), strict=True)
+    return choose_stand_ins((codecs[0].split(one), codecs[1].split(other)) for one, other in pairs)
 
 
 def _check_round_trip(side: str, codec: Codec, texts: Iterator[str]) -> tuple[str, ...]:
