@@ -389,28 +389,32 @@ def test_only_pairs_with_a_reason_are_written(tmp_path: Path, run: Run) -> None:
     status, printed, err = run(path, "--rules-only", "--out", out)
     assert (status, printed) == (0, "")
     rows = read_table(out.read_text(encoding="utf-8"))
-    assert [row["line"] for row in rows] == ["151", "152"]
+    assert [row["line"] for row in rows] == ["151"]  # a repeat is counted, and not listed
     assert rows[0]["reasons"].split("; ")[0] == "target equals source"
     assert float(rows[0]["suspicion"]) >= 1
-    assert "Look first at the lines 151, 152" in err
+    assert "1 that repeat a pair" in err
+    assert "Look first at the lines 151;" in err
 
 
 def test_tabs_and_line_ends_inside_a_text_do_not_break_a_row(tmp_path: Path, run: Run) -> None:
     path = tmp_path / "pairs.jsonl"
-    odd = {"source": "k\tt\r\na", "target": "K\n\tT"}
+    odd = {"source": "k\tt\r\na", "target": "K\n\tT "}
     records = [{"source": s, "target": t} for s, t in LEXICON] + [odd, odd]
     path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     status, out, _ = run(path, "--rules-only")
     assert status == 0
     (row,) = [row for row in read_table(out) if "same pair" in row["reasons"]]
-    assert (row["line"], row["source"], row["target"]) == ("152", "k t a", "K  T")
+    assert (row["line"], row["source"], row["target"]) == ("152", "k t a", "K  T ")
 
 
 def test_pairs_come_from_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\tA\na\tA\n")))
     status, out, _ = run("-", "--rules-only")
     assert status == 0
-    assert [row["line"] for row in read_table(out)] == ["2"]
+    assert read_table(out) == []
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\tA\na\tA\n")))
+    status, out, _ = run("-", "--rules-only", "--all")
+    assert [row["line"] for row in read_table(out)] == ["1", "2"]
 
 
 @pytest.mark.parametrize(
@@ -466,7 +470,21 @@ def test_ctrl_c_ends_without_a_table(
 
 
 def test_every_kind_has_a_label() -> None:
-    kinds = {"repeat", "variants", "copy", "length", "script", "side", "implausible", "shifted"}
+    kinds = {
+        "header",
+        "invisible",
+        "entity",
+        "outer",
+        "numbered",
+        "repeat",
+        "variants",
+        "copy",
+        "length",
+        "script",
+        "side",
+        "implausible",
+        "shifted",
+    }
     assert KIND_LABELS.keys() == kinds
     assert format_findings(7, 0, {}, []) == "7 pairs, none with a reason to look."
 

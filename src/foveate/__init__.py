@@ -19,6 +19,7 @@ from foveate.drawing import Drawer, set_drawer
 if TYPE_CHECKING:
     from foveate.checking import Suspicion, check
     from foveate.config import Config
+    from foveate.data.readers import read_pairs
     from foveate.errors import (
         BundleError,
         ConfigError,
@@ -63,6 +64,7 @@ __all__ = [
     "evaluate",
     "get_scorer",
     "measure",
+    "read_pairs",
 ]
 
 # A plain install has no scikit-learn; then `import *` and `help` do without the estimator.
@@ -84,6 +86,7 @@ _HOMES = {
     "evaluate": "evaluation",
     "get_scorer": "metrics",
     "measure": "metrics",
+    "read_pairs": "data.readers",
 }
 
 

@@ -112,6 +112,7 @@ class Decoding:
         memory: source to target, where training pairs are recalled.
         words: of the target language, which outputs are preferred to be made of.
         confidence: how sure one may be of an output, by its probability; None where nobody fitted.
+        stand_ins: tokens that are read in the place of unknown ones, so that these are copied.
     """
 
     length_ratio: float = 2.0
@@ -119,6 +120,7 @@ class Decoding:
     memory: Memory = field(default_factory=dict)
     words: WordList | None = None
     confidence: Confidence | None = None
+    stand_ins: tuple[str, ...] = ()
 
 
 @dataclass

@@ -364,6 +364,16 @@ def keep_runs(oddities: Sequence[Oddity]) -> list[Oddity]:
     return [one for one in oddities if one.kind != "shifted" or has_company(one)]
 
 
+def is_suspicious(one: Suspicion) -> bool:
+    """Tell whether anything speaks against a pair; repeats and other targets do not.
+
+    Example:
+        >>> [is_suspicious(one) for one in check(["a", "a", " b"], ["x", "x", "y"], minutes=0)]
+        [True, False, False]
+    """
+    return bool(set(one.kinds) - {"repeat", "variants"})
+
+
 def count_kinds(found: Iterable[Suspicion]) -> Counter[Kind]:
     """Count the pairs that have a reason of each kind."""
     return Counter(kind for one in found for kind in one.kinds)

@@ -12,7 +12,7 @@ in options.py, and has no option of its own.
 
 import dataclasses
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -180,17 +180,24 @@ class Config:
         return Config(**{**kept, "architecture": architecture})
 
 
-def check_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Check options by their flat names; return those that are good, and what is wrong."""
+def check_options(
+    options: Mapping[str, Any], show: Callable[[str], str] = shorten
+) -> tuple[dict[str, Any], list[str]]:
+    """Check options by their flat names; return those that are good, and what is wrong.
+
+    Args:
+        options: the options.
+        show: how a message calls an option.
+    """
     fields, good, problems = flat_fields(), {}, []
     for name, value in options.items():
         if name not in fields:
-            problems.append(f"{shorten(name)}: unknown option{did_you_mean(name, fields)}")
+            problems.append(f"{show(name)}: unknown option{did_you_mean(name, fields)}")
         elif value is not None:
             try:
                 good[name] = check_value(fields[name].annotation, value)
             except ValueError as error:
-                problems.append(f"{name}: {error}")
+                problems.append(f"{show(name)}: {error}")
     return good, [*problems, *_find_conflicts(good)]
 
 
@@ -237,12 +244,15 @@ def _describe_owners(name: str) -> str:
     return f"{' and '.join(having)} {'have' if len(having) > 1 else 'has'}"
 
 
-def build_config(*layers: Mapping[str, Any], origin: str = "options") -> Config:
+def build_config(
+    *layers: Mapping[str, Any], origin: str = "options", show: Callable[[str], str] = shorten
+) -> Config:
     """Merge layers of options, later ones winning, and check all of them at once.
 
     Args:
         layers: dictionaries of option name to value.
         origin: what to call the source of the options in an error.
+        show: how a message calls an option.
 
     Raises:
         ConfigError: names every unknown option and every value out of range.
@@ -252,7 +262,7 @@ def build_config(*layers: Mapping[str, Any], origin: str = "options") -> Config:
         0.2
     """
     merged = {name: value for layer in layers for name, value in layer.items()}
-    good, problems = check_options(merged)
+    good, problems = check_options(merged, show)
     if problems:
         raise ConfigError(f"{origin}: " + "; ".join(problems))
     return Config(**good)

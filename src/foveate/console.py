@@ -44,9 +44,15 @@ KIND_LABELS: dict[Kind, str] = {
     "length": "of odd length",
     "script": "with letters of a rare script",
     "copy": "whose target equals the source",
+    "header": "that name the columns",
+    "invisible": "with invisible characters",
+    "entity": "with entities of a web page",
+    "outer": "with outer blanks",
+    "numbered": "with a number behind the source",
     "variants": "with other targets for the same source",
     "repeat": "that repeat a pair",
 }
+RECORDED = ("variants", "repeat")  # kinds that speak against no pair
 FRACTIONS = ("exact_match", "exact_match_by_row", "token_error_rate", "character_error_rate")
 SECONDS_BETWEEN_LINES = 5.0
 FEWEST_SHOWN = 10  # sources whose share of right outputs is worth a line
@@ -54,10 +60,12 @@ SECONDS_BETWEEN_LATE_LINES = 15.0
 
 
 def print_error(message: str) -> None:
-    """Print one line `foveate: error: ...` to standard error."""
-    lines = (" ".join(line.split()) for line in make_printable(message).splitlines())
-    line = "; ".join(line for line in lines if line)
-    print(f"{_bold('foveate: error:', '31')} {line}", file=sys.stderr, flush=True)
+    """Print one line `foveate: error: ...` to standard error, and below it a list of several."""
+    lines = [line for line in make_printable(message).splitlines() if line.strip()]
+    plain = [" ".join(line.split()) for line in lines]
+    is_list = sum(line.startswith("  ") for line in lines) > 1
+    shown = "\n  ".join(plain) if is_list else "; ".join(plain)
+    print(f"{_bold('foveate: error:', '31')} {shown}", file=sys.stderr, flush=True)
 
 
 def say(message: str) -> None:
@@ -369,6 +377,8 @@ def format_diagnosis(diagnosis: Mapping[str, Any] | None) -> str:
         lines.append(f"the sources left as they are: {_format_intervals(unchanged)}")
     if reliability := diagnosis.get("reliability"):
         lines.append(format_reliability(reliability))
+    if verdict := diagnosis.get("verdict"):
+        lines.insert(0, verdict)
     errors = [
         f"{row['reference'] or NOTHING} > {row['output'] or NOTHING} {row['count']:,}"
         for row in diagnosis["confusions"]
@@ -468,11 +478,18 @@ def format_findings(
         900 pairs, 2 with a reason to look: 2 of odd length, 1 whose target equals the source.
         Look first at the lines 17, 4; most pairs with a reason may still be right.
     """
+    found = {
+        kind: f"{counts[kind]:,} {KIND_LABELS[kind]}" for kind in KIND_LABELS if counts.get(kind)
+    }
+    parts = [
+        [text for kind, text in found.items() if (kind in RECORDED) == is_recorded]
+        for is_recorded in (False, True)
+    ]
+    record = f" For the record: {', '.join(parts[1])}." if parts[1] else ""
     if not num_odd:
-        return f"{num_pairs:,} pairs, none with a reason to look."
-    parts = [f"{counts[kind]:,} {label}" for kind, label in KIND_LABELS.items() if counts.get(kind)]
+        return f"{num_pairs:,} pairs, none with a reason to look.{record}"
     return (
-        f"{num_pairs:,} pairs, {num_odd:,} with a reason to look: {', '.join(parts)}.\n"
+        f"{num_pairs:,} pairs, {num_odd:,} with a reason to look: {', '.join(parts[0])}.{record}\n"
         f"Look first at the lines {', '.join(map(str, lines))}; most pairs with a reason may "
         "still be right."
     )

@@ -101,6 +101,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         target_tokens: TokenKind = "auto",
         vocabulary_size: int | None = None,
         shared_vocabulary: bool | None = None,
+        source_case: str = "auto",
         normalization: str = "NFC",
         embedding_size: int | None = None,
         hidden_size: int | None = None,
@@ -154,6 +155,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         self.target_tokens = target_tokens
         self.vocabulary_size = vocabulary_size
         self.shared_vocabulary = shared_vocabulary
+        self.source_case = source_case
         self.normalization = normalization
         self.embedding_size = embedding_size
         self.hidden_size = hidden_size

@@ -178,7 +178,29 @@ def diagnose(evaluation: Evaluation, training: PairTable, translator: Translator
         ),
         evaluation.split,
     )
-    return {"telling": list(evaluation.telling), **found}
+    verdict = judge_baselines(evaluation, found)
+    return {
+        "telling": list(evaluation.telling),
+        **found,
+        **({"verdict": verdict} if verdict else {}),
+    }
+
+
+def judge_baselines(evaluation: Evaluation, found: dict[str, Any]) -> str:
+    """Say that a model is worse than doing nothing, or than looking sources up; or nothing."""
+    errors = evaluation.metrics["character_error_rate"].value
+    unchanged = found["unchanged"].get("character_error_rate")
+    if unchanged is not None and errors > unchanged["value"]:
+        return (
+            "worse than leaving the sources as they are: try more minutes (--minutes), copying "
+            "(--copy), or single characters (--source-tokens characters --target-tokens characters)"
+        )
+    if evaluation.metrics["exact_match"].value < found["memory"]["value"]:
+        return (
+            "worse than looking sources up in the training pairs: try more minutes (--minutes), or "
+            "let the model do both (--memory)"
+        )
+    return ""
 
 
 def length_unit(kind: str) -> Unit:

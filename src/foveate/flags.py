@@ -115,7 +115,11 @@ def merge_config(path: Path | str | None, flags: dict[str, Any]) -> Config:
     rivals = {"minutes": "max_updates", "max_updates": "minutes"}
     for name in rivals.keys() & flags.keys():
         given.pop(rivals[name], None)
-    return build_config(given, flags, origin="command line")
+
+    def show(name: str) -> str:
+        return "--" + name.replace("_", "-") if name in flags else name
+
+    return build_config(given, flags, origin="command line", show=show)
 
 
 def _describe_limits(name: str) -> str:

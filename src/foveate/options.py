@@ -30,6 +30,7 @@ Architecture = Literal["attention", "traditional", "transformer"]
 SubwordKind = Literal["unigram", "bpe"]
 TokenKind = Literal["auto", "characters", "tagged", "whitespace", "bytes", "unigram", "bpe"]
 Normalization = Literal["NFC", "NFD", "NFKC", "NFKD", "none"]
+LetterCase = Literal["auto", "keep", "lower", "upper"]
 NGRAM_SIZE = 32  # numbers in a row of the table of n-grams
 SUBWORD_KINDS: tuple[SubwordKind, ...] = get_args(SubwordKind)
 
@@ -59,6 +60,9 @@ class TextOptions:
     shared_vocabulary: bool
     """One vocabulary and one embedding table for both sides (found: when nearly all of the target
     is made of what the source uses too)."""
+    source_case: LetterCase = "auto"
+    """Case in which sources are read: as they are (keep), lower or upper (found: that of all
+    training sources, if they have only one)."""
     normalization: Normalization = "NFC"
     """Unicode normalisation of both sides, kept in the model."""
 

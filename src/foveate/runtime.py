@@ -37,10 +37,12 @@ def describe_runtime(bundle: Bundle, files: Mapping[str, bytes]) -> dict[str, An
     return {
         "reserved": RESERVED,
         **described,
+        "source_case": "keep" if bundle.text.source_case == "auto" else bundle.text.source_case,
         "length_ratio": bundle.decoding.length_ratio,
         "length_extra": LENGTH_EXTRA,
         "longest_source": bundle.decoding.longest_source,
         "confidence": bundle.decoding.confidence and bundle.decoding.confidence.to_dict(),
+        "stand_ins": list(bundle.decoding.stand_ins),
         "memory": "memory.json" if "memory.json" in files else None,
         "words": "words.json" if "words.json" in files else None,
         "models": _describe_graphs(bundle.graphs),
@@ -88,10 +90,14 @@ def read_runtime(data: bytes) -> dict[str, Any]:
         raise ValueError(f"length_ratio {ratio!r:.20} is not a ratio")
     if isinstance(longest, bool) or not isinstance(longest, int) or not 0 <= longest < 10**9:
         raise ValueError(f"longest_source {longest!r:.20} is not a length")
+    stand_ins = values.get("stand_ins", [])
+    if not isinstance(stand_ins, list) or not all(isinstance(one, str) for one in stand_ins):
+        raise ValueError("stand_ins are not a list of tokens")
     return {
         "length_ratio": float(ratio),
         "longest_source": longest,
         "confidence": read_confidence(values.get("confidence")),
+        "stand_ins": tuple(stand_ins),
     }
 
 

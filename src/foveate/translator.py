@@ -6,7 +6,7 @@ It puts codec, stepper and search together. Which backend steps is decided in `l
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, get_args
@@ -43,8 +43,9 @@ from foveate.search import (
 )
 from foveate.search.coalescing import Coalescer
 from foveate.search.workers import LEAST_WORK, cut_batches, granted_threads
-from foveate.text.cleaning import clean_source, known_letters
+from foveate.text.cleaning import clean_source, fold_case, known_letters
 from foveate.text.codec import Codec
+from foveate.text.stand_ins import put_in
 from foveate.text.steering import Steering
 from foveate.text.vocabulary import EOS, UNK
 from foveate.text.word_list import WordList
@@ -109,6 +110,8 @@ class _Job:
     attention: bool
     query: Query
     must_not: tuple[str, ...] = ()
+    unknown: tuple[int, ...] = ()
+    restored: Mapping[str, str] = field(default_factory=dict)  # a stand-in, and for what it stands
 
 
 class Translator:
@@ -134,6 +137,9 @@ class Translator:
         self.threads = threads or granted_threads()
         self.max_source = max_source or _limit_source(bundle)
         self._known = known_letters(bundle.source_codec)
+        self._case = bundle.text.source_case
+        ids = bundle.source_codec.vocabulary.ids(bundle.decoding.stand_ins)
+        self._stand_ins = list(zip(bundle.decoding.stand_ins, ids, strict=True))
         self._steering = Steering(bundle.target_codec)
         self._search_together = Coalescer(self._search, _may_join)
 
@@ -293,10 +299,11 @@ class Translator:
         return self._stream(request)
 
     def _stream(self, request: Request) -> Iterator[Partial | Translation]:
-        source = clean_source(request.source, self._known)
+        source = clean_source(request.source, self._known, self._case)
         all_ids = self.source_codec.encode(source)
         ids = all_ids[: self.max_source]
-        if not ids or self.source_codec.normalize(source) in self.bundle.decoding.memory:
+        is_recalled = self.source_codec.normalize(source) in self.bundle.decoding.memory
+        if not ids or is_recalled or (self._stand_ins and UNK in ids):
             yield from self._replay(self.translate_one(request))
             return
         query = self._aim(request, ids, 0)
@@ -305,7 +312,7 @@ class Translator:
         found = stream_search(self.stepper, np.array(ids), query, attention=request.attention)
         for part in found:
             if isinstance(part, Hypothesis):
-                yield self._describe(job, [part])[0]
+                yield self._add_confidence(self._describe(job, [part]))[0]
                 return
             written.append(part.id)
             token = self.target_codec.tokens([part.id])[0]
@@ -334,7 +341,7 @@ class Translator:
         self, requests: Sequence[Request], start: int, batch_tokens: int
     ) -> list[Translation]:
         """Translate a window of requests, the first of which has the number `start`."""
-        sources = [clean_source(request.source, self._known) for request in requests]
+        sources = [clean_source(request.source, self._known, self._case) for request in requests]
         jobs = [
             _Job(
                 source,
@@ -348,6 +355,8 @@ class Translator:
                 zip(requests, sources, self.source_codec.encode_many(sources), strict=True)
             )
         ]
+        for job in jobs:
+            self._stand_in(job)
         results = []
         searched = self._run(jobs, batch_tokens)
         for request, job, found in zip(requests, jobs, searched, strict=True):
@@ -438,6 +447,13 @@ class Translator:
         run_all(self.threads, run, batches)
         return results
 
+    def _stand_in(self, job: _Job) -> None:
+        """Note the unknown tokens of a source, and let others stand in for them."""
+        job.unknown = tuple(place for place, index in enumerate(job.ids) if index == UNK)
+        if job.unknown and self._stand_ins:
+            tokens = self.source_codec.split(job.source)[: len(job.ids)]
+            job.ids, job.restored = put_in(tokens, job.ids, self._stand_ins)
+
     def _aim(self, request: Request, ids: Sequence[int], number: int) -> Query:
         """Return what a request wants of the ids of the output.
 
@@ -494,14 +510,18 @@ class Translator:
         """Say whether no source of the training pairs had a character, as far as tokens tell."""
         return self._known is not None and letter not in self._known
 
+    def changes_case(self, source: str) -> bool:
+        """Say whether a source is read in another case than it is written in."""
+        return fold_case(source, self._case) != source
+
     def has_tokens(self, source: str) -> bool:
         """Say whether anything of a source is left to read."""
-        return bool(self.source_codec.split(clean_source(source, self._known)))
+        return bool(self.source_codec.split(clean_source(source, self._known, self._case)))
 
     def _score_window(
         self, pairs: Sequence[tuple[str, str]], choices: int = 0
     ) -> list[Translation]:
-        sources = [clean_source(source, self._known) for source, _ in pairs]
+        sources = [clean_source(source, self._known, self._case) for source, _ in pairs]
         all_ids = self.source_codec.encode_many(sources)
         targets = self.target_codec.encode_many(target for _, target in pairs)
         for side, rows in (("source", all_ids), ("target", targets)):
@@ -583,13 +603,14 @@ class Translator:
 
     def _describe(self, job: _Job, found: Sequence[Hypothesis]) -> list[Translation]:
         source_tokens = self.source_codec.split(job.source)[: len(job.ids)]
-        unknown = tuple(place for place, index in enumerate(job.ids) if index == UNK)
+        unknown = job.unknown or tuple(n for n, index in enumerate(job.ids) if index == UNK)
+        outputs = [self._write(job, one.ids) for one in found]
         penalty = job.query.length_penalty
         return [
             Translation(
                 source_tokens,
-                self.target_codec.tokens(one.ids),
-                self.target_codec.decode(one.ids),
+                tokens,
+                self.target_codec.join(tokens),
                 one.score,
                 one.attention if job.attention else None,
                 is_finished=one.is_finished,
@@ -598,8 +619,13 @@ class Translator:
                 num_cut=job.num_cut,
                 rank_score=float(rank_score(one.score, len(one.ids) + one.is_finished, penalty)),
             )
-            for one in found
+            for one, tokens in zip(found, outputs, strict=True)
         ]
+
+    def _write(self, job: _Job, ids: Sequence[int]) -> list[str]:
+        """Return the tokens of an output; what a stand-in stood for is written itself."""
+        tokens = self.target_codec.tokens(ids)
+        return [job.restored.get(token, token) for token in tokens] if job.restored else tokens
 
     def _leave_empty(self, request: Request) -> Translation:
         """Return the translation of a blank: nothing, and certainly so if nothing is demanded."""

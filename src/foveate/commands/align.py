@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 
 from foveate.commands.arguments import (
     Backend,
+    Columns,
     Place,
     Threads,
     TrustCode,
@@ -46,6 +47,7 @@ def align(
     format: Annotated[AlignmentFormat, Parameter(group=ESSENTIAL)] = "pharaoh",
     method: Annotated[Literal["argmax", "mutual"], Parameter(group=ESSENTIAL)] = "argmax",
     level: Annotated[Literal["auto", "tokens", "words"], Parameter(group=ESSENTIAL)] = "auto",
+    columns: Columns = None,
     skip_bad: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     backend: Backend = "auto",
     threads: Threads = 0,
@@ -61,6 +63,8 @@ def align(
             and weight; counts: how often each two symbols correspond. ∅ stands where none does.
         method: argmax: every target token has one link; mutual: only links that both sides choose.
         level: What i and j count: tokens, or words of subword models (auto).
+        columns: Which columns of PAIRS: by name, number or path; 1+3 joins two, and makes tags of
+            features.
         skip_bad: Skip and count bad rows; they have no line in the output.
         backend: What computes: PyTorch, or ONNX Runtime for an exported model.
         threads: Processor threads (0: as many as there are cores).
@@ -73,7 +77,7 @@ def align(
     check_file(out)
     translator = load_translator(model, backend, threads, trust_code)
     require_attention(translator)
-    table = read_table(pairs, skip_bad=skip_bad)
+    table = read_table(pairs, columns=columns, skip_bad=skip_bad)
     scored = translator.score_pairs(zip(table.sources(), table.targets(), strict=True))
     kinds = _word_kinds(translator, level)
     remarks = Remarks(translator, "pair")

@@ -11,6 +11,7 @@ from cyclopts import Group, Parameter, Token
 
 from foveate.console import say
 from foveate.errors import ConfigError, MissingExtraError, ModelMismatchError
+from foveate.flags import ESSENTIAL
 
 if TYPE_CHECKING:
     from foveate.data.table import PairTable
@@ -39,15 +40,20 @@ Backend = Annotated[BackendName, Parameter(group=MACHINE)]
 BleuTokenize = Literal["13a", "none", "intl", "char", "zh"]
 Threads = Annotated[int, Parameter(group=MACHINE, metavar="N")]
 TrustCode = Annotated[bool, Parameter(group=MACHINE, negative="", show_default=False)]
+Columns = Annotated[str | None, Parameter(group=ESSENTIAL, metavar="SOURCE,TARGET")]
 BeamSize = Annotated[int | None, Parameter(group=SEARCH, metavar="K")]
 
 
-def read_table(where: str, *, skip_bad: bool = False, **limits: int) -> PairTable:
-    """Read pairs into a table; the limits are those of `read_pairs`."""
+def read_table(
+    where: str, *, columns: str | None = None, skip_bad: bool = False, **limits: int
+) -> PairTable:
+    """Read pairs into a table; columns and limits are those of `read_pairs`."""
     from foveate.data.readers import read_pairs
     from foveate.data.table import PairTable
 
-    return PairTable.from_pairs(read_pairs(where, skip_bad=skip_bad, report=say, **limits))
+    return PairTable.from_pairs(
+        read_pairs(where, columns=columns, skip_bad=skip_bad, report=say, **limits)
+    )
 
 
 def load_translator(

@@ -72,7 +72,8 @@ def attend(
     source = _first_line() if text == "-" else text
     translator = load_translator(model, backend, threads, trust_code)
     translation = _attend_one(translator, source, target, beam_size)
-    remarks = Remarks(translator)
+    remarks = Remarks(translator, "text")
+    remarks.see(source)
     list(remarks.watch([translation]))
     remarks.tell()
     if out is None:

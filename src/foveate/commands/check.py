@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from foveate.commands.arguments import Place, check_least
+from foveate.commands.arguments import Columns, Place, check_least
 from foveate.console import say
 from foveate.flags import ESSENTIAL, build_flags, given_flags, merge_config, offer_whole_help
 
 if TYPE_CHECKING:
+    from foveate.checking import Suspicion
     from foveate.config import Config
     from foveate.records import Pair
 
@@ -28,7 +29,7 @@ app = App(
 Examples:
   foveate check lexicon.tsv --minutes 10 > suspicious.tsv
   foveate check train.en,train.de --out suspicious.tsv --folds 3
-  foveate check lexicon.csv --rules-only | head
+  foveate check lexicon.csv --rules-only --out review.html --clean clean.tsv
 
 PAIRS is what train takes, and so are the other options, which are those of the
 models; --minutes is for all of them together. The table has the columns
@@ -51,10 +52,12 @@ def check(
     /,
     *,
     out: Annotated[Place, Parameter(group=ESSENTIAL, alias="-o")] = "-",
+    columns: Columns = None,
     folds: Annotated[int, Parameter(group=ESSENTIAL, metavar="K")] = 2,
     rules_only: Annotated[
         bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
     ] = False,
+    clean: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
     all: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     config: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
     flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # noqa: B008 (frozen)
@@ -63,23 +66,45 @@ def check(
 
     Args:
         pairs: The pairs to check.
-        out: Where to write the table; - is standard output.
+        out: Where to write the table; - is standard output, and .html a page to go through the
+            pairs by key.
+        columns: Which columns of PAIRS: by name, number or path; 1+3 joins two, and makes tags of
+            features.
         folds: Models to train; each judges its share of the pairs, and learns from the others.
         rules_only: Train nothing: repeats, copies, lengths, scripts and sides only.
-        all: Write every pair, not only those with a reason.
+        clean: Write the pairs once more, as TSV, without what is no text: outer blanks, invisible
+            characters, entities, (2) behind a source, names of columns.
+        all: Write every pair, not only the suspicious ones.
         config: TOML file of options; a flag wins over it.
         flags: The options of the models.
     """
     options = merge_config(config, given_flags(flags))
     check_least(2, folds=folds)
-    return run_check(pairs, out, options, folds=folds, rules_only=rules_only, every=all)
+    return run_check(
+        pairs,
+        out,
+        options,
+        columns=columns,
+        clean=clean,
+        folds=folds,
+        rules_only=rules_only,
+        every=all,
+    )
 
 
 offer_whole_help(app, check)
 
 
 def run_check(
-    where: str, out: str, config: Config, *, folds: int, rules_only: bool, every: bool
+    where: str,
+    out: str,
+    config: Config,
+    *,
+    columns: str | None = None,
+    clean: str | None = None,
+    folds: int,
+    rules_only: bool,
+    every: bool,
 ) -> int:
     """Check a file and return the exit status; arguments are the flags of the command.
 
@@ -90,7 +115,8 @@ def run_check(
     """
     import numpy as np
 
-    from foveate.checking import check_table, count_kinds
+    from foveate.checking import check_table, count_kinds, is_suspicious
+    from foveate.cleaned import draw_review
     from foveate.console import TrainingDisplay, format_findings, watch
     from foveate.data.readers import read_pairs
     from foveate.data.table import PairTable
@@ -98,11 +124,17 @@ def run_check(
     from foveate.output import check_file, open_output
 
     check_file(out)
+    if clean is not None:
+        check_file(clean)
     lines = array("q")
     table = PairTable.from_pairs(
         _note_lines(
             read_pairs(
-                where, skip_bad=config.skip_bad, max_characters=config.max_characters, report=say
+                where,
+                columns=columns,
+                skip_bad=config.skip_bad,
+                max_characters=config.max_characters,
+                report=say,
             ),
             lines,
         )
@@ -115,16 +147,40 @@ def run_check(
         display=TrainingDisplay,
         watch=lambda items, total: watch(items, total, "pairs judged"),
     )
-    kept = [one for one in found if every or one.reasons]
+    judged = list(found)
+    kept = [one for one in judged if every or is_suspicious(one)]
     with open_output(out) as stream:
-        rows = (
-            format_suspicion(rank, lines[one.row], one) for rank, one in enumerate(kept, start=1)
-        )
-        stream.writelines(chain([SUSPICION_HEADER], rows))
-    counts = count_kinds(kept)
-    num_odd = sum(bool(one.reasons) for one in kept)
-    say(format_findings(len(table), num_odd, counts, [lines[one.row] for one in kept[:5]]))
+        if out.lower().endswith((".html", ".htm")):
+            stream.write(draw_review(judged, kept, lines, where))
+        else:
+            rows = (
+                format_suspicion(rank, lines[one.row], one)
+                for rank, one in enumerate(kept, start=1)
+            )
+            stream.writelines(chain([SUSPICION_HEADER], rows))
+    if clean is not None:
+        num_changed = write_clean(judged, clean)
+        say(f"{clean}: a cleaned file, {num_changed:,} of {len(table):,} rows are changed or gone")
+    counts = count_kinds(judged)
+    num_odd = sum(map(is_suspicious, judged))
+    first = [lines[one.row] for one in judged[:5] if is_suspicious(one)]
+    say(format_findings(len(table), num_odd, counts, first))
     return 0
+
+
+def write_clean(judged: Sequence[Suspicion], where: str) -> int:
+    """Write the pairs as TSV, in their order, without left-overs; return how many rows differ."""
+    from foveate.cleaned import clean_pair
+    from foveate.output import open_output
+
+    num_changed = 0
+    with open_output(where) as stream:
+        for one in sorted(judged, key=lambda one: one.row):
+            pair = clean_pair(one)
+            num_changed += pair != (one.source, one.target)
+            if pair is not None:
+                stream.write("\t".join(" ".join(text.split()) for text in pair) + "\n")
+    return num_changed
 
 
 def _note_lines(pairs: Iterator[Pair], lines: array[int]) -> Iterator[Pair]:

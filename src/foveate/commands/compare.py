@@ -11,6 +11,7 @@ from foveate.commands.arguments import (
     Backend,
     BeamSize,
     BleuTokenize,
+    Columns,
     Place,
     Threads,
     TrustCode,
@@ -38,6 +39,7 @@ def compare(
     out: Annotated[Place | None, Parameter(group=ESSENTIAL, alias="-o")] = None,
     json: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
     bleu_tokenize: Annotated[BleuTokenize | None, Parameter(group=ESSENTIAL)] = None,
+    columns: Columns = None,
     skip_bad: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     beam_size: BeamSize = None,
     backend: Backend = "auto",
@@ -54,6 +56,7 @@ def compare(
         out: Write the outputs that differ to a .tsv file, or all of it to a page (.html).
         json: Write the numbers to this file (- is standard output, instead of the tables).
         bleu_tokenize: How BLEU splits words (see foveate evaluate --help).
+        columns: Which columns of PAIRS (see foveate evaluate --help).
         skip_bad: Skip and count bad rows instead of stopping.
         beam_size: Hypotheses that the search keeps.
         backend: What computes: PyTorch, or ONNX Runtime for an exported model.
@@ -71,7 +74,7 @@ def compare(
         if place is not None:
             check_file(place)
     check_least(1, beam_size=beam_size)
-    table = read_table(pairs, skip_bad=skip_bad)
+    table = read_table(pairs, columns=columns, skip_bad=skip_bad)
     loaded = [load_translator(model, backend, threads, trust_code) for model in models]
     translators = dict(zip(name_models(models), loaded, strict=True))
     comparison = run_comparison(

@@ -10,6 +10,7 @@ from foveate.commands.arguments import (
     Backend,
     BeamSize,
     BleuTokenize,
+    Columns,
     Place,
     Threads,
     TrustCode,
@@ -42,6 +43,7 @@ def evaluate(
     training: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="PAIRS")] = None,
     by_row: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     bleu_tokenize: Annotated[BleuTokenize | None, Parameter(group=ESSENTIAL)] = None,
+    columns: Columns = None,
     skip_bad: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     beam_size: BeamSize = None,
     backend: Backend = "auto",
@@ -60,6 +62,8 @@ def evaluate(
         by_row: Count every row, not every different source: running words where rows repeat them.
         bleu_tokenize: How BLEU splits words: 13a for ordinary text, none for text that is split,
             char or zh for text without blanks (default: 13a, or what suits text without blanks).
+        columns: Which columns of PAIRS: by name, number or path; 1+3 joins two, and makes tags of
+            features.
         skip_bad: Skip and count bad rows instead of stopping.
         beam_size: Hypotheses that the search keeps.
         backend: What computes: PyTorch, or ONNX Runtime for an exported model.
@@ -77,8 +81,10 @@ def evaluate(
             check_file(place)
     check_least(1, beam_size=beam_size)
     translator = load_translator(model, backend, threads, trust_code)
-    table = read_table(pairs, skip_bad=skip_bad)
-    seen = None if training is None else set(read_table(training, skip_bad=skip_bad).sources())
+    table = read_table(pairs, columns=columns, skip_bad=skip_bad)
+    seen = None
+    if training is not None:
+        seen = set(read_table(training, columns=columns, skip_bad=skip_bad).sources())
     remarks = Remarks(translator, "source")
     evaluation = run_evaluation(
         translator,

@@ -61,10 +61,14 @@ class Remarks:
     def __init__(self, translator: Translator, noun: str = "line") -> None:
         self._translator = translator
         self._noun = noun
-        self._count = self._num_with_unknown = 0
+        self._count = self._num_with_unknown = self._num_folded = 0
         self._unknown: Counter[str] = Counter()
         self._is_lower_known = True
         self._cut, self._unfinished = Places(), Places()
+
+    def see(self, source: str) -> None:
+        """Look at a source as it was written."""
+        self._num_folded += self._translator.changes_case(source)
 
     def watch(self, translations: Iterable[Translation]) -> Iterator[Translation]:
         """Look at translations as they pass by."""
@@ -88,6 +92,12 @@ class Remarks:
 
     def tell(self) -> None:
         """Say on standard error what there is to say."""
+        if self._num_folded:
+            case = self._translator.bundle.text.source_case
+            say(
+                f"{self._num_folded:,} of {self._count:,} {self._noun}s were read in {case} case: "
+                "the sources of the training had no other letters"
+            )
         if self._num_with_unknown:
             say(self._say_unknown())
         if self._cut.count:
@@ -106,10 +116,11 @@ class Remarks:
         common = self._unknown.most_common(MOST_SHOWN)
         named = ", ".join(f"{_show(token)} in {count:,}" for token, count in common)
         more = ", ..." if len(self._unknown) > MOST_SHOWN else ""
+        how = "copied" if self._translator.bundle.decoding.stand_ins else "read as unknown"
         lower = "; in lower case all are known" if self._is_lower_known else ""
         return (
             f"{self._num_with_unknown:,} of {self._count:,} {self._noun}s have source tokens that "
-            f"were not seen in training (read as unknown): {named}{more}{lower}"
+            f"were not seen in training ({how}): {named}{more}{lower}"
         )
 
 

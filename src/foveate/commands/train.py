@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from foveate.commands.arguments import Place, missing_torch, read_table
+from foveate.commands.arguments import Columns, Place, missing_torch, read_table
 from foveate.console import say
 from foveate.flags import ESSENTIAL, build_flags, given_flags, merge_config, offer_whole_help
 
@@ -31,10 +31,11 @@ Examples:
   foveate train pairs.tsv --out model --minutes 5
   foveate train train.en,train.de --out model --dev dev.en,dev.de
   foveate train pairs.csv.gz --out model --config options.toml --seed 2
+  foveate train forms.tsv --out model --columns 1+3,2
 
-PAIRS is a TSV (source TAB target), a CSV with a header, a parquet file, JSON
-lines, two parallel text files as SOURCE,TARGET, or - for a TSV on standard
-input; .gz works.
+PAIRS is a TSV (source TAB target), a CSV with a header, JSON lines or an array,
+a parquet file, a TMX or XLIFF, a pronunciation dictionary, two parallel text
+files as SOURCE,TARGET, or - for standard input; .gz works.
 
 All options, with their ranges: foveate train --help-all
 """,
@@ -47,6 +48,7 @@ def train(
     /,
     *,
     out: Annotated[Place, Parameter(group=ESSENTIAL, alias="-o", metavar="MODEL")],
+    columns: Columns = None,
     dev: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="PAIRS")] = None,
     test: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="PAIRS")] = None,
     words: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
@@ -66,6 +68,8 @@ def train(
     Args:
         pairs: The pairs to learn from.
         out: Folder to make for the model; it must not be there yet.
+        columns: Which columns of PAIRS: by name, number or path; 1+3 joins two, and makes tags of
+            features.
         dev: Pairs to choose the best model by (default: a part of PAIRS, held out).
         test: Pairs to evaluate on at the end.
         words: Words of the target language, one a line, the commonest first or with their counts
@@ -90,7 +94,11 @@ def train(
     options = options.replace(threads=cut_threads(options.threads, say))
     check_folder(out, resume=resume or was_killed_early(Path(out)))
     page = check_page(report)
-    limits: Any = {"skip_bad": options.skip_bad, "max_characters": options.max_characters}
+    limits: Any = {
+        "columns": columns,
+        "skip_bad": options.skip_bad,
+        "max_characters": options.max_characters,
+    }
     table = read_table(pairs, **limits)
     dev_table = read_table(dev, **limits) if dev is not None else None
     test_table = read_table(test, **limits) if test is not None else None

@@ -156,6 +156,7 @@ def translate(
     remarks = Remarks(translator)
     with open_output(out) as stream:
         for source, translation in watch(zip(sources, remarks.watch(found), strict=True)):
+            remarks.see(source)
             stream.writelines(format_translation(source, translation, format))
     remarks.tell()
     return 0

@@ -13,39 +13,57 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple, Self
 
-from foveate.data.lines import MAX_LINE_BYTES, Line, read_numbered_lines
-from foveate.data.rows import BadRow, Report, Rows, choose_columns
+from foveate.data.columns import choose_columns
+from foveate.data.headers import is_header_of_csv
+from foveate.data.lines import MAX_LINE_BYTES, Line
+from foveate.data.rows import BadRow, Report, Rows
 from foveate.errors import DataError
 from foveate.records import Pair
 
-NUM_PEEKED = 100  # lines whose fields tell which columns are text
+NUM_PEEKED = 200  # lines whose fields tell which columns are text
 MAX_ROW_LINES = 1000  # that a quoted field may span
 NOT_CLOSED = "bad quotes: a double quote is not closed"
-_SEPARATOR = re.compile(r"sep=([,;\t])", re.IGNORECASE)
+_SEPARATOR = re.compile(r"sep=([,;|\t])", re.IGNORECASE)
 
 FindFault = Callable[[list[str]], str]
 
 
-def read_csv(name: str, note: Report, max_characters: int) -> Rows:
+def read_csv(
+    name: str,
+    stream: Iterator[Line],
+    note: Report,
+    max_characters: int,
+    asked: str | None = None,
+) -> Rows:
     """Read a CSV file; a row whose line ends stand in quotes has the line where it begins."""
-    lines = _Lines(read_numbered_lines(name))
+    lines = _Lines(stream)
     delimiter = _find_delimiter(lines)
     if not delimiter:
         return
     rows = _RowReader(lines, delimiter)
-    header = rows.read(lambda _: "")
+    header = rows.peek_first()
     if header is None:
         return
     if header.problem:
         raise DataError(f"{name}:1: bad header: {header.problem}")
-    num_columns = len(header.fields)
-    first = rows.peek(NUM_PEEKED)
-    columns = choose_columns(header.fields, f"{name}:{header.line}", note, first)
+    num_columns, names = len(header.fields), header.fields
+    has_header = is_header_of_csv(header.fields)
+    if has_header:
+        rows.read(lambda _: "")
+    else:
+        names = [str(number) for number in range(1, num_columns + 1)]
+        note(f"{name}:{header.line}: the first row is a pair and names no columns")
+    sample = [row for row in rows.peek(NUM_PEEKED) if len(row) == num_columns]
+    choice = choose_columns(
+        names, sample, f"{name}:{header.line}", note, asked=asked, has_names=has_header
+    )
+    wanted = (*choice.source, *choice.target)
+    source, target, is_plain = choice.source[0], choice.target[0], choice.is_plain
 
     def find_fault(fields: list[str]) -> str:
         if len(fields) != num_columns:
             return f"{len(fields)} columns, but {num_columns} in the header"
-        longest = max(len(fields[column]) for column in columns)
+        longest = max(len(fields[column]) for column in wanted)
         return NOT_CLOSED if longest > max_characters else ""
 
     while (row := rows.read(find_fault)) is not None:
@@ -56,8 +74,10 @@ def read_csv(name: str, note: Report, max_characters: int) -> Rows:
             problem = find_fault(row.fields)
         if problem:
             yield BadRow(name, row.line, problem)
+        elif is_plain:
+            yield Pair(row.fields[source], row.fields[target], name, row.line)
         else:
-            yield Pair(row.fields[columns[0]], row.fields[columns[1]], name, row.line)
+            yield Pair(*choice.join_sides(row.fields), name, row.line)
 
 
 class _Row(NamedTuple):
@@ -92,7 +112,7 @@ def _find_delimiter(lines: _Lines) -> str:
     if match := _SEPARATOR.fullmatch(first.text):
         return match[1]
     lines.give_back([first])
-    return max(",;\t", key=first.text.count)
+    return max(",;\t|", key=first.text.count)
 
 
 class _Slot:
@@ -131,6 +151,17 @@ class _RowReader:
             if line.text or line.problem:
                 return self._read_row(line, find_fault)
         return None
+
+    def peek_first(self) -> _Row | None:
+        """Return the first row that is not blank, without taking it."""
+        taken: list[Line] = []
+        while (line := self._lines.take()) is not None and not (line.text or line.problem):
+            taken.append(line)
+        if line is None:
+            return None
+        row = self._read_row(line, lambda _: "")
+        self._lines.give_back([line])
+        return row
 
     def peek(self, count: int) -> list[list[str]]:
         """Return the fields of the next lines that are whole rows, without taking them."""

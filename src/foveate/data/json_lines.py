@@ -1,114 +1,134 @@
-"""JSON lines: one object a line, with the keys source and target."""
+"""JSON: one object a line, an array of objects, or an object that holds such an array."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from foveate.data.lines import read_numbered_lines
-from foveate.data.rows import NUMBER, BadRow, Report, Rows, is_count
-from foveate.errors import DataError, did_you_mean
+from foveate.data.lines import Line, show_name
+from foveate.data.objects import Record, describe_type, read_records
+from foveate.data.rows import Report, Rows
+from foveate.errors import DataError
 from foveate.records import Pair
 
-Key = tuple[str, ...]  # of an object, and of the objects within it
-NAMED: tuple[Key, Key] = (("source",), ("target",))
+MOST_CHARACTERS = 2**27  # of a file that is one value and is read whole
+MOST_FIELDS = 10  # of a record; an object of more texts is a dictionary
+ONE_A_LINE = "one object a line is read in any size (jq -c '.[]' FILE > FILE.jsonl)"
 
 
-def read_json_lines(name: str, note: Report) -> Rows:
-    """Read one JSON object a line, with the keys source and target."""
-    columns: tuple[Key, Key] | None = None
-    for line in read_numbered_lines(name):
-        if not line.problem and not line.text.strip():
-            continue
-        if columns is None and line.text.lstrip().startswith("["):
-            advice = "one object a line is needed (jq -c '.[]' makes it so)"
-            raise DataError(f"{name}:{line.number}: a JSON array, not JSON lines: {advice}")
-        if columns is None and not line.problem:
-            columns = _choose_keys(line.text, f"{name}:{line.number}", note)
-        pair = line.problem or _parse_json_pair(line.text, columns or NAMED)
-        if isinstance(pair, str):
-            yield BadRow(name, line.number, pair)
-        else:
-            yield Pair(*pair, name, line.number)
+def read_json_lines(
+    name: str, lines: Iterator[Line], note: Report, asked: str | None = None
+) -> Rows:
+    """Read one JSON object, or array of fields, a line."""
+    return read_records(_parse_lines(lines), show_name(name), note, asked)
 
 
-def _choose_keys(text: str, place: str, note: Report) -> tuple[Key, Key] | None:
-    """Return the keys of the two sides, by the first object: their names, or its only two texts.
+def _parse_lines(lines: Iterator[Line]) -> Iterator[Record]:
+    are_arrays: bool | None = None
+    for line in lines:
+        if line.problem:
+            yield Record(line.number, {}, line.problem)
+        elif line.text.strip():
+            record = parse(line.text)
+            if are_arrays is None and not isinstance(record, str):
+                are_arrays = isinstance(record.value, list)
+            yield _to_record(record, line.number, bool(are_arrays))
 
-    They may stand in an object within it. None: the line holds no object.
-    """
+
+class _Value:
+    """A value that was parsed, beside a text that says what is wrong."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def parse(text: str) -> _Value | str:
+    """Return a JSON value, or what is wrong with the text."""
     try:
-        record = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(record, dict):
-        return None
-    if {"source", "target"} & record.keys():
-        return NAMED
-    outer: list[Key] = [
-        (name,)
-        for name, value in record.items()
-        if isinstance(value, str) and not is_count(name) and not NUMBER.fullmatch(value.strip())
-    ]
-    inner: list[Key] = [
-        (name, within)
-        for name, value in record.items()
-        if isinstance(value, dict)
-        for within, text in value.items()
-        if isinstance(text, str)
-    ]
-    found = [keys for keys in (outer, inner) if len(keys) == 2]
-    if len(found) != 1 or len(outer) + len(inner) != 2:
-        return NAMED
-    source, target = (".".join(key) for key in found[0])
-    note(f"{place}: keys {source!r} and {target!r} are taken as source and target")
-    return found[0][0], found[0][1]
-
-
-def _parse_json_pair(text: str, columns: tuple[Key, Key]) -> tuple[str, str] | str:
-    """Return both sides, or what is wrong."""
-    try:
-        record = json.loads(text)
+        return _Value(json.loads(text))
     except json.JSONDecodeError as error:
         return f"broken JSON: {error.msg} at character {error.pos + 1}"
     except (ValueError, RecursionError):
         return "broken JSON: too large a number, or too deep"
-    if not isinstance(record, dict):
-        return f"not a JSON object, but {_json_type(record)}"
-    sides = [_find_side(record, key) for key in columns]
-    problem = next((side.problem for side in sides if side.problem), "")
-    return problem or (sides[0].text, sides[1].text)
 
 
-def _find_side(record: dict[str, Any], key: Key) -> _Side:
-    """Return the text under a key, or what is wrong with it."""
-    value: Any = record
-    for name in key:
-        if not isinstance(value, dict) or name not in value:
-            listed = ", ".join(map(repr, list(record)[:10])) or "none"
-            close = did_you_mean(name, record)
-            return _Side("", f"no key {'.'.join(key)!r}{close}; its keys are: {listed}")
-        value = value[name]
-    if not isinstance(value, str):
-        return _Side("", f"{'.'.join(key)} is not a string, but {_json_type(value)}")
-    if not _is_unicode(value):
-        return _Side("", f"{'.'.join(key)} has half a surrogate pair (a broken \\u escape)")
-    return _Side(value, "")
+def _to_record(found: _Value | str, line: int, may_be_array: bool = False) -> Record:
+    if isinstance(found, str):
+        return Record(line, {}, found)
+    if isinstance(found.value, list) and may_be_array:
+        return Record(line, {str(n): value for n, value in enumerate(found.value, start=1)})
+    if not isinstance(found.value, dict):
+        return Record(line, {}, f"not a JSON object, but {describe_type(found.value)}")
+    return Record(line, found.value)
 
 
-class _Side(NamedTuple):
-    text: str
-    problem: str
+def read_json_value(
+    name: str, lines: Iterator[Line], note: Report, asked: str | None = None
+) -> Rows:
+    """Read a file that is one JSON value: an array of objects, or an object that holds one.
+
+    The line of a pair is then the number of its object. An object of texts is a dictionary: its
+    keys are the sources.
+    """
+    path = show_name(name)
+    found = parse(_read_whole(path, lines))
+    if isinstance(found, str):
+        raise DataError(
+            f"{path}: JSON over several lines that is damaged, or ends too early: {found}; "
+            f"fetch it again; {ONE_A_LINE}"
+        )
+    rows = _find_array(found.value)
+    if rows is not None:
+        records = (
+            _to_record(_Value(row), n, isinstance(rows[0], list))
+            for n, row in enumerate(rows, start=1)
+        )
+        yield from read_records(records, path, note, asked)
+    elif isinstance(found.value, dict) and (pairs := _find_mapping(found.value)):
+        note(f"{path}: read as a dictionary: keys are sources, values are targets")
+        for number, (key, value) in enumerate(pairs.items(), start=1):
+            for target in value if isinstance(value, list) else [value]:
+                yield Pair(key, target, path, number)
+    elif isinstance(found.value, dict):
+        yield from read_records(iter([Record(1, found.value)]), path, note, asked)
+    else:
+        raise DataError(f"{path}: JSON without an array of objects: {ONE_A_LINE}")
 
 
-def _json_type(value: object) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true or false"
-    names: dict[type, str] = {dict: "an object", list: "an array", str: "a string"}
-    return names.get(type(value), "a number")
+def _read_whole(path: str, lines: Iterator[Line]) -> str:
+    parts, room = [], MOST_CHARACTERS
+    for line in lines:
+        if line.problem:
+            raise DataError(f"{path}:{line.number}: {line.problem}: {ONE_A_LINE}")
+        parts.append(line.text)
+        room -= len(line.text)
+        if room < 0:
+            raise DataError(
+                f"{path}: more than {MOST_CHARACTERS:,} characters in one JSON value: {ONE_A_LINE}"
+            )
+    return "\n".join(parts)
 
 
-def _is_unicode(text: str) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+def _find_array(value: Any, depth: int = 4) -> Sequence[Any] | None:
+    """Return the longest array of objects or arrays in a value; None when there is none."""
+    if isinstance(value, list):
+        return value if value and isinstance(value[0], dict | list) else None
+    if not isinstance(value, dict) or not depth:
+        return None
+    found = [array for inner in value.values() if (array := _find_array(inner, depth - 1))]
+    return max(found, key=len, default=None)
+
+
+def _find_mapping(value: dict[str, Any]) -> dict[str, Any]:
+    """Return the object whose values are texts, or lists of texts, if there is just one."""
+    inner = [one for one in value.values() if isinstance(one, dict)]
+    if len(value) == len(inner) == 1:
+        return _find_mapping(inner[0])
+    is_mapping = len(value) > MOST_FIELDS and all(map(_is_target, value.values()))
+    return value if is_mapping else {}
+
+
+def _is_target(value: Any) -> bool:
+    texts = value if isinstance(value, list) and value else [value]
+    return all(isinstance(text, str) for text in texts)

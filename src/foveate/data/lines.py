@@ -13,12 +13,14 @@ import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple, cast
 
 from foveate.errors import DataError, did_you_mean
 
 STANDARD_INPUT = "-"
+HEAD_LINES, HEAD_CHARACTERS = 1000, 2**20
 MAX_LINE_BYTES = 16 * 2**20  # a file without line ends must not fill the memory
 
 _CONTROLS = bytes(sorted({*range(32), 127} - set(b"\t\n\v\f\r\x1b")))
@@ -64,6 +66,17 @@ def read_numbered_lines(name: str) -> Iterator[Line]:
                 yield Line(number, "", f"longer than {MAX_LINE_BYTES:,} bytes")
             else:
                 yield _decode(number, raw)
+
+
+def take_head(lines: Iterator[Line]) -> tuple[list[Line], Iterator[Line]]:
+    """Return the first lines, by which a form is recognised, and all lines once more."""
+    head, room = list[Line](), HEAD_CHARACTERS
+    for line in islice(lines, HEAD_LINES):
+        head.append(line)
+        room -= len(line.text)
+        if room < 0:
+            break
+    return head, chain(head, lines)
 
 
 def show_name(name: str) -> str:
@@ -155,4 +168,5 @@ def _decode(number: int, raw: bytes) -> Line:
         return Line(number, raw.decode("utf-8"), "", end)
     except UnicodeDecodeError as error:
         problem = f"not UTF-8 (byte 0x{raw[error.start]:02x} at position {error.start + 1})"
-        return Line(number, raw.decode("utf-8", errors="replace"), problem, end)
+        # The bytes come back with `encode("utf-8", "surrogateescape")`.
+        return Line(number, raw.decode("utf-8", errors="surrogateescape"), problem, end)

@@ -6,6 +6,7 @@ Every rule compares a pair with the rest of its own file: what many pairs have i
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -15,15 +16,35 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from foveate.data.headers import names_sides
 from foveate.data.table import PairTable
 
-Kind = Literal["repeat", "variants", "copy", "length", "script", "side", "implausible", "shifted"]
+Kind = Literal[
+    "header",
+    "invisible",
+    "entity",
+    "numbered",
+    "outer",
+    "repeat",
+    "variants",
+    "copy",
+    "length",
+    "script",
+    "side",
+    "implausible",
+    "shifted",
+]
 
 RARE_SHARE = 0.02  # of the pairs: a copy or a script that more of them have is the custom
 FAR = 5.0  # robust standard deviations of the log length ratio
 LEAST_SPREAD = 0.1  # of it: where all ratios are equal, a letter more is nothing yet
 MOST_POINTS = 3.0
 PRIOR = 5.0  # pairs of letters that the frequency of the second one alone is worth (m)
+ENTITY = re.compile(
+    r"&(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|amp|lt|gt|quot|apos|nbsp|[aouAOU]uml|szlig);"
+)
+NUMBERED = re.compile(r"[^\s()]+\(\d{1,2}\)")
+JOINERS = "\u200c\u200d\u200e\u200f"
 CERTAIN = 3.0  # nats: odds of 20 to 1, beside one wrong pair expected in the file
 
 
@@ -53,6 +74,7 @@ def find_oddities(table: PairTable, lines: NDArray[np.int64] | None = None) -> l
     """
     names = np.arange(1, len(table) + 1) if lines is None else lines
     return [
+        *find_left_overs(table),
         *find_repeats(table, names),
         *find_variants(table),
         *find_copies(table),
@@ -60,6 +82,41 @@ def find_oddities(table: PairTable, lines: NDArray[np.int64] | None = None) -> l
         *find_rare_scripts(table),
         *find_wrong_sides(table),
     ]
+
+
+def find_left_overs(table: PairTable) -> Iterator[Oddity]:
+    """Find what is no text of a pair: names of columns, and left-overs of pages and tables."""
+    for row, pair in enumerate(_pairs(table)):
+        if names_sides(*pair):
+            yield Oddity(row, "header", "names the columns, and is no pair")
+        for side, text in zip(("source", "target"), pair, strict=True):
+            if found := find_invisible(text):
+                yield Oddity(row, "invisible", f"U+{ord(found):04X}, invisible, in the {side}")
+            if entity := ENTITY.search(text):
+                yield Oddity(row, "entity", f"{entity[0]} in the {side}")
+            if text != text.strip():
+                yield Oddity(row, "outer", f"blanks around the {side}")
+        if NUMBERED.fullmatch(pair[0]):
+            yield Oddity(row, "numbered", "a number in brackets behind the source, as of a variant")
+
+
+def find_invisible(text: str) -> str:
+    r"""Return the first character that nobody can see and that no script needs; or nothing.
+
+    Joiners belong into Arabic and Indic words, between letters of no case.
+
+    Example:
+        >>> find_invisible("a\u200bb"), find_invisible("a b")
+        ('\u200b', '')
+    """
+    if text.isascii():
+        return next((letter for letter in text if letter < " " and not letter.isspace()), "")
+    needs_joiners = any(letter.isalpha() and letter.lower() == letter.upper() for letter in text)
+    for letter in text:
+        is_hidden = unicodedata.category(letter) in ("Cf", "Cc", "Co", "Cn")
+        if is_hidden and not letter.isspace() and not (needs_joiners and letter in JOINERS):
+            return letter
+    return ""
 
 
 def find_repeats(table: PairTable, lines: NDArray[np.int64]) -> Iterator[Oddity]:

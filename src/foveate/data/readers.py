@@ -6,60 +6,78 @@ Text is handed on exactly as it stands in the file; tokens and normalisation com
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from foveate.data.csv_rows import read_csv
-from foveate.data.json_lines import read_json_lines
-from foveate.data.lines import STANDARD_INPUT, is_gzip_name, read_numbered_lines, show_name
+from foveate.data.dictionaries import read_dictionary
+from foveate.data.encodings import advise_encoding
+from foveate.data.faults import Faults
+from foveate.data.forms import recognise
+from foveate.data.json_lines import read_json_lines, read_json_value
+from foveate.data.lines import (
+    STANDARD_INPUT,
+    is_gzip_name,
+    read_numbered_lines,
+    show_name,
+    take_head,
+)
 from foveate.data.parquet import read_parquet
 from foveate.data.rows import BadRow, Report, Rows
-from foveate.data.separated import read_parallel, read_tsv
+from foveate.data.separated import BARS, read_parallel, read_tsv
+from foveate.data.variants import split_variants
+from foveate.data.xml_units import read_xml
 from foveate.errors import DataError
 from foveate.records import Pair
 
-_NUM_SHOWN = 10
 MAX_LINE = 100_000  # characters of a line: the memory of a search grows with it
+MOST_LEFT_OUT = 0.03  # of the rows, before --skip-bad says it loudly
+MOST_BYTES = 5  # rows that are not UTF-8, before the file has another encoding
 _COUNT = re.compile(r"\d+(\.\d+)?([eE][-+]?\d+)?")
 
 
 def read_pairs(
     where: str | Path,
     *,
+    columns: str | None = None,
     skip_bad: bool = False,
     max_characters: int = 2000,
     report: Report | None = None,
 ) -> Iterator[Pair]:
-    r"""Read pairs one by one; the suffix says the format, and `.gz` may follow it.
+    r"""Read pairs one by one; what the file holds says its form, and `.gz` may end its name.
 
-    `.csv` has a header, `.jsonl` and `.json` have one object a line, `.parquet` is parquet: their
-    columns are `source` and `target`, or the first two of text. Every other name, and `-` for
-    standard input, is TSV: source TAB target, no quoting; a numeric third column (a frequency) is
-    not used. `SOURCE,TARGET` are two parallel files, unless a file of that very name exists.
-    Blank rows are skipped.
+    Read are TSV (source TAB target, no quoting), CSV with a header, JSON lines and arrays, parquet
+    (by its suffix), TMX, XLIFF, `|||`, and pronunciation dictionaries with blanks. `-` is standard
+    input. `SOURCE,TARGET` are two parallel files, unless a file of that very name exists. Blank
+    rows are skipped. Of many columns the two of text are taken, where there are just two.
 
     Args:
         where: the file.
+        columns: `SOURCE,TARGET` by name, by number from 1, or by path (`translation.en`); `1+3`
+            joins two columns with a blank, and features become tags.
         skip_bad: leave bad rows out and count them, instead of raising at the end of the file.
         max_characters: a side that is longer makes its row bad.
         report: called with each note for the user (skipped rows, chosen columns).
 
     Raises:
-        DataError: the file cannot be read, or has no good pair, or has bad rows: an empty or
-            over-long side, a wrong number of columns, not UTF-8, a NUL character.
+        DataError: the file cannot be read, has no good pair or is none of these forms; it cannot
+            be told which columns are meant; or it has bad rows: an empty or over-long side, a
+            wrong number of columns, not UTF-8, a NUL character.
 
     Example:
         >>> import pathlib, tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = pathlib.Path(folder, "pairs.tsv")
-        ...     _ = path.write_text("cat\tK AE T\n", encoding="utf-8")
-        ...     [(pair.source, pair.target) for pair in read_pairs(path)]
-        [('cat', 'K AE T')]
+        ...     _ = path.write_text("cat\tN;SG\tKatze\n", encoding="utf-8")
+        ...     pairs = list(read_pairs(path, columns="1+2,3"))
+        >>> pairs[0].source, pairs[0].target
+        ('cat <N><SG>', 'Katze')
     """
     name = str(where)
     note = report or _say_nothing
-    num_good, num_bad, shown = 0, 0, list[str]()
-    for row in _read_rows(name, note, max_characters):
+    rows = split_variants(_read_rows(name, note, max_characters, columns), show_name(name), note)
+    faults, num_good = Faults(), 0
+    for row in rows:
         if isinstance(row, Pair) and not (row.source + row.target).strip():
             continue  # a blank row is no row
         problem = row.problem if isinstance(row, BadRow) else find_fault(row, max_characters)
@@ -67,10 +85,8 @@ def read_pairs(
             num_good += 1
             yield row  # type: ignore[misc]  # a bad row always has a problem
             continue
-        num_bad += 1
-        if num_bad <= _NUM_SHOWN:
-            shown.append(f"{row.path}:{row.line}: {problem}")
-    _judge(show_name(name), num_good, num_bad, shown, skip_bad, note)
+        faults.add(row.path, row.line, problem)
+    _judge(name, num_good, faults, skip_bad, note)
 
 
 def read_lines(where: str | Path) -> Iterator[str]:
@@ -143,34 +159,56 @@ def find_fault(pair: Pair, max_characters: int) -> str:
     return ""
 
 
-def _judge(
-    name: str, num_good: int, num_bad: int, shown: list[str], skip_bad: bool, note: Report
-) -> None:
+def _judge(name: str, num_good: int, faults: Faults, skip_bad: bool, note: Report) -> None:
     """Raise or report what the sifting found."""
-    if not num_good and not num_bad:
-        raise DataError(f"{name}: no pairs, the file is empty")
-    if not num_bad:
+    shown = show_name(name)
+    if not num_good and not faults.count:
+        raise DataError(f"{shown}: no pairs, the file is empty")
+    if not faults.count:
         return
-    rows = f"{num_bad:,} bad row{'s' * (num_bad > 1)} of {num_good + num_bad:,}"
-    more = [f"... and {num_bad - len(shown):,} more"] if num_bad > len(shown) else []
-    listing = "\n  ".join([f"{name}: {rows}", *shown, *more])
+    rows = f"{faults.count:,} bad row{'s' * (faults.count > 1)} of {num_good + faults.count:,}"
+    advice = "; ".join(map(advise_encoding, _split_parallel(name) or [name])) * faults.has_bytes
+    share = faults.count / (num_good + faults.count)
+    is_encoding = faults.num_bytes >= MOST_BYTES and share > MOST_LEFT_OUT
+    if num_good and skip_bad and not is_encoding:
+        loud = f"WARNING: {share:.0%} of the rows are lost. " if share > MOST_LEFT_OUT else ""
+        first = f"{faults.first}){advice and f'; {advice}'}"
+        note(f"{loud}{shown}: left out {rows} (the first: {first}")
+        return
+    listing = "\n".join([f"{shown}: {rows}", *(f"  {line}" for line in faults.show())])
+    if advice:
+        raise DataError(f"{listing}\nNot UTF-8: {advice}")
     if not num_good:
         raise DataError(f"{listing}\nThere is no good pair in the file.")
-    if not skip_bad:
-        raise DataError(f"{listing}\nCorrect them, or leave them out with --skip-bad.")
-    note(f"{name}: left out {rows} (the first: {shown[0]})")
+    raise DataError(f"{listing}\nCorrect them, or leave them out with --skip-bad.")
 
 
-def _read_rows(name: str, note: Report, max_characters: int) -> Rows:
-    if name == STANDARD_INPUT:
-        return read_tsv(name, note)
-    if parallel := _split_parallel(name):
+def _read_rows(name: str, note: Report, max_characters: int, asked: str | None) -> Rows:
+    if name != STANDARD_INPUT and (parallel := _split_parallel(name)):
+        if asked is not None:
+            raise DataError(f"{name}: two files have no columns: leave --columns out")
         return read_parallel(*parallel)
     plain_name = name[:-3] if is_gzip_name(name) else name
-    suffix = Path(plain_name).suffix.lower()
-    if suffix == ".csv":
-        return read_csv(name, note, max_characters)
-    return _READERS.get(suffix, read_tsv)(name, note)
+    if Path(plain_name).suffix.lower() == ".parquet":
+        return read_parquet(name, note, asked)
+    return _read_text(name, note, max_characters, asked)
+
+
+def _read_text(name: str, note: Report, max_characters: int, asked: str | None) -> Rows:
+    """Read a text file in the form that its first lines have."""
+    head, lines = take_head(read_numbered_lines(name))
+    form = recognise(name, head)
+    if form == "csv":
+        return read_csv(name, lines, note, max_characters, asked)
+    if form == "json lines":
+        return read_json_lines(name, lines, note, asked)
+    if form == "json":
+        return read_json_value(name, lines, note, asked)
+    if form == "xml":
+        return read_xml(name, lines, note, asked)
+    if form == "dictionary" and asked is None:
+        return read_dictionary(name, head, lines, note)
+    return read_tsv(name, head, lines, note, asked, BARS if form == "bars" else "\t")
 
 
 def _split_parallel(name: str) -> tuple[str, str] | None:
@@ -191,11 +229,3 @@ def _exists(name: str) -> bool:
         return bool(name) and Path(name).exists()
     except OSError:
         return False
-
-
-_READERS: dict[str, Callable[[str, Report], Rows]] = {
-    ".jsonl": read_json_lines,
-    ".ndjson": read_json_lines,
-    ".json": read_json_lines,
-    ".parquet": read_parquet,
-}

@@ -1,4 +1,4 @@
-"""Text files with a row a line: TSV, and two parallel files.
+"""Text files with a row a line: TSV, fields between bars, and two parallel files.
 
 The readers yield `Pair` and `BadRow` in file order, so that one place can decide what to do with
 bad rows; a file that is wrong as a whole is a `DataError` at once.
@@ -7,46 +7,100 @@ bad rows; a file that is wrong as a whole is a `DataError` at once.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
-from foveate.data.lines import read_numbered_lines, show_name
-from foveate.data.rows import NUMBER, BadRow, Report, Rows
+from foveate.data.columns import Choice, choose_columns
+from foveate.data.headers import is_header
+from foveate.data.lines import Line, read_numbered_lines, show_name
+from foveate.data.rows import BadRow, Report, Rows
 from foveate.errors import DataError
 from foveate.records import Pair
 
-
-def read_tsv(name: str, note: Report) -> Rows:
-    """Read source TAB target; a third column is allowed when it is a number in every row."""
-    path, num_columns = show_name(name), 0
-    for line in read_numbered_lines(name):
-        fields = line.text.split("\t")
-        if len(fields) == 1 and not line.problem and not line.text.strip():
-            continue  # a blank line is no row
-        if not num_columns and len(fields) > 1:  # the first row with columns decides
-            num_columns = 3 if _has_weight(fields) else 2
-            if num_columns == 3:
-                note(f"{path}: the third column is a number and is not used")
-        problem = line.problem or _find_column_fault(fields, num_columns or 2)
-        yield (
-            BadRow(path, line.number, problem)
-            if problem
-            else Pair(fields[0], fields[1], path, line.number)
-        )
+BARS = " ||| "
+SENTENCE_END = "<eos>"  # of both sides: a row that separates, as in the corpus of Sproat & Jaitly
 
 
-def _has_weight(fields: list[str]) -> bool:
-    return len(fields) == 3 and NUMBER.fullmatch(fields[2].strip()) is not None
+def read_tsv(
+    name: str,
+    head: Sequence[Line],
+    lines: Iterator[Line],
+    note: Report,
+    asked: str | None = None,
+    separator: str = "\t",
+) -> Rows:
+    """Read rows of fields without quotes; the first lines say how many there are, and which.
+
+    Args:
+        name: of the file.
+        head: its first lines.
+        lines: all of them.
+        note: is told which columns were taken.
+        asked: the columns of source and target.
+        separator: of the fields.
+    """
+    path = show_name(name)
+    rows = [line.text.split(separator) for line in head if not line.problem]
+    num_columns = _count_columns(rows)
+    rows = [row for row in rows if len(row) == num_columns]
+    header = rows[0] if rows and _has_header(rows, asked) else None
+    names = header or [str(number) for number in range(1, num_columns + 1)]
+    sample = rows[1:] if header else rows
+    choice = choose_columns(names, sample, path, note, asked=asked, has_names=header is not None)
+    if header:
+        lines = _skip(lines, separator.join(header), path, note)
+    return _read_fields(path, lines, separator, num_columns, choice)
 
 
-def _find_column_fault(fields: list[str], num_columns: int) -> str:
+def _count_columns(rows: Sequence[Sequence[str]]) -> int:
+    """Return how many fields most rows have; two where no row has several."""
+    counts = Counter(len(row) for row in rows if len(row) > 1)
+    return counts.most_common(1)[0][0] if counts else 2
+
+
+def _has_header(rows: Sequence[Sequence[str]], asked: str | None) -> bool:
+    if asked is not None:
+        wanted = {part.strip() for side in asked.split(",") for part in side.split("+")}
+        if not all(part.isdigit() for part in wanted):
+            return wanted <= {field.strip() for field in rows[0]} or is_header(rows)
+    return is_header(rows)
+
+
+def _skip(lines: Iterator[Line], header: str, path: str, note: Report) -> Iterator[Line]:
+    """Leave the row of names out, which is the first that is not blank."""
+    for line in lines:
+        if line.text == header:
+            note(f"{path}:{line.number}: the first row names the columns and is no pair")
+            return lines
+    return lines
+
+
+def _read_fields(
+    path: str, lines: Iterator[Line], separator: str, num_columns: int, choice: Choice
+) -> Rows:
+    source, target, is_plain = choice.source[0], choice.target[0], choice.is_plain
+    for number, text, fault, _ in lines:
+        fields = text.split(separator)
+        if len(fields) != num_columns or fault:
+            if set(fields) == {SENTENCE_END}:
+                continue
+            if problem := fault or _find_fault(fields, num_columns):
+                yield BadRow(path, number, problem)
+                continue
+            fields = [*fields, *[""] * num_columns][:num_columns]  # a blank line, or blank ends
+        if is_plain:
+            yield Pair(fields[source], fields[target], path, number)
+        else:
+            yield Pair(*choice.join_sides(fields), path, number)
+
+
+def _find_fault(fields: Sequence[str], num_columns: int) -> str:
+    """Say what is wrong with a row of another number of fields; blank rows are skipped."""
     if len(fields) == 1:
-        return "one column: no TAB between source and target"
-    if len(fields) < num_columns:
-        return f"{len(fields)} columns, but {num_columns} in the first row"
-    if len(fields) > num_columns:
-        return f"{len(fields)} columns instead of {num_columns} (cut -f1,2 keeps the first two)"
-    if num_columns == 3 and not _has_weight(fields):
-        return "the third column is not a number, but it is in the first row"
-    return ""
+        return "one column: no TAB between source and target" if fields[0].strip() else ""
+    if not any(field.strip() for field in fields[num_columns:]) and len(fields) > num_columns:
+        return ""
+    return f"{len(fields)} columns instead of {num_columns}"
 
 
 def read_parallel(source_name: str, target_name: str) -> Rows:

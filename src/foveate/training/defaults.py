@@ -26,6 +26,7 @@ from foveate.options import (
     SUBWORD_KINDS,
     AttendingOptions,
     AttentionOptions,
+    LetterCase,
     ModelOptions,
     Options,
     TextOptions,
@@ -64,6 +65,7 @@ class DataFacts:
     source_kind: str
     target_kind: str
     is_shared: bool = False
+    source_case: LetterCase = "keep"
 
     @property
     def has_subwords(self) -> bool:
@@ -107,7 +109,7 @@ def resolve(config: Config, facts: DataFacts, threads: int = 2, speed: float = 1
     """
     values = {**_find_values(config, facts, threads, speed), **config.given}
     values |= {"source_tokens": facts.source_kind, "target_tokens": facts.target_kind}
-    values["shared_vocabulary"] = facts.is_shared
+    values |= {"shared_vocabulary": facts.is_shared, "source_case": facts.source_case}
     return Options(
         text=pick_part(TextOptions, values),
         model=pick_part(ARCHITECTURES[config.architecture], values),

@@ -21,11 +21,13 @@ from foveate.config import Config, restore_options
 from foveate.data.batching import EncodedPairs, encode_table
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError, DataError
-from foveate.options import AttendingOptions, Options
+from foveate.options import AttendingOptions, LetterCase, ModelOptions, Options
 from foveate.own_code import AttentionFactory, import_attention
 from foveate.search.workers import granted_threads
+from foveate.text.cleaning import find_case, fold_case
 from foveate.text.codec import Codec
 from foveate.text.detection import build_codecs
+from foveate.text.stand_ins import KINDS, choose_stand_ins
 from foveate.training.defaults import DataFacts, resolve
 from foveate.training.lexicon import Lexicon
 
@@ -135,12 +137,14 @@ def prepare(
         DataError: there is nothing to learn from.
     """
     training, held, notes = _choose_dev(table, dev, config.seed)
+    case = find_case(training.sources()) if config.source_case == "auto" else config.source_case
+    training, held = _fold(training, config.source_case), _fold(held, case)
     if codecs is None:
         codecs = build_codecs(training.sources, training.targets, len(training), config)
     pairs = encode_table(training, *codecs)
     if not len(pairs):
         raise DataError("there are no pairs to train on")
-    facts = _find_facts(pairs, codecs)
+    facts = dataclasses.replace(_find_facts(pairs, codecs), source_case=case)
     resolved = resolve(
         config,
         facts,
@@ -192,6 +196,8 @@ def restore(
     training, held, _ = _choose_dev(table, dev, config.seed)
     told = {name: config.given[name] for name in LENGTHS if name in config.given}
     resolved = restore_options({**run["options"], **told}, origin)
+    case = resolved.text.source_case
+    training, held = _fold(training, config.source_case), _fold(held, case)
     pairs = encode_table(training, *codecs)
     facts = _find_facts(pairs, codecs)
     configs = requested, resolved
@@ -245,7 +251,7 @@ def _choose_dev(
     table: PairTable, dev: PairTable | None, seed: int
 ) -> tuple[PairTable, PairTable, tuple[str, ...]]:
     if dev is not None:
-        return table, dev, ()
+        return table, dev, _tell_overlap(table, dev)
     training, held = hold_out(table, seed)
     if held is table:
         return (
@@ -256,7 +262,38 @@ def _choose_dev(
                 "the scores say nothing about new ones",
             ),
         )
-    return training, held, (f"dev: {len(held):,} pairs held out of the training pairs",)
+    count = len(set(held.sources()))
+    sources = f"{count:,} source{'s' * (count > 1)}"
+    return (
+        training,
+        held,
+        (
+            f"dev: {len(held):,} pairs held out of the training pairs, of {sources} that no other "
+            "pair has",
+        ),
+    )
+
+
+def _tell_overlap(table: PairTable, dev: PairTable) -> tuple[str, ...]:
+    """Say how many sources of dev stand in the training pairs, too."""
+    wanted = set(dev.sources())
+    seen = len(wanted.intersection(table.sources()))
+    if not seen:
+        return ()
+    every = "all" if seen == len(wanted) else f"{seen:,} of"
+    return (
+        f"dev: {every} {len(wanted):,} sources stand in the training pairs, too: what the scores "
+        "say of these is no measure of new ones",
+    )
+
+
+def _fold(table: PairTable, case: LetterCase) -> PairTable:
+    """Return pairs whose sources are in a case."""
+    if case in ("auto", "keep"):
+        return table
+    return PairTable.from_texts(
+        (fold_case(text, case) for text in table.sources()), table.targets()
+    )
 
 
 def _find_facts(pairs: EncodedPairs, codecs: Codecs) -> DataFacts:
@@ -295,10 +332,23 @@ def _assemble(
         facts,
         *configs,
         fingerprint,
-        Decoding(length_ratio=round(largest, 2), longest_source=int(pairs.source_lengths.max())),
+        Decoding(
+            length_ratio=round(largest, 2),
+            longest_source=int(pairs.source_lengths.max()),
+            stand_ins=_find_stand_ins(tables[0], codecs, model),
+        ),
         lexicon=lexicon,
         notes=notes,
     )
+
+
+def _find_stand_ins(table: PairTable, codecs: Codecs, model: ModelOptions) -> tuple[str, ...]:
+    """Return what is read in the place of unknown tokens by a model that copies."""
+    is_copying = isinstance(model, AttendingOptions) and model.copy
+    if not is_copying or not all(codec.kind in KINDS for codec in codecs):
+        return ()
+    pairs = zip(table.sources(), table.targets(), strict=True)
+    return choose_stand_ins((codecs[0].split(one), codecs[1].split(other)) for one, other in pairs)
 
 
 def _check_round_trip(side: str, codec: Codec, texts: Iterator[str]) -> tuple[str, ...]:

@@ -1,0 +1,368 @@
+"""Files as they are in the field: each row of this table is what somebody once brought.
+
+The contents are made up here, in the form that such files have. `check --rules-only` reads
+each: a status of 0 with so many pairs, or 2 with a message that says what to type.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from foveate.cli import main
+from foveate.data.encodings import find_encoding
+from foveate.data.readers import read_pairs
+from foveate.errors import DataError
+from foveate.text.cleaning import clean_source, find_case
+
+SENTENCES = [
+    (f"The {animal} sees a {thing}.", f"Das {tier} sieht ein {ding}.")
+    for animal, tier in (("sheep", "Schaf"), ("horse", "Pferd"), ("pig", "Schwein"))
+    for thing, ding in (("wheel", "Rad"), ("book", "Buch"), ("boat", "Boot"), ("knife", "Messer"))
+]
+SOUNDS = {"b": "B", "d": "D", "l": "L", "m": "M", "t": "T", "a": "AA1", "e": "EH0", "i": "IY1"}
+LEXICON = [
+    (word, " ".join(SOUNDS[letter] for letter in word))
+    for word in ("balde", "dalim", "metal", "dilema", "tamila", "lamed", "bildat", "mitale")
+]
+FORMS = [("cantar", "canto", "V;IND;PRS;1;SG"), ("cantar", "cantas", "V;IND;PRS;2;SG")]
+FORMS += [(s.replace("c", "l"), t.replace("c", "l"), tags) for s, t, tags in FORMS]
+
+
+def rows(*columns: object, separator: str = "\t") -> str:
+    return separator.join(map(str, columns)) + "\n"
+
+
+def tmx(units: list[tuple[str, str]]) -> str:
+    body = "".join(
+        f'<tu><tuv xml:lang="en"><seg>{s}</seg></tuv><tuv xml:lang="de"><seg>{t}</seg></tuv></tu>\n'
+        for s, t in units
+    )
+    return f'<?xml version="1.0"?>\n<tmx version="1.4"><header/><body>\n{body}</body></tmx>\n'
+
+
+def xliff(units: list[tuple[str, str]]) -> str:
+    body = "".join(
+        f'<unit id="u{n}"><segment><source>{s}</source><target>{t}</target></segment></unit>\n'
+        for n, (s, t) in enumerate(units)
+    )
+    return (
+        '<?xml version="1.0"?>\n<xliff xmlns="urn:oasis:names:tc:xliff:document:2.0" '
+        f'version="2.0"><file id="f">\n{body}</file></xliff>\n'
+    )
+
+
+@dataclass(frozen=True)
+class Form:
+    """A file, how many pairs it has (None: it is refused), and what is said about it."""
+
+    name: str
+    content: str | bytes
+    pairs: int | None
+    said: str = ""
+    what: str = ""
+
+
+S, L = SENTENCES, LEXICON
+THIRTY = [
+    Form("plain.tsv", "".join(rows(*p) for p in L), 8, what="source TAB target"),
+    Form("named.tsv", "word\tpron\n" + "".join(rows(*p) for p in L), 8, "names the columns"),
+    Form("counts.tsv", "".join(rows(s, t, 7) for s, t in L), 8, "left out: column 3: numbers"),
+    Form("tatoeba.tsv", "".join(rows(n, s, n + 9, t) for n, (s, t) in enumerate(S)), 12, "2 and 4"),
+    Form("anki.txt", "".join(rows(s, t, f"CC-BY {n}") for n, (s, t) in enumerate(S)), 12, "CC-BY"),
+    Form("mfa.dict", "".join(rows(s, 0.9, 0.1, t) for s, t in L), 8, "columns 1 and 4"),
+    Form("unimorph", "".join(rows(*one) for one in FORMS), None, "--columns 1+3,2"),
+    Form("ipa.txt", "".join(rows(s, f"/{s}/, /{s}a/") for s, _ in L), 16, "two targets"),
+    Form("norm.tsv", "".join(
+        rows(k, s, t) + "<eos>\t<eos>\n" for s, t in L * 2 for k in ("A", "B")), 32,
+          what="class, word, spoken"),
+    Form("moses.txt", "".join(rows(s, t, separator=" ||| ") for s, t in S), 12),
+    Form("cmu", ";;; by hand\n" + "".join(f"{s.upper()}  {t}\n" for s, t in L), 8, "dictionary"),
+    Form("cmu.dict", "# by hand\nbalde(2) B AA0 L D\n" + "".join(f"{s} {t}\n" for s, t in L), 9),
+    Form("lexiconp.txt", "".join(f"{s} 0.5 {t}\n" for s, t in L), 8, "1 numbers behind a word"),
+    Form("names.csv", "source,target\n" + "".join(rows(*p, separator=",") for p in L), 8),
+    Form("index.csv", ",en,de\n" + "".join(f"{n},{s},{t}\n" for n, (s, t) in enumerate(S)), 12),
+    Form("excel.csv", "sep=;\nen;de\n" + "".join(f"{s};{t}\n" for s, t in S), 12),
+    Form("csv.txt", "src,tgt\n" + "".join(f"{s},{t}\n" for s, t in S), 12),
+    Form("many.csv", "id,a,b,c\n" + "".join(f"{n},{s},{t},{s}!\n" for n, (s, t) in enumerate(S)),
+         None, "--columns a,b"),
+    Form("headless.csv", "".join(f"{s},{t}\n" for s, t in S), 12, "names no columns"),
+    Form("speech.csv", "".join(f"LJ{n}|{s}|{t}\n" for n, (s, t) in enumerate(S)), 12, "2 and 3"),
+    Form("lines.jsonl", "".join(json.dumps({"en": s, "de": t}) + "\n" for s, t in S), 12, "'en'"),
+    Form("nested.txt", "".join(json.dumps({"t": {"en": s, "de": t}}) + "\n" for s, t in S), 12),
+    Form("array.json", json.dumps([{"q": s, "a": t, "n": 1} for s, t in S]), 12, "'q' and 'a'"),
+    Form("pretty.json", json.dumps({"data": [{"q": s, "a": t} for s, t in S]}, indent=1), 12),
+    Form("mapping.json", json.dumps({s: [t, "x"] for s, t in S}), 24, "keys are sources"),
+    Form("memory.tmx", tmx(S), 12, "'en' and 'de'"),
+    Form("named.xml", xliff(S), 12),
+    Form("latin1.tsv", "".join(rows(s, t + " äußern") for s, t in S).encode("cp1252"), None,
+         "iconv -f CP1252 -t UTF-8"),
+    Form("equals.txt", "".join(f"{s} = {t}\n" for s, t in S), None, r"sed 's/ = /\t/'"),
+    Form("lfs.tsv", "version https://git-lfs.github.com/spec/v1\noid x\n", None, "git lfs pull"),
+]  # fmt: skip
+MORE = [
+    Form("ud.tsv", "".join(rows(s, f"Case={t[0]}|Number=Sing", t) for s, t in L), None, "1+2,3"),
+    Form("tabs.csv", "id\tsource\ttarget\n" + "".join(rows("x1", s, t) for s, t in L), 8),
+    Form("uuid.jsonl", "".join(
+        json.dumps({"pair_id": f"p{n}", "x": s, "y": t, "lang": "de"}) + "\n"
+        for n, (s, t) in enumerate(S)), 12, "left out: pair_id: ids"),
+    Form("cut.tmx", tmx(S)[:-60], None, "ends too early"),
+    Form("page.tsv", "<!DOCTYPE html>\n<html></html>\n", None, "web page"),
+    Form("de.po", 'msgid "cat"\nmsgstr "Katze"\n' * 4, None, "gettext"),
+    Form("polish.tsv", "".join(rows(s, "żółw idzie ścieżką") for s, _ in S).encode("cp1250"), None,
+         "CP1250"),
+    Form("russian.tsv", "".join(rows(s, "я иду") for s, _ in S).encode("cp1251"), None, "CP1251"),
+    Form("bars.txt", "".join(f"{s} ||| {t} ||| 1-1\n" for s, t in S), 12, "left out: column 3"),
+    Form("blank.csv", "source,target\na,b\n\n,\nc,d\n", 2),
+    Form("ndjson", "".join(json.dumps([s, t]) + "\n" for s, t in S), 12, "'1' and '2'"),
+]  # fmt: skip
+
+
+def run(capsys: pytest.CaptureFixture[str], *argv: str | Path) -> tuple[int, str, str]:
+    capsys.readouterr()
+    status = main([*map(str, argv)])
+    return (status, *capsys.readouterr())
+
+
+def write(folder: Path, form: Form) -> Path:
+    path = folder / form.name
+    raw = form.content.encode() if isinstance(form.content, str) else form.content
+    path.write_bytes(raw)
+    return path
+
+
+def test_there_are_thirty_forms() -> None:
+    assert len({form.name for form in THIRTY}) == 30
+
+
+def render(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the table of docs/forms.md: each form, its first line, what `check` says."""
+    lines = ["| file | a line of it | what is said |", "|---|---|---|"]
+    for form in THIRTY:
+        path = write(folder, form)
+        _, _, err = run(capsys, "check", path, "--rules-only")
+        said = [line for line in err.replace(f"{folder}/", "").splitlines() if "Look" not in line]
+        raw = path.read_bytes().decode("utf-8", "replace").splitlines()
+        cells = (form.name, _shorten(raw[min(2, len(raw) - 1)], 60), " ".join(map(str.strip, said)))
+        shown = [cell.replace("|", "\\|").replace("\t", "⇥") for cell in cells]
+        code = "``" if "`" in shown[1] else "`"
+        lines.append(f"| `{shown[0]}` | {code}{shown[1]}{code} | {shown[2]} |")
+    return "\n".join(lines).replace("foveate: error: ", "**refused:** ") + "\n"
+
+
+def _shorten(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def test_the_page_of_forms_shows_what_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With FOVEATE_WRITE_DOCS=1 the table is written anew."""
+    page = Path(__file__).parent.parent / "docs" / "forms.md"
+    table = render(tmp_path, capsys)
+    head, _, _ = page.read_text(encoding="utf-8").partition("| file |")
+    if os.environ.get("FOVEATE_WRITE_DOCS"):
+        page.write_text(head + table, encoding="utf-8")
+    assert page.read_text(encoding="utf-8") == head + table
+
+
+@pytest.mark.parametrize("form", [*THIRTY, *MORE], ids=lambda form: form.name)
+def test_form(form: Form, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = run(capsys, "check", write(tmp_path, form), "--rules-only")
+    if form.name == "norm.tsv":  # the class of a word could be meant: it is asked about
+        assert status == 2 and "--columns 2,3" in err
+        status, _, err = run(
+            capsys, "check", tmp_path / form.name, "--rules-only", "--columns", "2,3"
+        )
+        assert f"{form.pairs:,} pairs" in err
+        return
+    assert status == (2 if form.pairs is None else 0), err
+    if form.pairs is not None:
+        assert f"\n{form.pairs:,} pairs, " in "\n" + err
+    assert form.said in err
+    assert "cut -f1,2" not in err
+    if b"\xe4" in write(tmp_path, form).read_bytes() and form.pairs is None:
+        assert "--skip-bad" not in err
+
+
+def test_what_is_read_is_what_stands_there(tmp_path: Path) -> None:
+    for form in THIRTY:
+        if form.pairs is None or form.name == "norm.tsv":
+            continue
+        pairs = [(pair.source, pair.target) for pair in read_pairs(write(tmp_path, form))]
+        known = {*S, *L, *((s.upper(), t) for s, t in L), *((s, "x") for s, _ in S)}
+        known |= {(s, s) for s, _ in L} | {(s, f"{s}a") for s, _ in L} | {("balde", "B AA0 L D")}
+        assert set(pairs) <= known, form.name
+        assert len(pairs) == form.pairs
+
+
+@pytest.mark.parametrize(
+    ("asked", "first"),
+    [
+        ("1+3,2", ("cantar <V><IND><PRS><1><SG>", "canto")),
+        ("2,1", ("canto", "cantar")),
+        ("3+1,2", ("<V><IND><PRS><1><SG> cantar", "canto")),
+    ],
+)
+def test_columns_are_taken_as_asked(tmp_path: Path, asked: str, first: tuple[str, str]) -> None:
+    path = write(tmp_path, next(form for form in THIRTY if form.name == "unimorph"))
+    pair = next(read_pairs(path, columns=asked))
+    assert (pair.source, pair.target) == first
+
+
+def test_columns_by_name_and_path_in_every_form(tmp_path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    records = [{"n": n, "t": {"en": s, "de": t}} for n, (s, t) in enumerate(S)]
+    parquet.write_table(pyarrow.Table.from_pylist(records), tmp_path / "a.parquet")
+    (tmp_path / "a.json").write_text(json.dumps(records))
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(one) + "\n" for one in records))
+    (tmp_path / "a.csv").write_text("n,t.en,t.de\n" + "".join(f"1,{s},{t}\n" for s, t in S))
+    (tmp_path / "a.tsv").write_text("n\tt.en\tt.de\n" + "".join(rows(1, s, t) for s, t in S))
+    (tmp_path / "a.tmx").write_text(tmx(S).replace('"en"', '"t.en"').replace('"de"', '"t.de"'))
+    for suffix in ("parquet", "json", "jsonl", "csv", "tsv", "tmx"):
+        pairs = read_pairs(tmp_path / f"a.{suffix}", columns="t.de,t.en")
+        assert [(pair.target, pair.source) for pair in pairs] == S, suffix
+        with pytest.raises(DataError, match=r"no column 't\.fr'"):
+            list(read_pairs(tmp_path / f"a.{suffix}", columns="t.en,t.fr"))
+
+
+def test_entities_of_an_xml_file_are_not_expanded(tmp_path: Path) -> None:
+    lol = '<!DOCTYPE tmx [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;">]>'
+    path = tmp_path / "a.tmx"
+    path.write_text(tmx([("x", "&b;")]).replace("\n<tmx", f"\n{lol}\n<tmx"))
+    with pytest.raises(DataError, match="entities of its own"):
+        list(read_pairs(path))
+
+
+def test_a_plain_doctype_of_a_tmx_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.tmx"
+    path.write_text(tmx(S).replace("\n<tmx", '\n<!DOCTYPE tmx SYSTEM "tmx14.dtd">\n<tmx'))
+    assert len(list(read_pairs(path))) == 12
+
+
+def test_codes_within_a_segment_are_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.tmx"
+    path.write_text(tmx([('<bpt i="1">{b}</bpt>A <hi>cat</hi><ept i="1"/>.', "Eine Katze.")]))
+    assert [(p.source, p.target) for p in read_pairs(path)] == [("A cat.", "Eine Katze.")]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Ich äußere mich über Wärme", "cp1252"),
+        ("mañana será otro día", "cp1252"),
+        ("żółw idzie ścieżką", "cp1250"),
+        ("Она читает книгу", "cp1251"),
+        ("私は学校へ行く。", "cp932"),
+        ("私は学校へ行くのです。", "euc_jp"),
+    ],
+)
+def test_the_encoding_is_named_and_reads_right(text: str, encoding: str) -> None:
+    assert find_encoding([text.encode(encoding)]) == (encoding, text)
+
+
+def test_skip_bad_does_not_drop_a_whole_language(tmp_path: Path) -> None:
+    form = next(form for form in THIRTY if form.name == "latin1.tsv")
+    with pytest.raises(DataError, match="iconv"):
+        list(read_pairs(write(tmp_path, form), skip_bad=True))
+
+
+def test_skip_bad_that_drops_much_says_so_loudly(tmp_path: Path) -> None:
+    notes: list[str] = []
+    (tmp_path / "a.tsv").write_text("a\tb\n" * 9 + "c\n")
+    assert len(list(read_pairs(tmp_path / "a.tsv", skip_bad=True, report=notes.append))) == 9
+    assert notes[0].startswith("WARNING: 10% of the rows are lost.")
+
+
+def test_a_flag_is_called_by_its_name(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = write(tmp_path, THIRTY[0])
+    _, _, err = run(capsys, "train", path, "--out", tmp_path / "m", "--minutes", "0")
+    assert "--minutes: " in err
+    _, _, err = run(capsys, "train", path, "--out", tmp_path / "m", "--lr", "1")
+    assert "--learning-rate" in err
+
+
+def test_check_lists_left_overs_only_and_cleans_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, page, clean = (tmp_path / name for name in ("a.tsv", "page.html", "clean.tsv"))
+    odd = ["R&amp;B\tx\n", "a\u200bb\ty\n", " c\tz\n", "read(2)\tw\n", "source\ttarget\n"]
+    path.write_text("".join(rows(*pair) for pair in L) + "".join(odd) + rows(*L[0]))
+    status, out, err = run(capsys, "check", path, "--rules-only")
+    assert status == 0
+    assert sorted(line.split("\t")[1] for line in out.splitlines()[1:]) == [
+        "10",
+        "11",
+        "12",
+        "13",
+        "9",
+    ]
+    for what in ("&amp; in the source", "U+200B", "blanks around", "names the columns"):
+        assert what in out
+    assert "For the record: 1 that repeat a pair" in err
+    status, _, _ = run(capsys, "check", path, "--rules-only", "--out", page, "--clean", clean)
+    assert status == 0
+    cleaned = [*L, ("R&B", "x"), ("ab", "y"), ("c", "z"), ("read", "w"), L[0]]
+    assert clean.read_text().splitlines() == ["\t".join(pair) for pair in cleaned]
+    text = page.read_text()
+    data = json.loads(text.partition('id="data">')[2].partition("</script>")[0])
+    assert len(data["rows"]) == 5 and len(data["pairs"]) == 14
+    assert "http" not in text.replace("https://", "")
+
+
+def test_the_case_of_the_training_is_found_and_read() -> None:
+    assert find_case(source for source, _ in L) == "lower"
+    assert find_case(source.upper() for source, _ in L) == "upper"
+    assert find_case(source for source, _ in S) == "keep"
+    assert clean_source(" HELLO\u200b", frozenset("helo"), "lower") == "hello"
+
+
+def test_standard_input_has_any_form(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for content, count in ((tmx(S), 12), (json.dumps([{"a": s, "b": t} for s, t in S]), 12)):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+        status, _, err = run(capsys, "check", "-", "--rules-only")
+        assert status == 0 and f"{count} pairs" in err
+
+
+@pytest.mark.slow
+def test_words_that_were_never_seen_are_copied(tmp_path: Path) -> None:
+    from foveate.config import Config
+    from foveate.data.table import PairTable
+    from foveate.training.run import train
+    from foveate.translator import Translator
+
+    def name(seed: int) -> str:
+        return "".join(("Ka", "Mo", "Ri", "Tu", "Be", "So")[seed // 6**n % 6] for n in range(4))
+
+    frames = (
+        ("{} sees {}", "{} sieht {}"),
+        ("where is {}", "wo ist {}"),
+        ("call {}", "rufe {} an"),
+    )
+    rows = [
+        tuple(
+            side.format(*(name(7 * n + 5), name(11 * n + 3))[: side.count("{}")]) for side in frame
+        )
+        for n in range(150)
+        for frame in frames
+    ]
+    table = PairTable.from_texts(*zip(*rows, strict=True))
+    told = {"source_tokens": "whitespace", "target_tokens": "whitespace", "hidden_size": 48}
+    config = Config(copy=True, max_updates=300, threads=1, seed=1, **told)
+    train(table, None, config).translator.save(tmp_path / "model")
+    translator = Translator.load(tmp_path / "model", threads=1)
+    for source, target in frames[1:]:
+        found = translator.translate_one(source.format("Zoltana"))
+        assert found.text == target.format("Zoltana")
+        assert found.unknown == (len(found.source_tokens) - 1,)
+        assert found.source_tokens[-1] == "Zoltana"
