@@ -3,7 +3,7 @@
     python benchmarks/serve_load.py MODEL WORDS [--seconds 60] [--clients 16]
 
 WORDS is a file of sources, one a line. Four runs with the same model and words on the same cores:
-the server with `--clients` clients; with twice as many and a small queue; with batches of one
+the server with `--clients` clients; with eight times as many and a small queue; with batches of one
 request; and one text after another behind the standard library's threading WSGI server, which is
 how LibreTranslate computes. Every 200 has to be what `Translator` gives offline.
 """
@@ -153,7 +153,7 @@ def main() -> int:
     small = ("--queue-rows", str(5 * told.clients), "--max-seconds", "2")
     runs = [
         ("server", told.clients, lambda: start_server(told.model)),
-        ("server, twice saturated", 8 * told.clients, lambda: start_server(told.model, *small)),
+        ("server, saturated", 8 * told.clients, lambda: start_server(told.model, *small)),
         (
             "server, batches of one",
             told.clients,

@@ -121,7 +121,7 @@ RAW: dict[str, Case] = {
     "a header folded": Case([get(b"/livez", b"X-A: a\r\n b")]),
     "a header without a name": Case([get(b"/livez", b": a")]),
     "NUL in a header": Case([get(b"/livez", b"X-A: a\x00b")]),
-    "a bare line feed": Case([b"GET /livez HTTP/1.1\nHost: localhost\n\n"]),
+    "a bare line feed": Case([b"GET /livez HTTP/1.1\nHost: localhost\nConnection: close\n\n"]),
     "a long path": Case([get(b"/" + b"a" * 100_000)]),
     "a path out": Case([get(b"/page/../../../../etc/passwd")]),
     "a path out, packed": Case([get(b"/page/%2e%2e/%2e%2e/%2e%2e/etc/passwd")]),

@@ -27,11 +27,10 @@ from foveate.server import Limits, build_app
 from foveate.server.admission import Admission, BusyError, ClientLeftError, TooLargeError
 from foveate.server.metrics import Metrics
 from foveate.server.work import Outcome, Work, compute
-from foveate.translator import Partial, Translator
+from foveate.translator import Translator
 
 MODELS = Path(__file__).parent
 ONNX = MODELS / "golden-onnx" / "format-1"
-TORCH = MODELS / "golden" / "format-2"
 KEY = "a key that nobody guesses"
 TEXTS = ["abc", "ba", "cabbac", "a", "ccc", "abcabcabc", "bca"]
 
@@ -121,10 +120,8 @@ def test_what_stands_beside_in_a_batch_changes_nothing(translator: Translator) -
         admission.close()
         return answers[1:]
 
-    expected = []
-    for text in TEXTS:
-        for wishes in WISHES:
-            expected.append(compute(translator, [make_work(text, wishes)])[0])
+    works = [make_work(text, wishes) for text in TEXTS for wishes in WISHES]
+    expected = [compute(translator, [work])[0] for work in works]
     for one, other in zip(asyncio.run(ask_all()), expected, strict=True):
         if isinstance(other, Exception):
             assert str(one) == str(other)
@@ -162,24 +159,6 @@ def read_events(text: str) -> list[tuple[str, Any]]:
         name, data = block.split("\n")
         events.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
     return events
-
-
-@pytest.mark.parametrize("text", ["cabbac", "a", ""])
-@pytest.mark.parametrize("wishes", [{}, {"prefix": "bc"}, {"max_length": 2}, {"no_repeat": 1}])
-@pytest.mark.parametrize("place", [ONNX, TORCH], ids=["onnx", "torch"])
-def test_a_stream_is_the_greedy_translation(place: Path, text: str, wishes: dict[str, Any]) -> None:
-    translator = Translator.load(place, threads=1)
-    whole = translator.translate_one(text, beam_size=1, **wishes)
-    *parts, last = translator.stream(Request(text, beam_size=1, **wishes))
-    assert isinstance(last, Translation)
-    assert close(last.to_dict(), whole.to_dict())
-    tokens = [part for part in parts if isinstance(part, Partial)]
-    assert len(tokens) == len(parts)
-    assert [part.token for part in tokens] == whole.tokens
-    assert close([part.log_prob for part in tokens], list(whole.token_scores))
-    for part, row in zip(tokens, () if whole.attention is None else whole.attention, strict=True):
-        assert part.attention is not None
-        assert close(part.attention.tolist(), row.tolist())
 
 
 def test_events_have_tokens_attention_and_the_whole(

@@ -22,6 +22,7 @@ from foveate.server.limits import Limits
 MOST_HEAD = 32_768  # bytes of the line and headers of a request
 MOST_PORT = 65_535
 BACKLOG = 1024  # connections that wait to be taken
+SWITCH_SECONDS = 0.0005  # a worker in Python code soon lets the loop of events run
 KEEP_ALIVE = 15  # seconds that a connection may be idle between two requests
 
 
@@ -39,6 +40,7 @@ def serve(api: FastAPI, host: str, port: int, limits: Limits, tell: Callable[[st
         ConfigError: the address is taken, or not one of this machine.
     """
     listener = _listen(host, port)
+    sys.setswitchinterval(SWITCH_SECONDS)
     config = uvicorn.Config(
         api,
         http=_build_protocol(limits.read_seconds),
