@@ -24,6 +24,7 @@ from playwright.sync_api import Error, Page, sync_playwright
 
 from foveate.bundle import Bundle, Decoding, save_bundle
 from foveate.cli import main
+from foveate.confidence import Confidence
 from foveate.graphs import build_graphs, repeat_steps
 from foveate.models import build_model
 from foveate.options import Normalization, TextOptions
@@ -151,6 +152,11 @@ def bundles() -> dict[str, Bundle]:
     made["remembers"] = replace(plain, decoding=replace(plain.decoding, memory=memory))
     words = WordList.from_words(["see", "a", "n", "s", "t"], bonus=2.0, rarity=0.1)
     made["prefers"] = replace(subwords, decoding=replace(subwords.decoding, words=words))
+    certain = replace(
+        plain.decoding, memory={"sun": "see"}, confidence=Confidence(0.3, 0.7, 1.2, recalled=0.9)
+    )
+    upper = replace(plain.text, source_case="upper")
+    made["folds"] = replace(plain, text=upper, decoding=replace(certain, stand_ins=("e", "n")))
     return made
 
 
@@ -195,6 +201,10 @@ def compare(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
         assert theirs[name] == ours[name], name
     for name in ("score", "rank_score", "token_scores"):
         np.testing.assert_allclose(theirs[name], ours[name], atol=TOLERANCE, rtol=TOLERANCE)
+    if ours["confidence"] is None:
+        assert theirs["confidence"] is None
+    else:
+        assert theirs["confidence"] == pytest.approx(ours["confidence"], abs=TOLERANCE)
     if ours["attention"] is None:
         assert theirs["attention"] is None
     else:
@@ -225,7 +235,7 @@ def as_options(request: Request, model: str) -> dict[str, Any]:
     return {"text": options.pop("source"), "model": model, **options}
 
 
-@pytest.mark.parametrize("name", [*MODELS, "ensemble", "remembers", "prefers"])
+@pytest.mark.parametrize("name", [*MODELS, "ensemble", "remembers", "prefers", "folds"])
 def test_outputs_are_those_of_python(page: Page, bundles: dict[str, Bundle], name: str) -> None:
     translator = Translator.from_bundle(bundles[name], backend="onnx", threads=1)
     texts = make_texts(len(name))

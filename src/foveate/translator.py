@@ -379,7 +379,9 @@ class Translator:
         return [
             replace(
                 one,
-                confidence=confidence.of(one.score) if one.is_finished else None,
+                confidence=confidence.of(one.score)
+                if one.is_finished and one.source_tokens
+                else None,
                 alternatives=self._add_confidence(one.alternatives) if one.alternatives else [],
             )
             for one in results

@@ -127,8 +127,12 @@ export class Codec {
     return written.map((id) => (id === UNK ? UNKNOWN_MARK : this.entries[id]));
   }
 
+  join(tokens) {
+    return this.tokenizer.join(tokens);
+  }
+
   decode(ids) {
-    return this.tokenizer.join(this.tokens(ids));
+    return this.join(this.tokens(ids));
   }
 
   /** Drop outer blanks, and format characters that the training pairs did not have. */

@@ -23,17 +23,21 @@ export class Translator {
       source: buildCodec(runtime.source),
       target: buildCodec(runtime.target),
       memory: runtime.memory ? new Map(Object.entries(JSON.parse(read(runtime.memory)))) : null,
+      confidence: runtime.confidence ?? null,
+      standIns: runtime.stand_ins ?? [],
       words: runtime.words ? new WordList(JSON.parse(read(runtime.words))) : null,
       model: await openGraphs(ort, runtime, readFile),
     };
     return new Translator(runtime, parts);
   }
 
-  constructor(runtime, { source, target, memory, words, model }) {
+  constructor(runtime, { source, target, memory, words, model, confidence, standIns }) {
     this.runtime = runtime;
     this.source = source;
     this.target = target;
     this.memory = memory;
+    this.confidence = confidence;
+    this.standIns = standIns.map((token) => [token, source.ids([token])[0]]);
     this.words = words;
     this.model = model;
     this.steering = new Steering(target);
@@ -53,6 +57,7 @@ export class Translator {
     const described = found.map((one) => this.describe(source, one));
     const { n_best: nBest, length_penalty: penalty } = options;
     let outputs = orderOutputs(described, nBest, penalty, query.words);
+    outputs = outputs.map((one) => ({ ...one, confidence: this.judge(one) }));
     outputs = await this.recall(source, outputs, options);
     if (trace) outputs[0].tree = this.buildTree(trace, outputs);
     await this.addChoices(source, outputs, options.choices);
@@ -60,14 +65,18 @@ export class Translator {
   }
 
   readSource(text, attention) {
-    const cleaned = this.source.clean(text);
-    const tokens = this.source.split(cleaned);
-    const ids = this.source.ids(tokens).slice(0, this.maxSource);
+    const cleaned = foldCase(this.source.clean(text), this.runtime.source_case);
+    const all = this.source.split(cleaned);
+    const tokens = all.slice(0, this.maxSource);
+    const own = this.source.ids(tokens);
+    const { ids, restored } = putIn(tokens, own, this.standIns);
     return {
       text: cleaned,
       ids,
-      tokens: tokens.slice(0, ids.length),
-      numCut: tokens.length - ids.length,
+      restored,
+      unknown: own.flatMap((id, place) => (id === UNK ? [place] : [])),
+      tokens,
+      numCut: all.length - ids.length,
       attention: attention && this.model.hasAttention,
     };
   }
@@ -100,15 +109,17 @@ export class Translator {
     const ids = nodes.map(({ token }) => token);
     const scores = nodes.map(({ logProb }) => logProb);
     const looks = nodes.map(({ look }) => look && Array.from(look.subarray(0, source.ids.length)));
+    const tokens = this.target.tokens(ids).map((token) => source.restored.get(token) ?? token);
     return {
       source_tokens: source.tokens,
-      tokens: this.target.tokens(ids),
-      text: this.target.decode(ids),
+      tokens,
+      text: this.target.join(tokens),
       score: scores.reduce((sum, score) => sum + score, endLogProb),
       rank_score: 0,
+      confidence: null,
       is_finished: isFinished,
       token_scores: scores,
-      unknown: source.ids.flatMap((id, place) => (id === UNK ? [place] : [])),
+      unknown: source.unknown,
       num_cut: source.numCut,
       attention: source.attention ? looks : null,
     };
@@ -121,6 +132,7 @@ export class Translator {
       text: "",
       score: 0,
       rank_score: 0,
+      confidence: null,
       is_finished: !prefix.length,
       token_scores: [],
       unknown: [],
@@ -130,6 +142,15 @@ export class Translator {
     };
   }
 
+  /** Return the probability that an output is right, where the model knows it (confidence.py). */
+  judge({ score, is_finished: isFinished }) {
+    if (!this.confidence || !isFinished) return null;
+    const { bias, likely, unlikely } = this.confidence;
+    const logProb = Math.min(score, -1e-6);
+    const odds = bias + likely * logProb - unlikely * Math.log(-Math.expm1(logProb));
+    return 1 / (1 + Math.exp(-odds));
+  }
+
   /** Put what a source became in training before what the model would write. */
   async recall(source, outputs, options) {
     const target = this.memory?.get(this.source.normalize(source.text));
@@ -137,6 +158,7 @@ export class Translator {
     if (!this.steering.isMet(target, options.prefix)) return outputs;
     const best = await this.score(source, target);
     best.rank_score = rankScore(best.score, best.tokens.length + 1, options.length_penalty);
+    best.confidence = this.confidence?.recalled ?? null;
     return putFirst(best, outputs, options.n_best);
   }
 
@@ -206,6 +228,26 @@ export class Translator {
     markKept(nodes, outputs);
     return nodes;
   }
+}
+
+function foldCase(text, letterCase) {
+  if (letterCase === "lower") return text.toLowerCase();
+  return letterCase === "upper" ? text.toUpperCase() : text;
+}
+
+/** Let known tokens stand in for unknown ones, and tell for which (text/stand_ins.py). */
+function putIn(tokens, ids, standIns) {
+  const free = standIns.filter(([token]) => !tokens.includes(token));
+  const given = new Map();
+  tokens.forEach((token, place) => {
+    if (ids[place] !== UNK || given.has(token) || given.size === free.length) return;
+    given.set(token, free[given.size]);
+  });
+  const replaced = ids.map((id, place) => {
+    return id === UNK && given.has(tokens[place]) ? given.get(tokens[place])[1] : id;
+  });
+  const restored = new Map([...given].map(([token, [standIn]]) => [standIn, token]));
+  return { ids: replaced, restored };
 }
 
 function markKept(nodes, outputs) {
