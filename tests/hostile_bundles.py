@@ -57,6 +57,8 @@ Change = Callable[[Path, random.Random], str]
 def rehash(model: Path) -> None:
     """Give the manifest the hashes of the files as they are now."""
     path = model / "bundle.json"
+    if not path.is_file():  # to read a FIFO would wait for ever
+        return
     try:
         manifest = json.loads(path.read_bytes())
         listed = manifest["files"]
@@ -494,7 +496,8 @@ class Zoo:
         model = Path(shutil.copytree(self.models[kind], folder / "model"))
         changes = CHANGES[kind.removeprefix("first ")]
         told = chance.choice(changes)(model, chance)
-        if chance.random() < 0.1:
+        is_readable = all(one.is_file() or one.is_dir() for one in model.rglob("*"))
+        if chance.random() < 0.1 and is_readable:
             told += "; " + chance.choice(changes[:4])(model, chance)
         rehash(model)
         return f"{kind}: {told}", model
