@@ -26,12 +26,16 @@ from importlib.metadata import distribution, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from foveate.bundle import Bundle, load_bundle, save_bundle
+from foveate.confidence import Confidence, describe_reliability
 from foveate.config import Config
 from foveate.console import TrainingDisplay, say
 from foveate.data.table import PairTable
-from foveate.evaluation import evaluate
+from foveate.evaluation import Evaluation, evaluate
 from foveate.export import export_bundle
+from foveate.training.certainty import describe_confidence, fit_on
 from foveate.training.run import train
 from foveate.translator import Translator
 
@@ -121,14 +125,32 @@ def format_errors(score: dict[str, Any], *, is_right: bool = False) -> str:
     return f"{value:.1f} % ({min(ends):.1f} to {max(ends):.1f})"
 
 
+def describe_on_test(confidence: Confidence, evaluation: Evaluation) -> dict[str, str]:
+    """Say how far the confidence, which was fitted on dev, is off on the test words."""
+    said = np.array([confidence.of(log_prob) for log_prob in evaluation.log_probs])
+    rows = zip(evaluation.outputs, evaluation.references, strict=True)
+    right = np.array([float(output in accepted) for output, accepted in rows])
+    error = describe_reliability(said, right)["expected_calibration_error"]
+    sure = (said >= 0.875) & (said < 0.925)
+    return {
+        "confidence": f"off by {100 * error:.1f} points on average on the held-out words; of the "
+        f"{sure.sum():,} that were said to be 90 % sure {100 * right[sure].mean():.1f} % are right"
+    }
+
+
 def score(bundle: Bundle, parts: Parts) -> None:
-    """Write the scores on the held-out words, and what the model is, into the bundle."""
+    """Write scores, confidence, and what the model is, into the bundle."""
     translator = Translator.from_bundle(bundle)
-    for name in ("dev", "test"):
-        evaluation = evaluate(translator, to_table(parts[name]))
+    found_on = {name: evaluate(translator, to_table(parts[name])) for name in ("dev", "test")}
+    confidence = fit_on(found_on["dev"], translator)
+    bundle.decoding = replace(bundle.decoding, confidence=confidence)
+    for name, evaluation in found_on.items():
         bundle.scores[name] = evaluation.to_dict()["metrics"]
+    bundle.summary.diagnosis["dev"] |= describe_confidence(found_on["dev"], translator)
+    if confidence is not None:
+        bundle.summary.extra |= describe_on_test(confidence, found_on["test"])
     found = bundle.scores["test"]
-    bundle.summary.extra = {
+    bundle.summary.extra |= {
         "task": "English spelling to pronunciation: ARPAbet phonemes without stress",
         "word_error_rate": f"{format_errors(found['exact_match'], is_right=True)} "
         f"on {len(parts['test']):,} held-out words, beam 5",
