@@ -430,7 +430,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "unknown choice": (["train", "pairs.tsv", "--out", "new", "--cell", "gruu"], '"gru"'),
     "out of range": (
         ["train", "pairs.tsv", "--out", "new", "--dropout", "1.5", "--num-layers", "0"],
-        "num_layers",
+        "--num-layers",
     ),
     "minutes and updates": (
         ["train", "pairs.tsv", "--out", "new", "--minutes", "1", "--max-updates", "2"],

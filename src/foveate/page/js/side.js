@@ -190,6 +190,9 @@ export class Side {
 
   facts(shown) {
     const facts = [`Probability ${percent(shown.score)}`, count(shown.tokens.length, "token")];
+    if (typeof shown.confidence === "number") {
+      facts.unshift(`Confidence ${percent(Math.log(shown.confidence))}`);
+    }
     if (!shown.is_finished) facts.push("cut off before its end");
     if (shown.unknown.length) facts.push(`${count(shown.unknown.length, "source token")} unknown to the model`);
     if (shown.num_cut) facts.push(`the last ${count(shown.num_cut, "source token")} were not read: the text is too long`);
