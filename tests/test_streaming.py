@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from foveate.errors import SearchError
+from foveate.outputs import Partial
 from foveate.records import Request, Sampling, Translation
-from foveate.translator import Partial, Translator
+from foveate.translator import Translator
 from test_server import close
 
 ONNX = Path(__file__).parent / "golden-onnx" / "format-1"

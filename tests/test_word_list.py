@@ -18,12 +18,12 @@ from foveate.data.table import PairTable
 from foveate.errors import BundleError
 from foveate.estimator import Seq2Seq
 from foveate.export import export_bundle
-from foveate.records import Translation
+from foveate.records import Sampling, Translation
 from foveate.text.word_list import WordList
 from foveate.training.ensemble import train_models
 from foveate.training.run import train
 from foveate.training.words import fit_words
-from foveate.translator import Sampling, Translator
+from foveate.translator import Translator
 from test_memory import exchange_file
 
 SOURCES = [f"{a}{b}{c}" for a in "abc" for b in "xyz" for c in "pq"]

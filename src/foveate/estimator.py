@@ -38,6 +38,7 @@ except ImportError:
 if TYPE_CHECKING:
     from sklearn.utils import Tags
 
+    from foveate.backends import Backend
     from foveate.bundle import Bundle
     from foveate.evaluation import Evaluation
     from foveate.models.attention import Attention
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from foveate.records import Translation
     from foveate.training.report import Listener, Report
     from foveate.training.run import Trained
-    from foveate.translator import Backend, Translator
+    from foveate.translator import Translator
 
 OWN = "attention_module"  # the option whose parameter is the class itself, `attention`
 NUM_SHOWN = 10  # bad rows that an error names, and symbols that a warning does

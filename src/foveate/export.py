@@ -14,6 +14,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from foveate.backends import build_torch_members
 from foveate.bundle import Bundle, load_bundle, save_bundle
 from foveate.data.batching import collate_sources
 from foveate.errors import (
@@ -30,7 +31,8 @@ from foveate.records import Translation
 from foveate.search import Hypothesis, Query, Stepper, Writer, join_steppers, search
 from foveate.text.memory import Memory
 from foveate.text.vocabulary import BOS, EOS, UNK
-from foveate.translator import DEFAULT_BEAM_SIZE, Translator, build_torch_members
+from foveate.translator import Translator
+from foveate.wishes import DEFAULT_BEAM_SIZE
 
 TOLERANCE = 1e-4  # largest difference, absolute up to 1 and relative beyond
 CHECKED_SIZES = ((1, 1, 3), (2, 7, 5), (5, 23, 11), (3, 61, 7))  # rows, source length, steps

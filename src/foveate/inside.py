@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
 
-from foveate.records import Choice, NodeState, Translation, TreeNode
-from foveate.search import Candidate, Node
+from foveate.data.batching import collate_sources
+from foveate.records import Choice, NodeState, Request, Translation, TreeNode
+from foveate.search import Candidate, Node, Stepper, list_choices, run_all
+from foveate.search.workers import BATCH_TOKENS, cut_batches
 from foveate.text.steering import Steering
 from foveate.text.vocabulary import BOS, EOS
 
@@ -56,3 +60,81 @@ def _find_kept(
             place = None if place is None else places.get((place, token))
             kept |= set() if place is None else {place}
     return kept
+
+
+def add_trees(
+    requests: Sequence[Request],
+    trees: Sequence[Sequence[Node]],
+    results: list[Translation],
+    steering: Steering,
+) -> None:
+    """Add to the results what the searches held, where it is asked for."""
+    for row, (request, nodes) in enumerate(zip(requests, trees, strict=True)):
+        if request.tree and nodes:
+            returned = [results[row], *results[row].alternatives]
+            results[row] = replace(results[row], tree=draw_tree(nodes, returned, steering))
+
+
+def add_choices(
+    stepper: Stepper,
+    steering: Steering,
+    sources: Sequence[list[int]],
+    counts: Sequence[int],
+    results: list[Translation],
+    threads: int,
+) -> None:
+    """Add to results, and to their alternatives, what else the model might have written.
+
+    Args:
+        stepper: the model.
+        steering: of its target side.
+        sources: ids of each.
+        counts: how many choices each wants; 0 is none.
+        results: the translations.
+        threads: batches at a time.
+    """
+    asked = [row for row, ids in enumerate(sources) if counts[row] and ids]
+    if not asked:
+        return
+    outputs = [(row, one) for row in asked for one in (results[row], *results[row].alternatives)]
+    found = _list_choices(
+        stepper,
+        [sources[row] for row, _ in outputs],
+        [_spell(one, steering) for _, one in outputs],
+        [counts[row] for row, _ in outputs],
+        threads,
+    )
+    described = iter(
+        replace(one, choices=describe_choices(candidates, one.tokens, steering), alternatives=[])
+        for (_, one), candidates in zip(outputs, found, strict=True)
+    )
+    for row in asked:
+        best, others = next(described), list(islice(described, len(results[row].alternatives)))
+        results[row] = replace(best, alternatives=others)
+
+
+def _spell(output: Translation, steering: Steering) -> list[int]:
+    return [*steering.codec.vocabulary.ids(output.tokens), *[EOS] * output.is_finished]
+
+
+def _list_choices(
+    stepper: Stepper,
+    sources: Sequence[list[int]],
+    outputs: Sequence[list[int]],
+    counts: Sequence[int],
+    threads: int,
+) -> list[list[list[Candidate]]]:
+    """Return the likeliest tokens at every place of some outputs, several batches at a time."""
+    results: list[list[list[Candidate]]] = [[] for _ in outputs]
+
+    def run(rows: Sequence[int]) -> None:
+        source, mask = collate_sources([sources[row] for row in rows])
+        own_ids, own_counts = [outputs[row] for row in rows], [counts[row] for row in rows]
+        for row, choices in zip(
+            rows, list_choices(stepper, source, mask, own_ids, own_counts), strict=True
+        ):
+            results[row] = choices
+
+    lengths = [len(source) for source in sources]
+    run_all(threads, run, cut_batches(lengths, [1] * len(lengths), BATCH_TOKENS, threads))
+    return results

@@ -6,14 +6,16 @@ off stands below all that the model ended. Knows no models.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foveate.ranking import place_key
 from foveate.records import Request, Translation
 from foveate.search.risk import order_by_risk, temper
+from foveate.text.codec import Codec
 from foveate.text.likeness import MEASURES
 from foveate.text.word_list import NO_WORDS, WordList
 
@@ -104,3 +106,29 @@ def put_first(best: Translation, others: Translation, n_best: int) -> Translatio
     rest = [replace(one, alternatives=[]) for one in rest]
     highest = max([best.rank_score, *(one.rank_score for one in rest)])
     return join_outputs([replace(best, rank_score=highest), *rest], n_best)
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """A token of a translation that is being written.
+
+    Attributes:
+        token: the token.
+        text: the output up to and with it.
+        log_prob: its log-probability, in nats.
+        attention: [S] attention weights; None when they were not wanted or there are none.
+    """
+
+    token: str
+    text: str
+    log_prob: float
+    attention: NDArray[np.float32] | None
+
+
+def replay(whole: Translation, codec: Codec) -> Iterator[Partial | Translation]:
+    """Yield a translation that is there as if it were being written."""
+    looks = whole.attention
+    for place, (token, log_prob) in enumerate(zip(whole.tokens, whole.token_scores, strict=True)):
+        row = None if looks is None else looks[place]
+        yield Partial(token, codec.join(whole.tokens[: place + 1]), log_prob, row)
+    yield whole

@@ -9,95 +9,36 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, get_args
+from typing import Any, TypeVar, Unpack
 
 import numpy as np
-from numpy.typing import NDArray
 
+from foveate.backends import Backend, build_stepper, check_backend
 from foveate.bundle import Bundle, Summary, load_bundle, save_bundle
 from foveate.data.batching import collate_sources
-from foveate.errors import (
-    ConfigError,
-    MissingExtraError,
-    ModelMismatchError,
-    SearchError,
-    did_you_mean,
-)
-from foveate.inside import describe_choices, draw_tree
-from foveate.onnx_backend import build_onnx_stepper
-from foveate.outputs import order_outputs, put_first
-from foveate.own_code import import_trusted
+from foveate.errors import ConfigError, ModelMismatchError, SearchError
+from foveate.inside import add_choices, add_trees
+from foveate.outputs import Partial, order_outputs, put_first, replay
 from foveate.ranking import rank_score
-from foveate.records import Likeness, Request, Sampling, Translation
+from foveate.records import Request, Translation
 from foveate.runtime import LENGTH_EXTRA
-from foveate.search import (
-    Candidate,
-    Hypothesis,
-    Query,
-    Stepper,
-    join_steppers,
-    list_choices,
-    run_all,
-    search,
-    stream_search,
-)
+from foveate.search import Hypothesis, Query, Stepper, run_all, search, stream_search
 from foveate.search.coalescing import Coalescer
-from foveate.search.workers import LEAST_WORK, cut_batches, granted_threads
+from foveate.search.workers import BATCH_TOKENS, LEAST_WORK, cut_batches, granted_threads
 from foveate.text.cleaning import clean_source, fold_case, known_letters
 from foveate.text.codec import Codec
 from foveate.text.stand_ins import put_in
 from foveate.text.steering import Steering
-from foveate.text.vocabulary import EOS, UNK
+from foveate.text.vocabulary import UNK
 from foveate.text.word_list import WordList
+from foveate.wishes import Wishes, complete_wishes, count_rows
 
-if TYPE_CHECKING:
-    from foveate.torch_backend import TorchStepper
-
-Backend = Literal["auto", "torch", "onnx"]
 Item = TypeVar("Item")
 WINDOW = 2000  # texts that are sorted by length together
-BATCH_TOKENS = 2000  # larger batches fall out of the processor's caches
-DEFAULT_BEAM_SIZE = 5
-DEFAULT_LENGTH_PENALTY = 1.0  # with smoothed labels every token costs, also a right one
 TIMES_LONGER = 4  # than the longest source in training: a longer one is cut
 LEAST_LIMIT = 100  # tokens that every source may have
 USUAL_LIMIT = 500  # where nobody counted the tokens of the longest source in training
 MOST_SEARCHES = 50  # of one source, until no way to write what it must not is left
-
-
-class Wishes(TypedDict, total=False):
-    """What may be wanted of every text: the fields of `Request` but its source."""
-
-    beam_size: int | None
-    n_best: int
-    length_penalty: float | None
-    max_length: int | None
-    attention: bool
-    prefix: str | Sequence[str]
-    must: Sequence[str]
-    must_not: Sequence[str]
-    no_repeat: int
-    mbr: Likeness | None
-    sampling: Sampling | None
-    choices: int
-    tree: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Partial:
-    """A token of a translation that is being written.
-
-    Attributes:
-        token: the token.
-        text: the output up to and with it.
-        log_prob: its log-probability, in nats.
-        attention: [S] attention weights; None when they were not wanted or there are none.
-    """
-
-    token: str
-    text: str
-    log_prob: float
-    attention: NDArray[np.float32] | None
 
 
 @dataclass(slots=True)
@@ -170,7 +111,7 @@ class Translator:
                 is not trusted.
             MissingExtraError: what computes is not installed.
         """
-        _check_backend(backend)
+        check_backend(backend)
         return cls.from_bundle(
             load_bundle(path),
             backend=backend,
@@ -192,23 +133,7 @@ class Translator:
         origin: str = "model",
     ) -> Translator:
         """Make a translator from a bundle in memory; arguments and errors are those of `load`."""
-        _check_backend(backend)
-        if backend == "onnx" and not bundle.graphs:
-            raise ModelMismatchError(
-                f"{origin}: holds no ONNX model: make one with foveate export, "
-                "or use --backend torch"
-            )
-        if backend == "torch" and not bundle.weights:
-            raise ModelMismatchError(
-                f"{origin}: is an exported model, without weights for PyTorch: "
-                "use --backend onnx, or the model that it was exported from"
-            )
-        if bundle.graphs and backend != "torch":
-            size = len(bundle.target_codec.vocabulary)
-            stepper = build_onnx_stepper(bundle.graphs, num_tokens=size, origin=origin)
-        else:
-            members = build_torch_members(bundle, trust_code=trust_code, origin=origin)
-            stepper = join_steppers(members)
+        stepper = build_stepper(bundle, backend, trust_code=trust_code, origin=origin)
         return cls(bundle, stepper, threads=threads, max_source=max_source)
 
     def save(self, path: str | Path) -> None:
@@ -263,7 +188,7 @@ class Translator:
                 "translate takes a list of texts, or anything that gives them one by one: "
                 "put the text into a list, or use translate_one"
             )
-        fixed = _complete(wishes)
+        fixed = complete_wishes(wishes)
         self._aim(Request("", **fixed), [0], 0)  # raises what is wrong with the wishes
         return self._translate_all(requests, fixed, batch_tokens)
 
@@ -278,7 +203,7 @@ class Translator:
     def translate_one(self, request: str | Request, **wishes: Unpack[Wishes]) -> Translation:
         """Translate one text or request; the options are those of `translate`."""
         if not isinstance(request, Request):
-            request = Request(request, **_complete(wishes))
+            request = Request(request, **complete_wishes(wishes))
         return self._answer([request], 0, BATCH_TOKENS)[0]
 
     def stream(self, request: Request) -> Iterator[Partial | Translation]:
@@ -304,7 +229,7 @@ class Translator:
         ids = all_ids[: self.max_source]
         is_recalled = self.source_codec.normalize(source) in self.bundle.decoding.memory
         if not ids or is_recalled or (self._stand_ins and UNK in ids):
-            yield from self._replay(self.translate_one(request))
+            yield from replay(self.translate_one(request), self.target_codec)
             return
         query = self._aim(request, ids, 0)
         job = _Job(source, ids, len(all_ids) - len(ids), request.attention, query)
@@ -317,16 +242,6 @@ class Translator:
             written.append(part.id)
             token = self.target_codec.tokens([part.id])[0]
             yield Partial(token, self.target_codec.decode(written), part.log_prob, part.attention)
-
-    def _replay(self, whole: Translation) -> Iterator[Partial | Translation]:
-        """Yield a translation that is there as if it were being written."""
-        codec, looks = self.target_codec, whole.attention
-        for place, (token, log_prob) in enumerate(
-            zip(whole.tokens, whole.token_scores, strict=True)
-        ):
-            row = None if looks is None else looks[place]
-            yield Partial(token, codec.join(whole.tokens[: place + 1]), log_prob, row)
-        yield whole
 
     def _translate_all(
         self, requests: Iterable[str | Request], wishes: Mapping[str, Any], batch_tokens: int
@@ -367,7 +282,12 @@ class Translator:
             results.append(order_outputs(described, request, self._words(request)))
         results = self._add_confidence(results)
         self._recall(requests, sources, results)
-        self._add_trees(requests, searched, results)
+        add_trees(
+            requests,
+            [found[0].tree if found else [] for found in searched],
+            results,
+            self._steering,
+        )
         self._add_choices(jobs, [request.choices for request in requests], results)
         return results
 
@@ -387,67 +307,12 @@ class Translator:
             for one in results
         ]
 
-    def _add_trees(
-        self,
-        requests: Sequence[Request],
-        searched: Sequence[Sequence[Hypothesis]],
-        results: list[Translation],
-    ) -> None:
-        """Add to the results what the searches held, where it is asked for."""
-        for row, (request, found) in enumerate(zip(requests, searched, strict=True)):
-            if request.tree and found:
-                returned = [results[row], *results[row].alternatives]
-                tree = draw_tree(found[0].tree, returned, self._steering)
-                results[row] = replace(results[row], tree=tree)
-
     def _add_choices(
         self, jobs: Sequence[_Job], counts: Sequence[int], results: list[Translation]
     ) -> None:
-        """Add to the results, and to their alternatives, what else the model might have written."""
-        asked = [row for row, job in enumerate(jobs) if counts[row] and job.ids]
-        if not asked:
-            return
-        outputs = [
-            (row, one) for row in asked for one in (results[row], *results[row].alternatives)
-        ]
-        found = self._list_choices(
-            [jobs[row].ids for row, _ in outputs],
-            [one for _, one in outputs],
-            [counts[row] for row, _ in outputs],
-        )
-        described = iter(
-            replace(
-                one,
-                choices=describe_choices(candidates, one.tokens, self._steering),
-                alternatives=[],
-            )
-            for (_, one), candidates in zip(outputs, found, strict=True)
-        )
-        for row in asked:
-            best, others = next(described), list(islice(described, len(results[row].alternatives)))
-            results[row] = replace(best, alternatives=others)
-
-    def _list_choices(
-        self, sources: Sequence[list[int]], outputs: Sequence[Translation], counts: Sequence[int]
-    ) -> list[list[list[Candidate]]]:
-        """Return the likeliest tokens at every place of some outputs, several batches at a time."""
-        ids = [
-            [*self.target_codec.vocabulary.ids(one.tokens), *[EOS] * one.is_finished]
-            for one in outputs
-        ]
-        results: list[list[list[Candidate]]] = [[] for _ in outputs]
-
-        def run(rows: Sequence[int]) -> None:
-            source, mask = collate_sources([sources[row] for row in rows])
-            own_ids, own_counts = [ids[row] for row in rows], [counts[row] for row in rows]
-            found = list_choices(self.stepper, source, mask, own_ids, own_counts)
-            for row, choices in zip(rows, found, strict=True):
-                results[row] = choices
-
-        lengths = [len(source) for source in sources]
-        batches = cut_batches(lengths, [1] * len(lengths), BATCH_TOKENS, self.threads)
-        run_all(self.threads, run, batches)
-        return results
+        """Add to the results what else the model might have written."""
+        sources = [job.ids for job in jobs]
+        add_choices(self.stepper, self._steering, sources, counts, results, self.threads)
 
     def _stand_in(self, job: _Job) -> None:
         """Note the unknown tokens of a source, and let others stand in for them."""
@@ -466,7 +331,7 @@ class Translator:
         must = tuple(self._steering.demand(text) for text in request.must)
         must_not = tuple(way for text in request.must_not for way in self._steering.forbid(text))
         demanded = len(prefix) + len(begins) + sum(min(map(len, ways)) for ways in must)
-        num_rows, chosen_from = _count_rows(request, self._words(request) is not None)
+        num_rows, chosen_from = count_rows(request, self._words(request) is not None)
         may_be_one_text = self.target_codec.kind not in ("characters", "whitespace")
         return Query(
             max_length=request.max_length or self._limit(len(ids)) + demanded,
@@ -682,36 +547,6 @@ def _may_join(jobs: Sequence[_Job]) -> bool:
     return len(kinds) == 1 and max(len(job.ids) for job in jobs) * num_rows <= BATCH_TOKENS
 
 
-def _check_backend(backend: str) -> None:
-    if backend not in get_args(Backend):
-        hint = did_you_mean(str(backend), get_args(Backend))
-        raise ConfigError(f"backend must be auto, torch or onnx, not {backend!r}{hint}")
-
-
-def _complete(wishes: Wishes) -> dict[str, Any]:
-    """Return the fields of a request, with a value where None stands for one."""
-    unknown = [name for name in wishes if name not in Wishes.__annotations__]
-    if unknown:
-        hint = did_you_mean(unknown[0], Wishes.__annotations__)
-        raise TypeError(f"translate has no argument {unknown[0]!r}{hint}")
-    fields: dict[str, Any] = dict(wishes)
-    if fields.get("beam_size") is None:
-        fields["beam_size"] = max(DEFAULT_BEAM_SIZE, fields.get("n_best", 1))
-    if fields.get("length_penalty") is None:
-        fields["length_penalty"] = DEFAULT_LENGTH_PENALTY
-    for name in {"prefix", "must", "must_not"} & fields.keys():
-        if not isinstance(fields[name], str):
-            fields[name] = tuple(fields[name])
-    return fields
-
-
-def _count_rows(request: Request, has_words: bool) -> tuple[int, int]:
-    """Return how many outputs may be found for a request, and how many it has to choose from."""
-    if has_words or request.mbr is not None:
-        return max(request.beam_size, request.n_best), max(request.beam_size, request.n_best)
-    return max(request.beam_size, request.n_best), request.n_best
-
-
 def _limit_source(bundle: Bundle) -> int:
     """Return how many tokens a source may have."""
     longest = bundle.decoding.longest_source
@@ -722,39 +557,3 @@ def _windows(items: Iterable[Item]) -> Iterator[list[Item]]:
     iterator = iter(items)
     while window := list(islice(iterator, WINDOW)):
         yield window
-
-
-def build_torch_members(
-    bundle: Bundle, *, trust_code: bool = False, origin: str
-) -> list[TorchStepper]:
-    """Build the PyTorch steppers of a bundle: one, or each of an ensemble.
-
-    Args:
-        bundle: gets its `attention`, where it names one.
-        trust_code: what it names may be imported.
-        origin: what to call the model in an error.
-
-    Raises:
-        MissingExtraError: PyTorch is not installed.
-        BundleError: the weights are not those of the configuration and vocabularies.
-        ModelMismatchError: the model needs code that is not trusted.
-    """
-    try:
-        from foveate.torch_backend import build_torch_stepper
-    except ImportError:
-        purpose = f"{origin}: a model that was not exported (foveate export)"
-        raise MissingExtraError("PyTorch", "train", purpose) from None
-    if bundle.attention is None:
-        bundle.attention = import_trusted(bundle.model, trust_code=trust_code, origin=origin)
-    return [
-        build_torch_stepper(
-            bundle.model,
-            (len(bundle.source_codec.vocabulary), len(bundle.target_codec.vocabulary)),
-            bundle.is_shared,
-            weights,
-            target_ids=bundle.target_ids,
-            attention=bundle.attention,
-            origin=origin,
-        )
-        for weights in bundle.members
-    ]

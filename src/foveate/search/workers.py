@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 Batch = TypeVar("Batch")
+BATCH_TOKENS = 2000  # larger batches fall out of the processor's caches
 LEAST_WORK = 100  # source tokens times hypotheses that are worth a batch of their own
 
 

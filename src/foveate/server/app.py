@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 import foveate
 from foveate.errors import ConfigError, FoveateError, did_you_mean
 from foveate.formats import format_json
+from foveate.outputs import Partial
 from foveate.page import PAGE_FILES, read_page_file
 from foveate.records import Request as Wish
 from foveate.records import Translation
@@ -38,7 +39,7 @@ from foveate.server.schemas import (
     TranslateBody,
 )
 from foveate.server.work import Answer, Outcome, Work, compute
-from foveate.translator import Partial, Translator
+from foveate.translator import Translator
 
 KINDS = {
     "html": "text/html; charset=utf-8",

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from foveate.records import Request, Sampling
 from foveate.server.limits import Limits
-from foveate.translator import DEFAULT_BEAM_SIZE, DEFAULT_LENGTH_PENALTY
+from foveate.wishes import DEFAULT_BEAM_SIZE, DEFAULT_LENGTH_PENALTY
 
 Whole = Annotated[int, Field(strict=False, ge=1, le=10**9)]
 Number = Annotated[float, Field(allow_inf_nan=False)]

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
+from foveate.outputs import Partial
 from foveate.records import Request, Translation
-from foveate.translator import Partial, Translator
+from foveate.translator import Translator
 
 Answer = list[Translation]
 Outcome = Answer | Exception

@@ -24,6 +24,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from foveate.backends import build_torch_members
 from foveate.bundle import Bundle
 from foveate.data.batching import EncodedPairs, collate, plan_batches
 from foveate.errors import BundleError
@@ -31,7 +32,6 @@ from foveate.files import replace_file
 from foveate.records import Batch, SoftTargets
 from foveate.torch_backend import TorchStepper
 from foveate.training.report import Listener, Report
-from foveate.translator import build_torch_members
 
 TEACHERS_SHARE = 0.5  # a
 NUM_LIKELY = 8  # tokens that are kept of each step

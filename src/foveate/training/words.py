@@ -13,7 +13,8 @@ from foveate.metrics import chrf, exact_match
 from foveate.options import SUBWORD_KINDS
 from foveate.text.matching import Matching
 from foveate.text.word_list import WordList
-from foveate.translator import DEFAULT_BEAM_SIZE, DEFAULT_LENGTH_PENALTY, Translator
+from foveate.translator import Translator
+from foveate.wishes import DEFAULT_BEAM_SIZE, DEFAULT_LENGTH_PENALTY
 
 BONUSES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 2.0, 3.0)  # nats a token
 RARITIES = (0.0, 0.3, 0.5, 0.7)  # weights of the logarithm of a word's rank
