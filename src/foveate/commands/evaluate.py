@@ -60,8 +60,8 @@ def evaluate(
         json: Write the numbers to this file; - is standard output, in place of the table.
         training: The pairs that the model learnt from; --out then says which sources it has seen.
         by_row: Count every row, and not every different source once.
-        bleu_tokenize: How BLEU splits words: 13a for ordinary text, none for text that is split, char or
-            zh for text without blanks (default: 13a, or what suits text without blanks).
+        bleu_tokenize: How BLEU splits words: 13a for ordinary text, none for text that is split,
+            char or zh for text without blanks (default: 13a, or what suits text without blanks).
         columns: Which columns of PAIRS are source and target: by name, number or path. 1+3 joins
             two columns, and features become tags.
         skip_bad: Skip and count bad rows instead of stopping.
