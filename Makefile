@@ -35,7 +35,7 @@ slow: $(STAMP) ## every test, with more examples, and kill training at every fil
 fuzz: $(STAMP) ## 10,000 odd files, options, streams and models: no traceback (a quarter of an hour)
 	$(BIN)/python tests/fuzz.py
 
-check: $(STAMP) ## format, lint, types and floors
+check: $(STAMP) ## format, lint, types and the rules of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

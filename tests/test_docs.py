@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import runpy
 import shlex
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from foveate.cli import app
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_build" not in page.parts]
+PROSE = runpy.run_path(str(ROOT / "scripts" / "measure_prose.py"))
+NOT_YET_PLAIN = {"README.md"}  # pages with sentences that are too long
 
 
 def find_blocks(page: Path, language: str) -> list[str]:
@@ -105,3 +108,25 @@ def test_every_name_of_the_reference_is_there() -> None:
     assert len(named) > 15
     for module, name in named:
         assert getattr(importlib.import_module(module), name).__doc__, name
+
+
+def list_plain_pages() -> list[str]:
+    pages = {page.relative_to(ROOT).as_posix() for page in PROSE["list_pages"]()}
+    return sorted(pages - NOT_YET_PLAIN)
+
+
+@pytest.mark.parametrize("page", list_plain_pages())
+def test_sentences_are_short(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    number, middle, _ = PROSE["measure"](text)
+    assert number > 2
+    assert middle < PROSE["MEDIAN_WORDS"]
+    assert PROSE["find_long"](text) == []
+
+
+def test_long_sentences_are_found() -> None:
+    long = " ".join(["word"] * 36)
+    prose = f"A short one. {long}.\n\n- [{long[5:]}](x.md)\n"
+    text = f"# {long}\n\n{prose}\n```console\n$ {long}\n```\n\n| {long} |\n"
+    assert PROSE["find_long"](text) == [f"{long}."]
+    assert PROSE["measure"](text) == (3, 35, 36)

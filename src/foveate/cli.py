@@ -39,7 +39,7 @@ COMMANDS = {
     "align": "Align given pairs, a line of source-target positions i-j for each (Pharaoh format).",
     "check": "Find suspicious pairs: typos, swapped columns, shifted rows; the worst first.",
     "export": "Make a model that runs without PyTorch (ONNX), checked against the original.",
-    "serve": "Serve models over HTTP, with a page to watch attention and steer.",
+    "serve": "Serve models over HTTP, with a page that shows attention.",
     "info": "Say what a model is: its options, its training, its scores.",
 }
 

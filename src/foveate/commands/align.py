@@ -63,8 +63,8 @@ def align(
             and weight; counts: how often each two symbols correspond. ∅ stands where none does.
         method: argmax: every target token has one link; mutual: only links that both sides choose.
         level: What i and j count: tokens, or words of subword models (auto).
-        columns: Which columns of PAIRS: by name, number or path; 1+3 joins two, and makes tags of
-            features.
+        columns: Which columns of PAIRS are source and target: by name, number or path. 1+3 joins
+            two columns, and features become tags.
         skip_bad: Skip and count bad rows; they have no line in the output.
         backend: What computes: PyTorch, or ONNX Runtime for an exported model.
         threads: Processor threads (0: as many as there are cores).

@@ -56,7 +56,7 @@ def attend(
         model: Folder of a trained model.
         text: The source; - reads the first line of standard input.
         target: Show the weights for this output instead of the model's own.
-        out: Draw to a file instead: .svg, .png, .html or .json.
+        out: Draw in a file and not in the terminal: .svg, .png, .html or .json.
         beam_size: Hypotheses that the search keeps.
         backend: What computes: PyTorch, or ONNX Runtime for an exported model.
         threads: Processor threads (0: as many as there are cores).

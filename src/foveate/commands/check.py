@@ -31,15 +31,16 @@ Examples:
   foveate check train.en,train.de --out suspicious.tsv --folds 3
   foveate check lexicon.csv --rules-only --out review.html --clean clean.tsv
 
-PAIRS is what train takes, and so are the other options, which are those of the
-models; --minutes is for all of them together. The table has the columns
+PAIRS is what train takes. The other options are those of the models; --minutes
+is for all of them together. The table has the columns
 
   rank  line  suspicion  reasons  source  target  expected
 
-suspicion: nats a token by which a model that has not seen the pair finds its
-own output (expected) likelier than the target, and 1 to 3 for each reason from
-a rule (none for repeats and other targets). 0: what the model would write; 3:
-every token is on average e^3 = 20 times less likely.
+A model that has not seen the pair writes an output of its own: expected.
+suspicion says how much likelier that is than the target, in nats a token.
+0: the target is what the model would write.
+3: every token is on average e^3 = 20 times less likely.
+Each reason from a rule adds 1 to 3 (repeats and other targets add nothing).
 
 All options, with their ranges: foveate check --help-all
 """,
@@ -66,13 +67,13 @@ def check(
 
     Args:
         pairs: The pairs to check.
-        out: Where to write the table; - is standard output, and .html a page to go through the
-            pairs by key.
-        columns: Which columns of PAIRS: by name, number or path; 1+3 joins two, and makes tags of
-            features.
-        folds: Models to train; each judges its share of the pairs, and learns from the others.
-        rules_only: Train nothing: repeats, copies, lengths, scripts and sides only.
-        clean: Write the pairs once more, as TSV, without what is no text: outer blanks, invisible
+        out: Where to write the table; - is standard output. A name that ends in .html makes a page
+            on which you go through the pairs by key.
+        columns: Which columns of PAIRS are source and target: by name, number or path. 1+3 joins
+            two columns, and features become tags.
+        folds: Models to train. Each judges its share of the pairs, and learns from the others.
+        rules_only: Train nothing, and judge by rules: repeats, copies, lengths, scripts, sides.
+        clean: Write the pairs once more, as TSV, without left-overs: outer blanks, invisible
             characters, entities, (2) behind a source, names of columns.
         all: Write every pair, not only the suspicious ones.
         config: TOML file of options; a flag wins over it.

@@ -48,13 +48,13 @@ def compare(
 ) -> int:
     """Compare models on the same pairs: which is better, and may it be chance?
 
-    The first model is the one that the others are compared with. Intervals of the differences
-    come from a paired bootstrap, p from approximate randomisation.
+    The others are compared with the first model. Intervals of the differences come from a
+    paired bootstrap, p from approximate randomisation.
 
     Args:
         models_and_pairs: Folders of two or more models, and the pairs at the end.
-        out: Write the outputs that differ to a .tsv file, or all of it to a page (.html).
-        json: Write the numbers to this file (- is standard output, instead of the tables).
+        out: Write the outputs that differ to a .tsv file, or everything to a page (.html).
+        json: Write the numbers to this file; - is standard output, in place of the tables.
         bleu_tokenize: How BLEU splits words (see foveate evaluate --help).
         columns: Which columns of PAIRS (see foveate evaluate --help).
         skip_bad: Skip and count bad rows instead of stopping.

@@ -55,15 +55,15 @@ def evaluate(
     Args:
         model: Folder of a trained model.
         pairs: Pairs to evaluate on; rows that repeat a source are further references for it.
-        out: Write every output with what is right to a .tsv file or a page (.html), the farthest
-            off first.
-        json: Write all of it to this file (- is standard output, instead of the table).
+        out: Write every output and its nearest target to a .tsv file or a page (.html), the
+            farthest off first.
+        json: Write the numbers to this file; - is standard output, in place of the table.
         training: The pairs that the model learnt from; --out then says which sources it has seen.
-        by_row: Count every row, not every different source: running words where rows repeat them.
+        by_row: Count every row, and not every different source once.
         bleu_tokenize: How BLEU splits words: 13a for ordinary text, none for text that is split,
             char or zh for text without blanks (default: 13a, or what suits text without blanks).
-        columns: Which columns of PAIRS: by name, number or path; 1+3 joins two, and makes tags of
-            features.
+        columns: Which columns of PAIRS are source and target: by name, number or path. 1+3 joins
+            two columns, and features become tags.
         skip_bad: Skip and count bad rows instead of stopping.
         beam_size: Hypotheses that the search keeps.
         backend: What computes: PyTorch, or ONNX Runtime for an exported model.

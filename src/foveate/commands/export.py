@@ -33,9 +33,9 @@ Examples:
   foveate export model model.html --int8-weights
   foveate export model both.html --also other-model
 
-The new folder is a whole model: translate, evaluate, attend and align take it
-where PyTorch is not installed. Keep the old one: only it can be exported again.
-The page holds all that it needs: it opens by a double click, without a network.
+The new folder is a whole model. translate, evaluate, attend and align take it
+where PyTorch is not installed. Keep the old one, to export it again.
+The page holds all that it needs. It opens by a double click, without a network.
 """,
 )
 
@@ -61,15 +61,15 @@ def export(
     """Make a model that runs without PyTorch (ONNX), checked against the original.
 
     Args:
-        model: Folder of a trained model; for a page, of an exported one, too.
-        out: Folder to make for the exported model; it must not be there yet. A name that ends
-            in .html makes one page with the model in it.
-        int8: Compute with weights of 8 bits: a third of the size, a few outputs differ, and what
-            stands beside a text in a batch may change its output.
-        int8_weights: Keep the weights in 8 bits in the files, and compute in floats: as small, and
-            a text has the same output in every batch.
+        model: Folder of a trained model. A page also takes an exported one.
+        out: New folder for the exported model; it must not exist yet. A name that ends in .html
+            makes one page with the model inside.
+        int8: Store the weights in 8 bits and compute with them: a third of the size. A few outputs
+            differ, and the other texts of a batch may change an output.
+        int8_weights: Store the weights in 8 bits and compute in floats: as small. A text has the
+            same output in every batch.
         trim_memory: Leave out of the memory what the exported model writes without it.
-        also: A further model in the page; may be given several times.
+        also: A further model for the page; repeat the flag for several.
         trust_code: Run code of somebody's own that MODEL names (its attention).
     """
     from foveate.output import check_folder

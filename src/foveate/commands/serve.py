@@ -60,15 +60,15 @@ def serve(
     threads: Threads = 0,
     trust_code: TrustCode = False,
 ) -> int:
-    """Serve models over HTTP, with a page to watch attention and steer.
+    """Serve models over HTTP, with a page that shows attention.
 
     Args:
         models: Folders of trained models; NAME=FOLDER gives one a name. The first is the default.
-        host: Address to listen at. All but this machine's own want a key, or --open.
+        host: Address to listen at. Another one than this machine's needs keys, or --open.
         port: Port to listen at; 0 is any that is free.
         api_key_file: File of keys, one a line; each request then needs one.
-        open: Let everybody who reaches the address in, without a key.
-        cors: Web site whose pages may read the answers; * is all. May be given several times.
+        open: Need no key: everybody who reaches the address may ask.
+        cors: Web site whose pages may read the answers; * is all. Repeat the flag for several.
         quiet: Write no access log (JSON lines on standard error).
         limits: What it does at most.
         backend: What computes: PyTorch, or ONNX Runtime for an exported model.

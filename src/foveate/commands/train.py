@@ -33,9 +33,11 @@ Examples:
   foveate train pairs.csv.gz --out model --config options.toml --seed 2
   foveate train forms.tsv --out model --columns 1+3,2
 
-PAIRS is a TSV (source TAB target), a CSV with a header, JSON lines or an array,
-a parquet file, a TMX or XLIFF, a pronunciation dictionary, two parallel text
-files as SOURCE,TARGET, or - for standard input; .gz works.
+PAIRS is one of these, also with .gz:
+  TSV (source TAB target), CSV, JSON lines, a JSON array, parquet, TMX, XLIFF
+  a pronunciation dictionary
+  two parallel text files, as SOURCE,TARGET
+  - for standard input
 
 All options, with their ranges: foveate train --help-all
 """,
@@ -67,22 +69,22 @@ def train(
 
     Args:
         pairs: The pairs to learn from.
-        out: Folder to make for the model; it must not be there yet.
-        columns: Which columns of PAIRS: by name, number or path; 1+3 joins two, and makes tags of
-            features.
+        out: New folder for the model; it must not exist yet.
+        columns: Which columns of PAIRS are source and target: by name, number or path. 1+3 joins
+            two columns, and features become tags.
         dev: Pairs to choose the best model by (default: a part of PAIRS, held out).
         test: Pairs to evaluate on at the end.
-        words: Words of the target language, one a line, the commonest first or with their counts
-            in a second column: outputs that are made of them are preferred, by as much as is best
-            on dev. For few pairs of words, such as old spellings.
+        words: Words of the target language, one a line: the commonest first, or with counts in a
+            second column. Outputs that are made of them are preferred, by as much as is best on
+            dev. For few pairs of words, such as old spellings.
         config: TOML file of options; a flag wins over it.
-        resume: Go on with the unfinished run in MODEL: the same command, with this.
-        report: A page to watch the run in, written as it goes: curves, outputs, and attention as
-            it forms. Open it in a browser.
-        learning_curve: Train again on a quarter and a half of PAIRS: would more of them help?
-            Takes three times the minutes.
-        with_traditional: Train a model without attention too, and show its scores beside: what
-            does attention give on PAIRS? Takes twice the minutes.
+        resume: Go on with the unfinished run in MODEL. Give the same command, with this flag.
+        report: A page that shows the run while it lasts: curves, outputs, and attention as it
+            forms. Open it in a browser.
+        learning_curve: Train again on a quarter and on a half of PAIRS, to see whether more pairs
+            would help. Takes three times the minutes.
+        with_traditional: Train a model without attention too, to see what attention gives on PAIRS.
+            Takes twice the minutes.
         flags: The options of the configuration.
     """
     from foveate.data.readers import read_words

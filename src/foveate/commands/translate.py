@@ -88,23 +88,23 @@ def translate(
     Args:
         model: Folder of a trained model.
         file: Text, one source a line; - is standard input.
-        out: Where to write; a file appears only when it is complete. - is standard output.
-        format: text: the outputs, one a line; tsv: source, output, score, rank,
-            probability and confidence, one row for each of the n best; jsonl: all of it.
-        attention: Put the attention weights into jsonl.
-        choices: Put the N likeliest tokens at every place of an output into jsonl.
-        tree: Put all prefixes that the search held into jsonl.
+        out: Where to write; - is standard output. A file appears only when it is complete.
+        format: text has one output a line. tsv has a row for each of the n best: source, output,
+            score, rank, probability, confidence. jsonl has everything.
+        attention: Add the attention weights to jsonl.
+        choices: Add the N likeliest tokens at every place of an output to jsonl.
+        tree: Add all prefixes that the search held to jsonl.
         n_best: Outputs for each line, best first, no two alike.
         beam_size: Hypotheses that the search keeps; 1 is greedy, the fastest.
         length_penalty: How much longer outputs are favoured; 0 not at all.
         max_length: Longest output, in tokens.
-        max_source: Longest source, in tokens; what is longer is cut, and told. Without it: four
-            times the longest source of the training.
-        mbr: Of the outputs that were found (or drawn), take the one that is most like the others,
-            by character n-grams (chrf) or by edits.
-        prefix: What every output has to begin with; it may end inside a token.
-        must: A text that every output has to contain; repeat the flag for several.
-        must_not: A text that no output may contain; repeat the flag for several.
+        max_source: Longest source, in tokens. A longer source is cut, and its line is named
+            (default: four times the longest source of the training).
+        mbr: Minimum Bayes risk: of the outputs that were found or drawn, take the one most like
+            the others, by character n-grams (chrf) or by edits.
+        prefix: Every output begins with this text; it may end inside a token.
+        must: Every output contains this text; repeat the flag for several.
+        must_not: No output contains this text; repeat the flag for several.
         no_repeat: No sequence of N tokens twice in an output.
         sample: Draw outputs at random instead of searching for the best.
         temperature: Above 1 more varied, below 1 less; implies --sample.
