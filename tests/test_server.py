@@ -418,6 +418,14 @@ def test_attend_shows_and_scores(client: TestClient, translator: Translator) -> 
     assert close(without_model(own), translator.translate_one("abc").to_dict())
     given = client.post("/attend", json={"text": "abc", "target": "bbb"}).json()
     assert close(without_model(given), next(translator.score_pairs([("abc", "bbb")])).to_dict())
+    wishes = {"text": "abc", "target": "bbb", "choices": 3}
+    chosen = client.post("/attend", json=wishes).json()
+    expected = next(translator.score_pairs([("abc", "bbb")], choices=3)).to_dict()
+    assert close(without_model(chosen), expected)
+    assert [len(row) >= 3 for row in chosen["choices"]] == [True] * 4
+    many = client.post("/attend", json={"text": "abc", "choices": 33})
+    assert many.status_code == 422
+    assert "choices: 33 is more than 32" in many.json()["error"]
     empty = client.post("/attend", json={"text": "", "target": "b"})
     assert empty.status_code == 422
 

@@ -145,6 +145,9 @@ class AttendBody(BaseModel):
     text: str = Field(description="The text.")
     target: str | None = Field(None, description="The output; the model's own if left out.")
     model: str | None = Field(None, description="Name of the model; the first if left out.")
+    choices: Annotated[int, Field(ge=0, le=10**9)] = Field(
+        0, description="How many of the likeliest tokens to return for each place."
+    )
     timeout_seconds: Annotated[Number, Field(gt=0)] | None = Field(
         None, description="How long the request may wait for its turn."
     )
@@ -152,6 +155,11 @@ class AttendBody(BaseModel):
     def check(self, limits: Limits) -> None:
         """Raise TooMuchError where it goes beyond the limits."""
         check_texts([self.text, self.target or ""], limits)
+        if self.choices > limits.max_n_best:
+            raise TooMuchError(
+                f"choices: {self.choices:,} is more than {limits.max_n_best:,}, the most here "
+                "(--max-n-best)"
+            )
         if self.timeout_seconds is not None and self.timeout_seconds > limits.max_seconds:
             raise TooMuchError(
                 f"timeout_seconds: {self.timeout_seconds:g} is more than {limits.max_seconds:g}, "
