@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -13,12 +14,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+import fuzz_http
 import hostile_http
 from foveate.cli import main
 from foveate.errors import ConfigError
@@ -614,6 +617,47 @@ def test_sixty_hostile_requests_do_no_harm(process: Process, translator: Transla
         assert b"root:" not in found.body, name
     answer = process.ask("translate", {"text": "abc"})
     assert answer["text"] == translator.translate_one("abc").text
+
+
+@pytest.mark.slow
+def test_the_slow_requests_do_no_harm_either(translator: Translator) -> None:
+    process = Process("--read-seconds", "1", "--quiet")
+    try:
+        assert hostile_http.main(process.port) == 0
+        answer = process.ask("translate", {"text": "abc"})
+        assert answer["text"] == translator.translate_one("abc").text
+    finally:
+        assert process.stop()[0] == 0
+
+
+def test_overload_gives_right_answers_or_says_when_to_come_again(translator: Translator) -> None:
+    """Twelve clients ask for more than a queue of two texts takes."""
+    texts = ["".join(parts) for parts in itertools.product("abc", repeat=4)]
+    expected = {one: found.text for one, found in zip(texts, translator.translate(texts))}
+    process = Process("--queue-rows", "10", "--batch-rows", "5", "--threads", "1", "--quiet")
+
+    def ask(text: str) -> bool:
+        try:
+            assert process.ask("translate", {"text": text})["text"] == expected[text]
+        except urllib.error.HTTPError as error:
+            assert error.code == 503
+            assert 1 <= int(error.headers["Retry-After"]) <= 600
+            assert "the queue is full: try again in" in json.load(error)["error"]
+            return False
+        return True
+
+    try:
+        with ThreadPoolExecutor(12) as clients:
+            answered = list(clients.map(ask, texts))
+        assert 0 < sum(answered) < len(texts)
+        assert ask(texts[0])
+    finally:
+        assert process.stop()[0] == 0
+
+
+@pytest.mark.slow
+def test_requests_made_from_the_description_do_no_harm() -> None:
+    assert fuzz_http.try_model(ONNX, 25) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

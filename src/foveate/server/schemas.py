@@ -29,10 +29,23 @@ class Draw(BaseModel):
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 1
 
 
+TEXTS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
+FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("text", {"type": "string"}),
+    ("texts", TEXTS),
+    ("q", {"anyOf": [{"type": "string"}, TEXTS]}),
+)
+
+
 class TranslateBody(BaseModel):
     """One text, several texts, or LibreTranslate's form; and what is wanted of each output."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "oneOf": [{"required": [name], "properties": {name: kind}} for name, kind in FORMS]
+        },
+    )
     text: str | None = Field(None, description="One text.")
     texts: list[str] | None = Field(None, description="Several texts.")
     model: str | None = Field(None, description="Name of the model; the first if left out.")
