@@ -60,19 +60,24 @@ class Load:
 
     async def _ask_on(self, number: int) -> None:
         chooser = random.Random(number)
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        keeps, writer = False, None
         while time.monotonic() < self.end:
             word = chooser.choice(self.words)
             begun = time.perf_counter()
+            if writer is None or not keeps:  # some servers close after every answer
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             writer.write(format_request(word))
-            status, wait, data = await read_answer(reader)
+            status, wait, keeps, data = await read_answer(reader)
+            if not keeps:
+                writer.close()
             self.statuses[status] += 1
             if status == 200:
                 self.latencies.append(time.perf_counter() - begun)
                 self.wrong += json.loads(data)["text"] != self.expected[word]
             elif status == 503:
                 await asyncio.sleep(chooser.random() * wait)
-        writer.close()
+        if writer is not None:
+            writer.close()
 
 
 def format_request(text: str) -> bytes:
@@ -81,12 +86,13 @@ def format_request(text: str) -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-async def read_answer(reader: asyncio.StreamReader) -> tuple[int, float, bytes]:
-    """Return status, seconds to wait, and body."""
+async def read_answer(reader: asyncio.StreamReader) -> tuple[int, float, bool, bytes]:
+    """Return status, seconds to wait, whether the connection stays open, and body."""
     status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
     data = await reader.readexactly(int(headers["content-length"]))
-    return int(status.split()[1]), float(headers.get("retry-after", 1)), data
+    keeps = status.startswith("HTTP/1.1") and headers.get("connection") != "close"
+    return int(status.split()[1]), float(headers.get("retry-after", 1)), keeps, data
 
 
 def read_memory(pid: int) -> int:
@@ -130,8 +136,6 @@ class _PlainServer(ThreadingMixIn, WSGIServer):
 
 
 class _Quiet(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"  # connections are kept here, too
-
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
 
