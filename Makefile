@@ -32,8 +32,9 @@ slow: $(STAMP) ## every test, with more examples, and kill training at every fil
 	$(BIN)/python tests/kill_points.py
 	$(BIN)/python tests/kill_points.py --scenario train --scenario test --moments 20
 
-fuzz: $(STAMP) ## 10,000 odd files, options, streams and models: no traceback (a quarter of an hour)
+fuzz: $(STAMP) ## 10,000 odd files, options, streams and models, and five minutes of odd requests (20 minutes)
 	$(BIN)/python tests/fuzz.py
+	$(BIN)/python tests/fuzz_http.py
 
 check: $(STAMP) ## format, lint, types and the rules of imports
 	$(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ how LibreTranslate computes. Every 200 has to be what `Translator` gives offline
 from __future__ import annotations
 
 import argparse
-import http.client
+import asyncio
 import json
 import random
 import re
@@ -25,52 +25,74 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+from foveate.bundled import find_model
 from foveate.translator import Translator
 
 CHUNK = 2.0  # seconds between two looks at the memory
 
 
 class Load:
-    """Clients that ask for words at random, each as soon as it has its answer."""
+    """Clients that ask for words at random, each as soon as it has its answer.
+
+    They share a thread and keep their connections, so that they take little from the server.
+    """
 
     def __init__(self, port: int, expected: dict[str, str], clients: int, seconds: float) -> None:
-        self.port, self.expected, self.end = port, expected, time.monotonic() + seconds
+        self.port, self.expected, self.clients = port, expected, clients
+        self.words, self.end = list(expected), time.monotonic() + seconds
         self.statuses: Counter[int] = Counter()
         self.latencies: list[float] = []
         self.wrong = 0
-        self.lock = threading.Lock()
-        self.threads = [threading.Thread(target=self.ask, args=(i,)) for i in range(clients)]
-
-    def ask(self, number: int) -> None:
-        chooser, words = random.Random(number), list(self.expected)
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        while time.monotonic() < self.end:
-            word = chooser.choice(words)
-            begun = time.perf_counter()
-            body, headers = json.dumps({"text": word}), {"Content-Type": "application/json"}
-            connection.request("POST", "/translate", body, headers)
-            answer = connection.getresponse()
-            data = answer.read()
-            taken = time.perf_counter() - begun
-            is_right = answer.status != 200 or json.loads(data)["text"] == self.expected[word]
-            with self.lock:
-                self.statuses[answer.status] += 1
-                self.wrong += not is_right
-                if answer.status == 200:
-                    self.latencies.append(taken)
-            if answer.status == 503:
-                time.sleep(chooser.random() * float(answer.getheader("Retry-After") or 1))
-        connection.close()
 
     def run(self, pid: int) -> list[int]:
         """Run it, and return the memory in kB every two seconds."""
+        return asyncio.run(self._run_all(pid))
+
+    async def _run_all(self, pid: int) -> list[int]:
+        asking = [asyncio.create_task(self._ask_on(i)) for i in range(self.clients)]
         memory = []
-        for thread in self.threads:
-            thread.start()
-        while any(thread.is_alive() for thread in self.threads):
+        while not all(task.done() for task in asking):
             memory.append(read_memory(pid))
-            time.sleep(CHUNK)
+            await asyncio.wait(asking, timeout=CHUNK)
+        for task in asking:
+            task.result()
         return memory
+
+    async def _ask_on(self, number: int) -> None:
+        chooser = random.Random(number)
+        keeps, writer = False, None
+        while time.monotonic() < self.end:
+            word = chooser.choice(self.words)
+            begun = time.perf_counter()
+            if writer is None or not keeps:  # some servers close after every answer
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            writer.write(format_request(word))
+            status, wait, keeps, data = await read_answer(reader)
+            if not keeps:
+                writer.close()
+            self.statuses[status] += 1
+            if status == 200:
+                self.latencies.append(time.perf_counter() - begun)
+                self.wrong += json.loads(data)["text"] != self.expected[word]
+            elif status == 503:
+                await asyncio.sleep(chooser.random() * wait)
+        if writer is not None:
+            writer.close()
+
+
+def format_request(text: str) -> bytes:
+    body = json.dumps({"text": text}).encode()
+    head = "POST /translate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+async def read_answer(reader: asyncio.StreamReader) -> tuple[int, float, bool, bytes]:
+    """Return status, seconds to wait, whether the connection stays open, and body."""
+    status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    data = await reader.readexactly(int(headers["content-length"]))
+    keeps = status.startswith("HTTP/1.1") and headers.get("connection") != "close"
+    return int(status.split()[1]), float(headers.get("retry-after", 1)), keeps, data
 
 
 def read_memory(pid: int) -> int:
@@ -120,11 +142,13 @@ class _Quiet(WSGIRequestHandler):
 
 def serve_plainly(model: str) -> None:
     """Answer one text after another, a thread for each connection."""
-    translator = Translator.load(model)
+    translator = Translator.load(find_model(model), threads=1)
+    one_at_a_time = threading.Lock()
 
     def answer(environ: dict[str, Any], start: Any) -> list[bytes]:
         body = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
-        found = translator.translate_one(body["text"], attention=False).to_dict()
+        with one_at_a_time:
+            found = translator.translate_one(body["text"], attention=False).to_dict()
         data = json.dumps(found).encode()
         start("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(data)))])
         return [data]
@@ -140,6 +164,7 @@ def main() -> int:
     parser.add_argument("words")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--threads", type=int, default=0, help="batches at a time")
     parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
     told = parser.parse_args()
     if told.plain:
@@ -147,18 +172,16 @@ def main() -> int:
         return 0
     words = list(dict.fromkeys(Path(told.words).read_text(encoding="utf-8").split("\n")))
     words = [word for word in words if word.strip()]
-    translator = Translator.load(told.model)
+    translator = Translator.load(find_model(told.model))
     found = translator.translate(words, attention=False)
     expected = {word: one.text for word, one in zip(words, found, strict=True)}
     small = ("--queue-rows", str(5 * told.clients), "--max-seconds", "2")
+    threads = ("--threads", str(told.threads))
+    one = ("--batch-rows", "1", "--threads", "1")
     runs = [
-        ("server", told.clients, lambda: start_server(told.model)),
-        ("server, saturated", 8 * told.clients, lambda: start_server(told.model, *small)),
-        (
-            "server, batches of one",
-            told.clients,
-            lambda: start_server(told.model, "--batch-rows", "1"),
-        ),
+        ("server", told.clients, lambda: start_server(told.model, *threads)),
+        ("server, saturated", 8 * told.clients, lambda: start_server(told.model, *threads, *small)),
+        ("server, batches of one", told.clients, lambda: start_server(told.model, *one)),
         ("one after another, WSGI", told.clients, lambda: start_plain(told.model)),
     ]
     wrong = 0

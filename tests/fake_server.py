@@ -68,7 +68,8 @@ class FakeServer:
 def answer_one(translator: Translator, text: str, body: dict[str, Any]) -> dict[str, Any]:
     """Return the JSON of a translation, from Python's own."""
     if "target" in body:
-        return next(translator.score_pairs([(text, body["target"])])).to_dict()
+        pair, choices = (text, body["target"]), body.get("choices", 0)
+        return next(translator.score_pairs([pair], choices=choices)).to_dict()
     if body.get("sampling"):
         body["sampling"] = Sampling(**body["sampling"])
     for name in {"must", "must_not"} & body.keys():

@@ -262,6 +262,8 @@ def test_typed_text_is_forced_and_an_end_too(page: Page, translator: Translator)
     scored = next(translator.score_pairs([(TEXT, ended)]))
     shown = page.locator(".outputs tbody td").nth(3).inner_text()
     assert read_number(shown) == pytest.approx(scored.score, abs=0.00006)
+    tokens(page, "target").first.click()  # what was scored can be steered on
+    expect(page.get_by_role("button", name="end here")).to_be_visible()
 
 
 def test_a_dropped_branch_is_taken_up(page: Page, translator: Translator) -> None:

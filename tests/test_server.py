@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -13,12 +14,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+import fuzz_http
 import hostile_http
 from foveate.cli import main
 from foveate.errors import ConfigError
@@ -418,6 +421,14 @@ def test_attend_shows_and_scores(client: TestClient, translator: Translator) -> 
     assert close(without_model(own), translator.translate_one("abc").to_dict())
     given = client.post("/attend", json={"text": "abc", "target": "bbb"}).json()
     assert close(without_model(given), next(translator.score_pairs([("abc", "bbb")])).to_dict())
+    wishes = {"text": "abc", "target": "bbb", "choices": 3}
+    chosen = client.post("/attend", json=wishes).json()
+    expected = next(translator.score_pairs([("abc", "bbb")], choices=3)).to_dict()
+    assert close(without_model(chosen), expected)
+    assert [len(row) >= 3 for row in chosen["choices"]] == [True] * 4
+    many = client.post("/attend", json={"text": "abc", "choices": 33})
+    assert many.status_code == 422
+    assert "choices: 33 is more than 32" in many.json()["error"]
     empty = client.post("/attend", json={"text": "", "target": "b"})
     assert empty.status_code == 422
 
@@ -606,6 +617,50 @@ def test_sixty_hostile_requests_do_no_harm(process: Process, translator: Transla
         assert b"root:" not in found.body, name
     answer = process.ask("translate", {"text": "abc"})
     assert answer["text"] == translator.translate_one("abc").text
+
+
+@pytest.mark.slow
+def test_the_slow_requests_do_no_harm_either(translator: Translator) -> None:
+    process = Process("--read-seconds", "1", "--quiet")
+    try:
+        assert hostile_http.main(process.port) == 0
+        answer = process.ask("translate", {"text": "abc"})
+        assert answer["text"] == translator.translate_one("abc").text
+    finally:
+        assert process.stop()[0] == 0
+
+
+def test_overload_gives_right_answers_or_says_when_to_come_again(translator: Translator) -> None:
+    """Twelve clients ask for more than a queue of two texts takes."""
+    texts = ["".join(parts) for parts in itertools.product("abc", repeat=4)]
+    expected = dict(zip(texts, [one.text for one in translator.translate(texts)], strict=True))
+    process = Process("--queue-rows", "10", "--batch-rows", "5", "--threads", "1", "--quiet")
+
+    def ask(text: str) -> bool:
+        try:
+            answer = process.ask("translate", {"text": text})
+        except urllib.error.HTTPError as error:
+            refused, told = error, json.load(error)["error"]
+        else:
+            assert answer["text"] == expected[text]
+            return True
+        assert refused.code == 503
+        assert 1 <= int(refused.headers["Retry-After"]) <= 600
+        assert "the queue is full: try again in" in told
+        return False
+
+    try:
+        with ThreadPoolExecutor(12) as clients:
+            answered = list(clients.map(ask, texts))
+        assert 0 < sum(answered) < len(texts)
+        assert ask(texts[0])
+    finally:
+        assert process.stop()[0] == 0
+
+
+@pytest.mark.slow
+def test_requests_made_from_the_description_do_no_harm() -> None:
+    assert fuzz_http.try_model(ONNX, 25) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from foveate.records import Translation
@@ -78,7 +79,11 @@ def format_suspicion(rank: int, line: int, found: Suspicion) -> str:
 
 def format_json(value: Any, indent: int | None = None) -> str:
     """Return JSON in which numbers that are not finite are null."""
-    return json.dumps(_finite(value), ensure_ascii=False, indent=indent, allow_nan=False)
+    write = partial(json.dumps, ensure_ascii=False, indent=indent, allow_nan=False)
+    try:
+        return write(value)
+    except ValueError:  # rare, and looking for such numbers takes longer than to write
+        return write(_finite(value))
 
 
 def _finite(value: Any) -> Any:

@@ -72,7 +72,7 @@ def serve(
         quiet: Write no access log (JSON lines on standard error).
         limits: What it does at most.
         backend: What computes: PyTorch, or ONNX Runtime for an exported model.
-        threads: Batches computed at a time (0: as many as there are cores).
+        threads: Batches computed at a time (0: half as many as there are cores).
         trust_code: Run code of somebody's own that MODEL names (its attention).
     """
     check_least(0, port=port, threads=threads)
@@ -91,7 +91,7 @@ def serve(
         keys=keys,
         hosts=(*LOCAL, "[::1]") if host in LOCAL else (),
         origins=cors,
-        workers=threads or _count_cores(),
+        workers=threads or _count_workers(),
         log=None if quiet else write_record,
     )
     try:
@@ -155,7 +155,8 @@ def write_record(record: dict[str, Any]) -> None:
     print(json.dumps(record), file=sys.stderr, flush=True)
 
 
-def _count_cores() -> int:
+def _count_workers() -> int:
+    """Leave cores to HTTP: a worker that is held up is slower than one that is not there."""
     from foveate.search.workers import granted_threads
 
-    return granted_threads()
+    return max(1, granted_threads() // 2)

@@ -217,9 +217,10 @@ class App:
         body.check(self.limits)
         name = find_model(self.translators, body.model)
         if body.target is None:
-            work = Work(model=name, requests=(Wish(body.text),))
+            work = Work(model=name, requests=(Wish(body.text, choices=body.choices),))
         else:
-            work = Work(model=name, pairs=((body.text, body.target),))
+            pair = (body.text, body.target)
+            work = Work(model=name, pairs=(pair,), choices=body.choices)
         found = await self._ask(request, work, body.timeout_seconds)
         return _reply(self._answer_one(name, found[0]))
 

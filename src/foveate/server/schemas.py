@@ -29,10 +29,23 @@ class Draw(BaseModel):
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 1
 
 
+TEXTS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
+FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("text", {"type": "string"}),
+    ("texts", TEXTS),
+    ("q", {"anyOf": [{"type": "string"}, TEXTS]}),
+)
+
+
 class TranslateBody(BaseModel):
     """One text, several texts, or LibreTranslate's form; and what is wanted of each output."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "oneOf": [{"required": [name], "properties": {name: kind}} for name, kind in FORMS]
+        },
+    )
     text: str | None = Field(None, description="One text.")
     texts: list[str] | None = Field(None, description="Several texts.")
     model: str | None = Field(None, description="Name of the model; the first if left out.")
@@ -145,6 +158,9 @@ class AttendBody(BaseModel):
     text: str = Field(description="The text.")
     target: str | None = Field(None, description="The output; the model's own if left out.")
     model: str | None = Field(None, description="Name of the model; the first if left out.")
+    choices: Annotated[int, Field(ge=0, le=10**9)] = Field(
+        0, description="How many of the likeliest tokens to return for each place."
+    )
     timeout_seconds: Annotated[Number, Field(gt=0)] | None = Field(
         None, description="How long the request may wait for its turn."
     )
@@ -152,6 +168,11 @@ class AttendBody(BaseModel):
     def check(self, limits: Limits) -> None:
         """Raise TooMuchError where it goes beyond the limits."""
         check_texts([self.text, self.target or ""], limits)
+        if self.choices > limits.max_n_best:
+            raise TooMuchError(
+                f"choices: {self.choices:,} is more than {limits.max_n_best:,}, the most here "
+                "(--max-n-best)"
+            )
         if self.timeout_seconds is not None and self.timeout_seconds > limits.max_seconds:
             raise TooMuchError(
                 f"timeout_seconds: {self.timeout_seconds:g} is more than {limits.max_seconds:g}, "

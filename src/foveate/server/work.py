@@ -24,12 +24,14 @@ class Work:
         model: name of the model.
         requests: what to translate.
         pairs: instead of that, sources and targets to score.
+        choices: how many of the likeliest tokens to return for each place of a pair's target.
         emit: is given each token of the only request as it is written.
     """
 
     model: str
     requests: tuple[Request, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
+    choices: int = 0
     emit: Callable[[Partial], None] | None = None
 
     @property
@@ -40,7 +42,7 @@ class Work:
         """
         if self.emit or any(request.sampling for request in self.requests):
             return None
-        return (self.model, "scored" if self.pairs else "translated")
+        return (self.model, bool(self.pairs), self.choices)
 
     def measure(self, translator: Translator) -> tuple[int, int]:
         """Return how many hypotheses it has, and source tokens times hypotheses."""
@@ -68,7 +70,8 @@ def _compute_together(translator: Translator, works: Sequence[Work]) -> list[Ans
     if works[0].emit:
         return [[_stream(translator, works[0].requests[0], works[0].emit)]]
     if works[0].pairs:
-        found = list(translator.score_pairs([pair for work in works for pair in work.pairs]))
+        pairs = [pair for work in works for pair in work.pairs]
+        found = list(translator.score_pairs(pairs, choices=works[0].choices))
     else:
         found = translator.translate_batch([one for work in works for one in work.requests])
     parts, place = [], 0

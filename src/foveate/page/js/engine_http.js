@@ -33,8 +33,8 @@ class HttpEngine {
   /** Translate a text; the options are those of POST /translate, and `target` for a given output. */
   async translate(text, options = {}) {
     if (options.target !== undefined && options.target !== null) {
-      const { target, model } = options;
-      return this.ask("/attend", { text, target, model });
+      const { target, model, choices } = options;
+      return this.ask("/attend", { text, target, model, choices });
     }
     const kept = Object.entries(options).filter(([name]) => !NOT_SENT.has(name));
     return this.ask("/translate", { text, ...Object.fromEntries(kept) });
