@@ -242,25 +242,44 @@ def _build_bar(label: str) -> Progress:
 
 
 def watch(
-    items: Iterable[Item], total: int | None = None, noun: str = "lines", patience: float = 0.0
+    items: Iterable[Item],
+    total: int | None = None,
+    noun: str = "lines",
+    patience: float = 0.0,
+    begin: int = 0,
 ) -> Iterator[Item]:
-    """Pass items through and count them on standard error, when it takes more than a moment."""
+    """Pass items through and count them on standard error, when it takes more than a moment.
+
+    Args:
+        items: what passes.
+        total: of the items, with those that passed before.
+        noun: what to call them.
+        patience: seconds in which nothing is said.
+        begin: items that passed before, in an earlier run.
+    """
     is_live = sys.stderr.isatty() and not (sys.stdout.isatty() and total is None)
     start = last = time.monotonic()
     shown = 0
-    for count, item in enumerate(items, start=1):
+    for count, item in enumerate(items, start=begin + 1):
         yield item
         now = time.monotonic()
         if now - last >= (0.5 if is_live else 30) and now - start >= patience:
             last, shown = now, count
             of = f"/{total:,}" if total else ""
-            line = f"{count:,}{of} {noun}, {count / (now - start):,.0f} a second"
+            speed = (count - begin) / (now - start)
+            left = f", {_show_time((total - count) / speed)} left" if total else ""
+            line = f"{count:,}{of} {noun}, {speed:,.0f} a second{left}"
             if is_live:
                 print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
             else:
                 print(line, file=sys.stderr, flush=True)
     if shown and is_live:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _show_time(seconds: float) -> str:
+    hours, minutes = divmod(round(seconds) // 60, 60)
+    return f"{hours}:{minutes:02}:{round(seconds) % 60:02}"
 
 
 def format_table(

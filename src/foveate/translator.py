@@ -169,6 +169,7 @@ class Translator:
         requests: Iterable[str | Request],
         *,
         batch_tokens: int = BATCH_TOKENS,
+        start: int = 0,
         **wishes: Unpack[Wishes],
     ) -> Iterator[Translation]:
         """Translate texts or requests one by one, in their order, holding only a window of them.
@@ -176,6 +177,8 @@ class Translator:
         Args:
             requests: texts, of which `wishes` are wanted, and requests, which say it themselves.
             batch_tokens: source tokens times hypotheses, padding included, of one batch.
+            start: texts that came before in an earlier call; what is drawn depends on the number
+                of a text.
             wishes: the fields of `foveate.Request`. A `beam_size` of None means 5, or `n_best` if
                 that is more; a `length_penalty` of None means 1.
 
@@ -190,7 +193,7 @@ class Translator:
             )
         fixed = complete_wishes(wishes)
         self._aim(Request("", **fixed), [0], 0)  # raises what is wrong with the wishes
-        return self._translate_all(requests, fixed, batch_tokens)
+        return self._translate_all(requests, fixed, batch_tokens, start)
 
     def translate_batch(self, requests: Sequence[Request]) -> list[Translation]:
         """Translate requests at once; each may want something else.
@@ -244,9 +247,12 @@ class Translator:
             yield Partial(token, self.target_codec.decode(written), part.log_prob, part.attention)
 
     def _translate_all(
-        self, requests: Iterable[str | Request], wishes: Mapping[str, Any], batch_tokens: int
+        self,
+        requests: Iterable[str | Request],
+        wishes: Mapping[str, Any],
+        batch_tokens: int,
+        start: int,
     ) -> Iterator[Translation]:
-        start = 0
         for window in _windows(requests):
             asked = [one if isinstance(one, Request) else Request(one, **wishes) for one in window]
             yield from self._answer(asked, start, batch_tokens)

@@ -56,11 +56,13 @@ class Remarks:
     Args:
         translator: whose translations they are.
         noun: what each of them belongs to.
+        begin: how many there were before, in an earlier run.
     """
 
-    def __init__(self, translator: Translator, noun: str = "line") -> None:
+    def __init__(self, translator: Translator, noun: str = "line", begin: int = 0) -> None:
         self._translator = translator
         self._noun = noun
+        self._begin = begin
         self._count = self._num_with_unknown = self._num_folded = 0
         self._unknown: Counter[str] = Counter()
         self._is_lower_known = True
@@ -77,9 +79,9 @@ class Remarks:
             if translation.unknown:
                 self._see_unknown(translation)
             if translation.num_cut:
-                self._cut.add(self._count)
+                self._cut.add(self._begin + self._count)
             if not translation.is_finished:
-                self._unfinished.add(self._count)
+                self._unfinished.add(self._begin + self._count)
             yield translation
 
     def _see_unknown(self, translation: Translation) -> None:

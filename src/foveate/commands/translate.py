@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from itertools import chain, islice, tee
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from cyclopts import App, Parameter
 
@@ -32,9 +34,14 @@ from foveate.errors import ConfigError
 from foveate.flags import ESSENTIAL
 
 if TYPE_CHECKING:
+    from foveate.data.lines import Line
+    from foveate.formats import OutputFormat
+    from foveate.parts import Parts
     from foveate.records import Sampling, Translation
     from foveate.translator import Translator
+    from foveate.wishes import Wishes
 
+Item = TypeVar("Item")
 LOOKED_AT = 2000  # lines in which a file of pairs shows
 Demands = Annotated[
     tuple[str, ...], Parameter(group=STEERING, metavar="TEXT", negative="", show_default=False)
@@ -49,6 +56,7 @@ Examples:
   echo foveate | foveate translate model --beam-size 8 --n-best 3 --format tsv
   foveate translate model big.txt.gz --out big.jsonl --format jsonl
   foveate translate model new.txt --prefix "Dear " --must-not "Sir" --mbr chrf
+  foveate translate model huge.txt --out huge.out --resume
 """,
 )
 
@@ -62,6 +70,10 @@ def translate(
     out: Annotated[Place, Parameter(group=ESSENTIAL, alias="-o")] = "-",
     format: Annotated[Literal["text", "tsv", "jsonl"], Parameter(group=ESSENTIAL)] = "text",
     attention: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
+    resume: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
+    unbuffered: Annotated[
+        bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
+    ] = False,
     choices: Annotated[int, Parameter(group=INSIDE, metavar="N", show_default=False)] = 0,
     tree: Annotated[bool, Parameter(group=INSIDE, negative="", show_default=False)] = False,
     n_best: Annotated[int, Parameter(group=SEARCH, metavar="N")] = 1,
@@ -92,6 +104,9 @@ def translate(
         format: text has one output a line. tsv has a row for each of the n best: source, output,
             score, rank, probability, confidence. jsonl has everything.
         attention: Add the attention weights to jsonl.
+        resume: Write --out in parts, and go on after the last one if the command was stopped. A
+            line that fails has an empty output and stands in OUT.errors.tsv.
+        unbuffered: Answer each line at once, for a program that waits for the answer.
         choices: Add the N likeliest tokens at every place of an output to jsonl.
         tree: Add all prefixes that the search held to jsonl.
         n_best: Outputs for each line, best first, no two alike.
@@ -130,49 +145,164 @@ def translate(
     check_finite(length_penalty=length_penalty)
     sampling = _sampling(sample, temperature, top_k, top_p, seed)
     translator = load_translator(model, backend, threads, trust_code, max_source)
-    run = partial(
-        translator.translate,
-        beam_size=beam_size,
-        n_best=n_best,
-        length_penalty=length_penalty,
-        max_length=max_length,
-        attention=attention,
-        prefix=prefix,
-        must=must,
-        must_not=must_not,
-        no_repeat=no_repeat,
-        mbr=mbr,
-        sampling=sampling,
-        choices=choices,
-        tree=tree,
-    )
+    wishes: Wishes = {
+        "beam_size": beam_size,
+        "n_best": n_best,
+        "length_penalty": length_penalty,
+        "max_length": max_length,
+        "attention": attention,
+        "prefix": prefix,
+        "must": must,
+        "must_not": must_not,
+        "no_repeat": no_repeat,
+        "mbr": mbr,
+        "sampling": sampling,
+        "choices": choices,
+        "tree": tree,
+    }
+    run = partial(translator.translate, **wishes)
     run([])  # raises what is wrong with the call before a line is read
+    if resume:
+        if unbuffered:
+            raise ConfigError("--unbuffered: does not go with --resume, which writes whole parts")
+        about = _describe_work(translator, file, {**wishes, "format": format, "backend": backend})
+        _translate_parts(translator, run, file, out, about, format)
+        return 0
     is_dialogue = file == "-" and sys.stdin.isatty()
-    lines, sources = tee(read_lines(file) if is_dialogue else _refuse_pairs(file, translator))
+    is_at_once = is_dialogue or unbuffered
+    lines, sources = tee(
+        read_lines(file) if is_at_once else _refuse_pairs(file, read_lines(file), translator, str)
+    )
     found: Iterable[Translation] = run(lines)
     if is_dialogue:
         say("type a line to translate, Ctrl-D to end")
-        found = chain.from_iterable(run([line]) for line in lines)  # answer at once
+    if is_at_once:
+        found = chain.from_iterable(run([line], start=n) for n, line in enumerate(lines))
     remarks = Remarks(translator)
     with open_output(out) as stream:
         for source, translation in watch(zip(sources, remarks.watch(found), strict=True)):
             remarks.see(source)
             stream.writelines(format_translation(source, translation, format))
+            if is_at_once:
+                stream.flush()
     remarks.tell()
     return 0
 
 
-def _refuse_pairs(file: str, translator: Translator) -> Iterator[str]:
+def _describe_work(translator: Translator, file: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what decides the bytes of an output, by the name that a message calls it."""
+    from foveate.bundle import package_version
+
+    flags = {"--" + name.replace("_", "-"): value for name, value in options.items()}
+    sampling = flags.pop("--sampling")
+    place = Path(file)
+    return {
+        "version": package_version(),
+        "model": translator.bundle.id,
+        "--max-source": translator.max_source,
+        "--threads": translator.threads,
+        "bytes of the input": place.stat().st_size if place.is_file() else None,
+        "sampling": None if sampling is None else asdict(sampling),
+        **flags,
+    }
+
+
+def _translate_parts(
+    translator: Translator,
+    run: Callable[..., Iterator[Translation]],
+    file: str,
+    out: str,
+    about: Mapping[str, Any],
+    format: OutputFormat,
+) -> None:
+    """Translate a file part by part; see `foveate.parts`."""
+    from foveate.console import watch
+    from foveate.data.readers import read_all_lines
+    from foveate.parts import Parts
+    from foveate.translator import WINDOW
+
+    with Parts(out, about) as parts:
+        if not parts.state.is_complete:
+            lines = _refuse_pairs(file, read_all_lines(file), translator, lambda line: line.text)
+            parts.skip(lines)
+            begin = parts.state.lines
+            if begin:
+                say(f"{out}: goes on after {begin:,} lines")
+            remarks = Remarks(translator, begin=begin)
+            windows = iter(lambda: list(islice(lines, WINDOW)), [])
+            done = (_translate_part(run, window, parts, remarks, format) for window in windows)
+            for _ in watch(chain.from_iterable(done), _count_lines(file), begin=begin):
+                pass
+            remarks.tell()
+        num_failed = parts.state.num_failed
+        parts.finish()
+    if num_failed:
+        say(f"{num_failed:,} lines have no output; {out}.errors.tsv says why")
+
+
+def _translate_part(
+    run: Callable[..., Iterator[Translation]],
+    lines: Sequence[Line],
+    parts: Parts,
+    remarks: Remarks,
+    format: OutputFormat,
+) -> Iterator[str]:
+    """Translate some lines, yield them, and write all; one that fails has an empty output."""
+    from foveate.formats import format_translation
+
+    failed = {line.number: line.problem for line in lines if line.problem}
+    texts = ["" if line.problem else line.text for line in lines]
+    found: list[str] = []
+    answers = remarks.watch(_answer(run, texts, parts.state.lines, lines, failed))
+    for text, line, answer in zip(texts, lines, answers, strict=True):
+        remarks.see(text)
+        found += format_translation(line.text, answer, format)
+        yield text
+    parts.add(lines, found, failed)
+
+
+def _answer(
+    run: Callable[..., Iterator[Translation]],
+    texts: Sequence[str],
+    start: int,
+    lines: Sequence[Line],
+    failed: dict[int, str],
+) -> Iterator[Translation]:
+    """Translate texts together; where that fails each alone, so that only what fails is lost."""
+    from foveate.records import Translation
+
+    try:
+        yield from list(run(texts, start=start))
+    except Exception:  # whatever it is, it must not take the other lines with it
+        for row, (text, line) in enumerate(zip(texts, lines, strict=True)):
+            try:
+                yield from list(run([text], start=start + row))
+            except Exception as error:
+                failed[line.number] = str(error) or type(error).__name__
+                yield Translation([], [], "", 0.0, is_finished=False)
+
+
+def _count_lines(file: str) -> int | None:
+    """Return how many lines a file has, where that can be known before it is read."""
+    from foveate.data.lines import is_gzip_name
+
+    place = Path(file)
+    if not place.is_file() or is_gzip_name(file):
+        return None
+    with place.open("rb") as stream:
+        return sum(block.count(b"\n") for block in iter(partial(stream.read, 2**20), b""))
+
+
+def _refuse_pairs(
+    file: str, lines: Iterator[Item], translator: Translator, read: Callable[[Item], str]
+) -> Iterator[Item]:
     """Return the lines of a file that does not look like pairs.
 
     Raises:
         ConfigError: every line that is looked at has a TAB, which is no character of sources.
     """
-    from foveate.data.readers import read_lines
-
-    lines = read_lines(file)
     head = list(islice(lines, LOOKED_AT))
-    written = [line for line in head if line.strip()]
+    written = [line for line in map(read, head) if line.strip()]
     if written and all("\t" in line for line in written) and translator.counts_as_unknown("\t"):
         name = "standard input" if file == "-" else file
         first = "" if file == "-" else f" {shlex.quote(file)}"

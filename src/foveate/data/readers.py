@@ -17,6 +17,7 @@ from foveate.data.forms import recognise
 from foveate.data.json_lines import read_json_lines, read_json_value
 from foveate.data.lines import (
     STANDARD_INPUT,
+    Line,
     is_gzip_name,
     read_numbered_lines,
     show_name,
@@ -96,13 +97,23 @@ def read_lines(where: str | Path) -> Iterator[str]:
         DataError: the file cannot be read, or a line is not UTF-8 or longer than `MAX_LINE`.
     """
     name = str(where)
-    for line in read_numbered_lines(name):
-        problem = line.problem
+    for line in read_all_lines(name):
+        if line.problem:
+            raise DataError(f"{show_name(name)}:{line.number}: {line.problem}")
+        yield line.text
+
+
+def read_all_lines(where: str | Path) -> Iterator[Line]:
+    """Read the lines as `read_lines` does; a bad one comes with its problem.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    for line in read_numbered_lines(str(where)):
         if len(line.text) > MAX_LINE:
             problem = f"{len(line.text):,} characters, more than {MAX_LINE:,}: cut it into lines"
-        if problem:
-            raise DataError(f"{show_name(name)}:{line.number}: {problem}")
-        yield line.text
+            line = line._replace(problem=problem)
+        yield line
 
 
 def read_words(where: str | Path) -> tuple[str, ...]:
