@@ -7,7 +7,7 @@ import shlex
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from itertools import islice
+from itertools import islice, pairwise
 
 from foveate.data.lines import STANDARD_INPUT, is_gzip_name, open_bytes
 from foveate.errors import DataError
@@ -111,8 +111,8 @@ def _oddness(text: str, lines: Sequence[bytes]) -> int:
     words = re.findall(r"[^\W\d_]+", text)
     for word in words:
         latin = [unicodedata.name(letter, "").startswith("LATIN") for letter in word]
-        odd += sum(one != other for one, other in zip(latin, latin[1:], strict=False))
-        odd += sum(a.islower() and b.isupper() for a, b in zip(word, word[1:], strict=False))
+        odd += sum(one != other for one, other in pairwise(latin))
+        odd += sum(a.islower() and b.isupper() for a, b in pairwise(word))
         odd += word.isupper() and not word.isascii() and len(word) > 1
         odd += all(latin) and 2 * sum(not letter.isascii() for letter in word) > len(word)
     return odd + max(eaten, 0)
