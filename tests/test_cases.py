@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from foveate.cli import main
-from foveate.data.encodings import find_encoding
+from foveate.data.encodings import find_encoding, list_encodings
 from foveate.data.readers import read_pairs
 from foveate.errors import DataError
 from foveate.text.cleaning import clean_source, find_case
@@ -269,6 +269,31 @@ def test_the_encoding_is_named_and_reads_right(text: str, encoding: str) -> None
     assert find_encoding([text.encode(encoding)]) == (encoding, text)
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("żółw\tzolw", "cp1250"),
+        ("šílený kůň", "cp1250"),
+        ("größe", "cp1252"),
+        ("şeker ağaç", "cp1254"),
+        ("мир\tmir", "koi8_r"),
+        ("да", "cp1251"),
+        ("καλημέρα", "cp1253"),
+        ("שלום", "cp1255"),
+        ("学校へ", "cp932"),
+    ],
+)
+def test_few_letters_are_read_in_several_ways(text: str, encoding: str) -> None:
+    found = list_encodings([b"plain", text.encode(encoding)])
+    assert (encoding, text.replace("\t", " ")) in found and 2 <= len(found) <= 3
+
+
+def test_an_unsafe_encoding_is_not_claimed(tmp_path: Path) -> None:
+    (tmp_path / "few.tsv").write_bytes("żółw\tzolw\nkot\tkot\n".encode("cp1250"))
+    with pytest.raises(DataError, match=r"may read as CP1250 \('żółw zolw'\) or .*iconv -f CP1250"):
+        list(read_pairs(tmp_path / "few.tsv"))
+
+
 def test_skip_bad_does_not_drop_a_whole_language(tmp_path: Path) -> None:
     form = next(form for form in THIRTY if form.name == "latin1.tsv")
     with pytest.raises(DataError, match="iconv"):
@@ -366,3 +391,149 @@ def test_words_that_were_never_seen_are_copied(tmp_path: Path) -> None:
         assert found.text == target.format("Zoltana")
         assert found.unknown == (len(found.source_tokens) - 1,)
         assert found.source_tokens[-1] == "Zoltana"
+
+
+def quick(capsys: pytest.CaptureFixture[str], path: Path, *more: str) -> tuple[str, Path]:
+    """Train for a few updates; return what is said, and the model."""
+    model = path.with_suffix(".model")
+    small = ("--hidden-size", "16", "--threads", "1", "--seed", "1")
+    updates = () if "--max-updates" in more else ("--max-updates", "2")
+    status, out, err = run(capsys, "train", path, "--out", model, *small, *updates, *more)
+    assert status == 0, err
+    return out + err, model
+
+
+def test_dev_equal_to_training_is_told_with_a_true_interval(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "five.tsv"
+    path.write_text("".join(rows(*pair) for pair in L[:5]))
+    said, _ = quick(capsys, path)
+    assert "dev: the 5 training pairs themselves" in said
+    line = next(line for line in said.splitlines() if line.startswith("exact match"))
+    # Wilson: 0 of 5
+    assert line.split() == ["exact", "match", "0.0", "%", "0.0", "%", "to", "43.4", "%"]
+
+
+def test_what_is_held_out_is_counted_in_sources(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "sources.tsv"
+    path.write_text("".join(rows(s, f"{t} {n}") for n in range(5) for s, t in L[:4]))
+    said, _ = quick(capsys, path)
+    assert "dev: 5 pairs held out of the training pairs, of 1 source that no other" in said
+    line = next(line for line in said.splitlines() if line.startswith("exact match"))
+    # Wilson: 0 of 1
+    assert line.split() == ["exact", "match", "0.0", "%", "0.0", "%", "to", "79.3", "%"]
+
+
+def test_words_have_no_bleu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "words.tsv"
+    path.write_text("".join(rows(s, t.replace(" ", "").lower()) for s, t in L))
+    said, model = quick(capsys, path)
+    status, out, _ = run(capsys, "evaluate", model, path, "--threads", "1")
+    assert status == 0
+    for text in (said, out):
+        shown = {line.split("  ")[0] for line in text.splitlines()}
+        assert {"exact match", "character error rate"} <= shown
+        assert not {"BLEU", "token error rate"} & shown
+    phonemes = tmp_path / "phonemes.tsv"
+    phonemes.write_text("".join(rows(*pair) for pair in L))
+    status, out, _ = run(capsys, "evaluate", model, phonemes, "--threads", "1")
+    assert status == 0 and "token error rate  " in out
+
+
+def test_other_pairs_do_not_resume_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, other = tmp_path / "part1.tsv", tmp_path / "part2.tsv"
+    path.write_text("".join(rows(*pair) for pair in L))
+    other.write_text("".join(rows(s + "m", t + " M") for s, t in L))
+    _, model = quick(capsys, path)
+    told = ("--out", model, "--hidden-size", "16", "--threads", "1", "--seed", "1", "--resume")
+    status, _, err = run(capsys, "train", other, *told, "--max-updates", "9")
+    assert status == 2 and "begun with other pairs" in err
+    status, _, err = run(capsys, "train", path, *told, "--max-updates", "4")
+    assert status == 0 and "update 4/4" in err
+
+
+def test_the_rows_of_n_best_are_sorted_by_what_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "words.tsv"
+    path.write_text("".join(rows(*pair) for pair in L))
+    _, model = quick(capsys, path, "--max-updates", "20")
+    path.write_text("balde\n")
+    more = ("--n-best", "4", "--format", "tsv", "--threads", "1")
+    status, out, _ = run(capsys, "translate", model, path, *more)
+    found = [line.split("\t") for line in out.splitlines()]
+    assert status == 0 and [row[3] for row in found] == ["1", "2", "3", "4"]
+    assert all(len(row) == 6 and row[0] == "balde" for row in found)
+    scores = [float(row[2]) for row in found]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_picture_with_boxes_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "old.tsv"
+    sumerian = str.maketrans("abdeilmt", "".join(chr(0xE0100 + n) for n in range(8)))
+    path.write_text("".join(rows(s.translate(sumerian), t) for s, t in L), encoding="utf-8")
+    _, model = quick(capsys, path)
+    word = "balde".translate(sumerian)
+    status, _, err = run(capsys, "attend", model, word, "--out", tmp_path / "x.png")
+    assert status == 0 and "no font that matplotlib knows has" in err and ".svg" in err
+    status, _, err = run(capsys, "attend", model, word, "--out", tmp_path / "x.svg")
+    assert status == 0 and "no font" not in err
+
+
+def test_a_line_far_longer_than_in_training_is_cut(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "words.tsv"
+    path.write_text("".join(rows(*pair) for pair in L))
+    _, model = quick(capsys, path)
+    path.write_text("balde" * 300 + "\n")
+    status, _, err = run(capsys, "translate", model, path, "--threads", "1")
+    assert status == 0 and "line 1: cut to " in err and "--max-source N" in err
+
+
+def test_worse_than_the_sources_as_they_are_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "same.tsv"
+    path.write_text("".join(rows(s * 2, s * 2 + "a") for s, _ in L))
+    said, _ = quick(capsys, path)
+    assert "worse than leaving the sources as they are: try " in said and "--copy" in said
+
+
+def test_right_by_source_and_by_row_have_their_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "two.tsv"
+    path.write_text("".join(rows(s, t) for s, t in L))
+    _, model = quick(capsys, path)
+    path.write_text("balde\n")
+    _, out, _ = run(capsys, "translate", model, path, "--threads", "1")
+    path.write_text(rows("balde", out.rstrip("\n")) * 3 + rows("balde", "other"))
+    status, out, _ = run(capsys, "evaluate", model, path, "--threads", "1")
+    assert status == 0 and "1 sources, 4 pairs" in out
+    shown = {line[:20].rstrip(): line[20:].split()[0] for line in out.splitlines() if "%" in line}
+    assert (shown["exact match"], shown["exact match by row"]) == ("100.0", "75.0")
+
+
+@pytest.mark.parametrize("cut", [0.5, 0.9])
+def test_files_that_end_too_early(tmp_path: Path, cut: float) -> None:
+    for name, text in (
+        ("a.tmx", tmx(S)),
+        ("a.xliff", xliff(S)),
+        ("a.json", json.dumps([{"a": s, "b": t} for s, t in S])),
+    ):
+        path, notes = tmp_path / name, list[str]()
+        path.write_text(text[: int(len(text) * cut)])
+        with pytest.raises(DataError, match=r"ends too early|broken JSON"):
+            list(read_pairs(path))
+        if name != "a.json":  # its units before the cut can be had
+            kept = [
+                (p.source, p.target) for p in read_pairs(path, skip_bad=True, report=notes.append)
+            ]
+            assert 0 < len(kept) < len(S) and kept == S[: len(kept)]
+            assert any("ends too early" in note for note in notes)

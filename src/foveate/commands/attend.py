@@ -63,6 +63,7 @@ def attend(
         trust_code: Run code of somebody's own that MODEL names (its attention).
     """
     from foveate.console import format_attention
+    from foveate.insight.figure import describe_boxes
     from foveate.insight.plots import write_picture
     from foveate.output import check_file
 
@@ -81,6 +82,8 @@ def attend(
     else:
         write_picture(translation, out)
         say(f"{translation.text}\ndrawn to {out}")
+        if out.lower().endswith(".png") and (boxes := describe_boxes(translation)):
+            say(boxes)
     return 0
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
-from itertools import islice
+from itertools import islice, pairwise
 
 from foveate.data.lines import STANDARD_INPUT, is_gzip_name, open_bytes
 from foveate.errors import DataError
@@ -13,6 +15,8 @@ from foveate.errors import DataError
 LOOKED_AT = 2**20  # bytes
 MOST_LINES = 300  # that are judged
 SHOWN = 30
+ENOUGH = 20  # bytes beyond ASCII: fewer tell little, and several encodings are named
+MOST_NAMED = 3
 # What `iconv` calls them, and Python. Other encodings hardly occur in files of pairs.
 NAMES = {
     "cp1252": "CP1252",
@@ -66,6 +70,65 @@ def find_encoding(lines: Sequence[bytes]) -> tuple[str, str]:
     return best, shown[:SHOWN].replace("\t", " ")
 
 
+def list_encodings(lines: Sequence[bytes]) -> list[tuple[str, str]]:
+    """Return the encodings that may fit, likeliest first, each with the first bad line in it.
+
+    One is returned where there are enough letters to be sure, else up to three.
+
+    Example:
+        >>> list_encodings(["żółw".encode("cp1250")])[0]
+        ('cp1250', 'żółw')
+    """
+    best = find_encoding(lines)
+    bad = [line for line in lines if not line.isascii()]
+    if sum(byte > 127 for line in bad for byte in line) >= ENOUGH or not best[0]:
+        return [best] if best[0] else []
+    read = {_decode(bad, encoding): encoding for encoding in reversed(NAMES)}  # one for each text
+    order = list(NAMES)
+    fitting = sorted(
+        (_oddness(text, bad), order.index(encoding), encoding, text)
+        for text, encoding in read.items()
+        if text
+    )
+    named, seen = list[tuple[str, str]](), Counter[str]()
+    for _, _, encoding, text in fitting:
+        script = _find_script(text)
+        seen[script] += 1
+        if seen[script] == 1 or script == "LATIN":  # one each: people know their own at once
+            named.append((encoding, text.split("\n")[0][:SHOWN].replace("\t", " ")))
+    return named[:MOST_NAMED]
+
+
+def _find_script(text: str) -> str:
+    letter = next((one for one in text if one.isalpha() and not one.isascii()), "")
+    return unicodedata.name(letter, "").partition(" ")[0] if letter else ""
+
+
+def _oddness(text: str, lines: Sequence[bytes]) -> int:
+    """Count what hardly occurs in text: odd signs, two scripts in a word, capitals inside."""
+    odd = sum(not _is_usual(character) for character in text)
+    eaten = sum(map(_count_letters, lines)) - _count_letters(text.encode())
+    words = re.findall(r"[^\W\d_]+", text)
+    for word in words:
+        latin = [unicodedata.name(letter, "").startswith("LATIN") for letter in word]
+        odd += sum(one != other for one, other in pairwise(latin))
+        odd += sum(a.islower() and b.isupper() for a, b in pairwise(word))
+        odd += word.isupper() and not word.isascii() and len(word) > 1
+        odd += all(latin) and 2 * sum(not letter.isascii() for letter in word) > len(word)
+    return odd + max(eaten, 0)
+
+
+def _count_letters(line: bytes) -> int:
+    return sum(chr(byte).isalpha() for byte in line if byte < 128)
+
+
+def _is_usual(character: str) -> bool:
+    if "\uff61" <= character <= "\uff9f":  # half as wide as other kana
+        return False
+    is_letter = character.isalpha() or unicodedata.category(character)[0] == "M"
+    return character.isascii() or is_letter or character in WESTERN or bool(_WIDE.match(character))
+
+
 def _decode(lines: Sequence[bytes], encoding: str) -> str:
     try:
         return b"\n".join(lines).decode(encoding)
@@ -90,17 +153,20 @@ def advise_encoding(name: str) -> str:
     if name == STANDARD_INPUT:
         return "convert it with iconv -f ENCODING -t UTF-8 before"
     bad, num_good = _sift(name)
-    encoding, shown = find_encoding(bad[:MOST_LINES]) if bad else ("", "")
-    if num_good > len(bad) or not encoding:
-        reads = f"; {shown!r} as {NAMES[encoding]}" if encoding else ""
+    found = list_encodings(bad[:MOST_LINES])
+    named = " or ".join(f"{NAMES[encoding]} ({shown!r})" for encoding, shown in found)
+    if num_good > len(bad) or not found:
+        reads = f"; {found[0][1]!r} as {NAMES[found[0][0]]}" if len(found) == 1 else ""
+        reads = f"; the first may be {named}" if len(found) > 1 else reads
         return f"some lines have another encoding than the rest{reads}: correct these lines"
+    encoding = NAMES[found[0][0]]
     unpack = f"zcat {shlex.quote(name)} | " if is_gzip_name(name) else ""
     source = "" if unpack else f" {shlex.quote(name)}"
     target = shlex.quote(f"utf8-{_base(name)}")
-    return (
-        f"it reads as {NAMES[encoding]} ({shown!r}): "
-        f"{unpack}iconv -f {NAMES[encoding]} -t UTF-8{source} > {target}"
-    )
+    call = f"{unpack}iconv -f {encoding} -t UTF-8{source} > {target}"
+    if len(found) == 1:
+        return f"it reads as {named}: {call}"
+    return f"it may read as {named}: take the one that is right, for example {call}"
 
 
 def _base(name: str) -> str:

@@ -6,6 +6,7 @@ global state. A user's style sheet changes nothing: every colour and size is sai
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from io import BytesIO
@@ -215,6 +216,28 @@ def _choose_fonts(text: str) -> tuple[str, list[str]]:
         if family and family not in families:
             families.insert(0, family)  # a script's own font first: it shapes best
     return shown, families
+
+
+def describe_boxes(translation: Translation) -> str:
+    """Say which letters become `□` because no installed font has them, and what to do; or nothing.
+
+    Example:
+        >>> from foveate.records import Translation
+        >>> describe_boxes(Translation(["a"], ["b"], -0.5, -0.5))
+        ''
+    """
+    tokens = (*translation.source_tokens, *translation.tokens)
+    boxes = [one for one in dict.fromkeys("".join(show_tokens(tokens))) if not _family_of(one)]
+    if not boxes:
+        return ""
+    scripts = dict.fromkeys(
+        unicodedata.name(one, f"U+{ord(one):04X}").split()[0].capitalize() for one in boxes
+    )
+    return (
+        f"no font that matplotlib knows has {', '.join(map(repr, boxes[:5]))} "
+        f"({', '.join(scripts)}): □ stands for them; draw to .svg or .html, "
+        "or install a font of this script"
+    )
 
 
 @lru_cache(maxsize=4096)
