@@ -79,6 +79,7 @@ def run_demo(name: str, out: str | None, minutes: float | None = None) -> int:
         for architecture, translator in trained.items()
     }
     show_results(demo, evaluations, trained["attention"], folder)
+    say(f"\nto watch and steer both: foveate serve {folder}/attention {folder}/traditional")
     return 0
 
 
