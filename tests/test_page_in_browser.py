@@ -124,7 +124,9 @@ def read_number(text: str) -> float:
 def check_weights(page: Page, found: Translation, side: int = 0) -> None:
     """Compare every cell of the table beside the picture with Python's attention."""
     card = page.locator(f"[data-side='{side}'] .picture-card")
-    card.locator(".table summary").click()
+    if not card.locator(".table").evaluate("details => details.open"):
+        card.locator(".table summary").click()
+    expect(card.locator("table.weights tbody tr")).to_have_count(len(found.tokens))
     rows = card.locator("table.weights tbody tr").evaluate_all(
         "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
     )

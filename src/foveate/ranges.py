@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
-LARGEST = 10**300  # about what a float holds
+LARGEST = sys.float_info.max
 NOUNS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
@@ -147,7 +148,7 @@ def check_value(annotation: Any, value: Any) -> Any:
         is_right = False
     elif kind is float:
         is_right = isinstance(value, (int, float)) and _is_within(value, limits)
-        is_right = is_right and abs(value) < LARGEST
+        is_right = is_right and abs(value) <= LARGEST
         value = float(value) if is_right else value
     else:
         is_right = isinstance(value, int) and _is_within(value, limits)

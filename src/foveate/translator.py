@@ -302,16 +302,13 @@ class Translator:
         confidence = self.bundle.decoding.confidence
         if confidence is None:
             return results
-        return [
-            replace(
-                one,
-                confidence=confidence.of(one.score)
-                if one.is_finished and one.source_tokens
-                else None,
-                alternatives=self._add_confidence(one.alternatives) if one.alternatives else [],
-            )
-            for one in results
-        ]
+        judged = []
+        for one in results:
+            can_tell = one.is_finished and one.source_tokens
+            sure = confidence.of(one.score) if can_tell else None
+            others = self._add_confidence(one.alternatives)
+            judged.append(replace(one, confidence=sure, alternatives=others))
+        return judged
 
     def _add_choices(
         self, jobs: Sequence[_Job], counts: Sequence[int], results: list[Translation]
@@ -413,13 +410,11 @@ class Translator:
             )
             for source, ids, target in zip(sources, all_ids, targets, strict=True)
         ]
+        scored = zip(jobs, self._run(jobs, BATCH_TOKENS), pairs, strict=True)
+        split = self.target_codec.split
         results = [
-            replace(
-                self._describe(job, found)[0], tokens=self.target_codec.split(target), text=target
-            )
-            for job, found, (_, target) in zip(
-                jobs, self._run(jobs, BATCH_TOKENS), pairs, strict=True
-            )
+            replace(self._describe(job, found)[0], tokens=split(target), text=target)
+            for job, found, (_, target) in scored
         ]
         self._add_choices(jobs, [choices] * len(jobs), results)
         return results
@@ -514,6 +509,7 @@ class Translator:
         The recalled target has the model's score and the model's attention for it. It has to be
         what the request asks for.
         """
+        sure = self.bundle.decoding.confidence
         memory, normalize = self.bundle.decoding.memory, self.source_codec.normalize
         if not memory:
             return
@@ -530,14 +526,10 @@ class Translator:
             best = replace(
                 best,
                 attention=best.attention if request.attention else None,
-                confidence=self._confidence_of_recalled(),
+                confidence=sure.recalled if sure else None,
                 rank_score=float(rank_score(best.score, length, request.length_penalty)),
             )
             results[row] = put_first(best, results[row], request.n_best)
-
-    def _confidence_of_recalled(self) -> float | None:
-        confidence = self.bundle.decoding.confidence
-        return None if confidence is None else confidence.recalled
 
     def _may_recall(self, request: Request, target: str) -> bool:
         if request.sampling or request.no_repeat or request.mbr:
