@@ -41,8 +41,8 @@ class Translate:
         threads: processor threads of a worker. Engines run a worker for each core, so 1.
         max_source: most tokens of a source, see `Translator`.
         trust_code: code of somebody's own that the model names may be imported.
-        wishes: the fields of `foveate.Request`, such as `beam_size`. Samples are drawn by the number
-            of a row in its batch.
+        wishes: the fields of `foveate.Request`, such as `beam_size`. Samples are drawn by the
+            number of a row in its batch.
 
     Raises:
         BundleError: there is no model.
@@ -92,7 +92,8 @@ class Translate:
         given = [text or "" for text in texts]
         with _loading:
             translator = _load(*self._load)
-        found = translator.translate(given, **{"attention": False, **self.wishes})
+        wishes: Wishes = {"attention": False, **self.wishes}
+        found = translator.translate(given, **wishes)
         outputs = [
             None if text is None else one.text for text, one in zip(texts, found, strict=True)
         ]
