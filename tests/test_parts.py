@@ -85,10 +85,11 @@ def test_killed_and_gone_on_gives_the_same_bytes(room: Path, mode: str, every: i
 
 
 @pytest.mark.slow
-def test_killed_at_every_event(room: Path) -> None:
+def test_killed_fifty_times(room: Path) -> None:
     num_events, expected = run_quietly(room)
-    for mode in ("kill", "cut", "zero"):
-        kill_at(room, mode, list(range(1, num_events + 1)), expected)
+    chance = random.Random(2)
+    for mode, count in (("kill", 24), ("cut", 13), ("zero", 13)):
+        kill_at(room, mode, chance.sample(range(1, num_events + 1), count), expected)
 
 
 def test_parts_are_what_one_command_writes(room: Path) -> None:

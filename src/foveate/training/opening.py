@@ -106,10 +106,10 @@ def extend(saved: SavedState, prepared: Prepared, recorder: Recorder) -> Schedul
     if asked == begun:
         return schedule
     if asked < begun:
+        place, noun = (0, "updates") if training.max_updates else (1, "minutes")
         raise ConfigError(
-            f"{recorder.out}: was begun with more "
-            f"{'updates' if training.max_updates else 'minutes'}: resume with the same or more, or "
-            "train into another folder"
+            f"{recorder.out}: was begun with more {noun} ({begun[place]:g}, now it is "
+            f"{asked[place]:g}): resume with the same or more, or train into another folder"
         )
     if recorder.state is not None and recorder.state.is_begun:
         recorder.state.change_run(describe(prepared))
