@@ -224,11 +224,8 @@ def check_same_run(config: Config, fingerprint: str, run: dict[str, Any], origin
     is_same_kind = (asked["max_updates"] is None) == (begun["max_updates"] is None)
     is_one = config.models == 1 and is_same_kind
     free = INDIFFERENT + (LENGTHS if is_one else ())
-    changed = [
-        f"{name} was {begun[name]}, now it is {asked[name]}"
-        for name in asked
-        if asked[name] != begun[name] and name not in free
-    ]
+    differing = [name for name in asked if asked[name] != begun[name] and name not in free]
+    changed = [f"{name} was {begun[name]}, now it is {asked[name]}" for name in differing]
     if changed:
         raise ConfigError(
             f"{origin}: was begun with other options ({'; '.join(changed)}): resume with the "
