@@ -122,7 +122,7 @@ def run_check(
     from foveate.data.readers import read_pairs
     from foveate.data.table import PairTable
     from foveate.formats import SUSPICION_HEADER, format_suspicion
-    from foveate.output import check_file, open_output
+    from foveate.output import check_file, is_page, open_output
 
     check_file(out)
     if clean is not None:
@@ -151,7 +151,7 @@ def run_check(
     judged = list(found)
     kept = [one for one in judged if every or is_suspicious(one)]
     with open_output(out) as stream:
-        if out.lower().endswith((".html", ".htm")):
+        if is_page(out):
             stream.write(draw_review(judged, kept, lines, where))
         else:
             rows = (

@@ -72,7 +72,7 @@ def export(
         also: A further model for the page; repeat the flag for several.
         trust_code: Run code of somebody's own that MODEL names (its attention).
     """
-    from foveate.output import check_folder
+    from foveate.output import check_folder, is_page
 
     make = partial(
         _export,
@@ -81,7 +81,7 @@ def export(
         trim_memory=trim_memory,
         trust_code=trust_code,
     )
-    if out.lower().endswith(".html"):
+    if is_page(out):
         options = {"int8": int8, "int8-weights": int8_weights, "trim-memory": trim_memory}
         told = [f"--{name}" for name, is_told in options.items() if is_told]
         return _export_page([model, *(also or [])], out, make, told)

@@ -52,7 +52,7 @@ def search(
     lengths = _check_source(source, source_mask, queries)
     if not queries:
         return []
-    plan = _plan(queries)
+    plan = plan_search(queries)
     state = stepper.start(source, source_mask, attention=attention)
     if plan.sources is not None:
         lengths = lengths[plan.sources]
@@ -60,7 +60,7 @@ def search(
             state = stepper.reorder(state, plan.sources)
     has_tree = any(query.tree for query in queries)
     trace = TreeTrace(lengths, plan.queries, plan.sources) if has_tree else Trace(lengths)
-    _Search(stepper, state, plan, trace).run()
+    Search(stepper, state, plan, trace).run()
     results = found = trace.hypotheses(np.array(plan.num_found))
     if plan.sources is not None:
         results = [[] for _ in queries]
@@ -72,7 +72,7 @@ def search(
 
 
 @dataclass(slots=True)
-class _Plan:
+class Plan:
     """The G beams of a search: those of one row (greedy, forced, each sample) before the others."""
 
     queries: Sequence[Query]  # [G]
@@ -84,7 +84,8 @@ class _Plan:
     num_singles: int
 
 
-def _plan(queries: Sequence[Query]) -> _Plan:
+def plan_search(queries: Sequence[Query]) -> Plan:
+    """Return the beams of a search, and what is wanted of each."""
     if any(query.has_rules for query in queries):
         return _plan_beams(queries)
     widths = [query.beam_size for query in queries]
@@ -94,10 +95,10 @@ def _plan(queries: Sequence[Query]) -> _Plan:
     limits = [query.max_length for query in queries]
     num_found = [query.num_found or query.n_best for query in queries]
     chooser = Chooser([query.num_considered for query in queries])
-    return _Plan(queries, None, chooser, widths, limits, num_found, num_singles)
+    return Plan(queries, None, chooser, widths, limits, num_found, num_singles)
 
 
-def _plan_beams(queries: Sequence[Query]) -> _Plan:
+def _plan_beams(queries: Sequence[Query]) -> Plan:
     beams = [
         (query.width, place, copy)
         for place, query in enumerate(queries)
@@ -108,7 +109,7 @@ def _plan_beams(queries: Sequence[Query]) -> _Plan:
     own = [_strip(queries[place]) for _, place, _ in beams]
     considered = [query.num_considered for query in own]
     is_ruled = any(query.has_rules for query in own)
-    return _Plan(
+    return Plan(
         own,
         np.array([place for _, place, _ in beams]),
         Rules(own, considered, [copy for _, _, copy in beams]) if is_ruled else Chooser(considered),
@@ -126,10 +127,10 @@ def _strip(query: Query) -> Query:
     return Query(max(1, len(query.target)), target=query.target)
 
 
-class _Search:
+class Search:
     """The rows of a search: first those of beams of one row, then those of wider beams."""
 
-    def __init__(self, stepper: Stepper, state: State, plan: _Plan, trace: Trace) -> None:
+    def __init__(self, stepper: Stepper, state: State, plan: Plan, trace: Trace) -> None:
         self.trace = trace
         self._stepper, self._state, self._chooser = stepper, state, plan.chooser
         self._limits = np.array(plan.limits)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from foveate.search.core import _plan, _Search
+from foveate.search.core import Search, plan_search
 from foveate.search.hypothesis import Hypothesis, Integers, Trace
 from foveate.search.query import Query
 from foveate.search.stepper import Stepper
@@ -59,10 +59,10 @@ def stream_search(
         query: with a beam of one row.
         attention: whether there are attention weights.
     """
-    plan = _plan([query])
+    plan = plan_search([query])
     state = stepper.start(source[None], np.ones((1, source.size), np.bool_), attention=attention)
     trace = _Heard(np.array([source.size]))
-    run = _Search(stepper, state, plan, trace)
+    run = Search(stepper, state, plan, trace)
     while run.advance():
         yield trace.last
     yield trace.hypotheses(np.array(plan.num_found))[0][0]
