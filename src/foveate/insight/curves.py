@@ -103,10 +103,15 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def format_tick(tick: float, ticks: Sequence[float]) -> str:
-    """Return a tick of an axis with as many decimals as all of them need."""
+    """Return a tick of an axis with as many decimals as all of them need.
+
+    Example:
+        >>> format_tick(1.25, [0.0, 1.25, 2.5]), format_tick(50, [0, 25, 50])
+        ('1.25', '50')
+    """
     step = ticks[1] - ticks[0]
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-    if round(step, decimals) != round(step, 12):
+    while round(step, decimals) != round(step, 12):
         decimals += 1
     return f"{tick:.{decimals}f}"
 
