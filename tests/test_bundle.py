@@ -185,9 +185,15 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "odd summary": (lambda m: edit_manifest(m, summary={"pairs": "many"}), "pairs is of the wrong"),
     "endless summary": (lambda m: edit_manifest(m, summary={"pairs": 10**400}), "is too large"),
-    "no number": (lambda m: edit_manifest(m, summary={"minutes": float("nan")}), "number that is no"),
+    "no number": (
+        lambda m: edit_manifest(m, summary={"minutes": float("nan")}),
+        "number that is no",
+    ),
     "a fact without end": (lambda m: edit_manifest(m, summary={"x": 1e300}), "is too large"),
-    "a long list": (lambda m: edit_manifest(m, summary={"examples": ["a"] * 10**5}), "100,000 rows"),
+    "a long list": (
+        lambda m: edit_manifest(m, summary={"examples": ["a"] * 10**5}),
+        "100,000 rows",
+    ),
     "a long text": (lambda m: edit_manifest(m, summary={"plan": "a" * 2**21}), "text of 2,097,152"),
     "a long name": (lambda m: edit_manifest(m, scores={"a" * 2000: {}}), "a name that is too long"),
     "endless scores": (
