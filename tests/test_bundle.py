@@ -298,6 +298,7 @@ def list_files(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
+@pytest.mark.long
 def test_a_save_that_is_killed_leaves_the_old_model_or_the_new(
     new_model: Path, tmp_path: Path
 ) -> None:

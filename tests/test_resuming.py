@@ -288,6 +288,7 @@ def test_models_with_other_vocabularies_are_not_joined() -> None:
         join_members(bundles)
 
 
+@pytest.mark.long
 def test_models_trained_side_by_side_are_the_same(tmp_path: Path) -> None:
     told = TINY.replace(models=2, max_updates=6)
     train_models(make_table(), None, told, out=tmp_path / "one")

@@ -80,7 +80,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("stop_at", [1, 9, 13])
+LONG = pytest.mark.long
+
+
+@pytest.mark.parametrize("stop_at", [pytest.param(1, marks=LONG), 9, pytest.param(13, marks=LONG)])
 def test_interrupted_run_resumes_to_the_same_weights(
     whole: Path, tmp_path: Path, stop_at: int
 ) -> None:
@@ -299,6 +302,7 @@ def test_updates_are_those_of_pytorch() -> None:
     assert torch.equal(ours.get_parameter("unused"), torch.ones(2, 2))
 
 
+@pytest.mark.long
 def test_training_loads_no_compiler() -> None:
     """It takes longer to load than a small model to train."""
     program = (
@@ -356,7 +360,11 @@ class Ticks:
 
 @pytest.mark.parametrize(
     ("calibration", "slow", "least", "most"),
-    [(12, 0, 80, 120), (1, 0, 80, 120), (8, 8, 40, 60)],
+    [
+        pytest.param(12, 0, 80, 120, marks=LONG),
+        pytest.param(1, 0, 80, 120, marks=LONG),
+        (8, 8, 40, 60),
+    ],
 )
 def test_a_wrong_calibration_and_a_slow_begin_are_put_right(
     tmp_path: Path, calibration: float, slow: int, least: int, most: int
