@@ -314,6 +314,10 @@ def test_a_program_that_uses_a_model_stays_as_it_was_and_waits_asleep() -> None:
     usual = run_alone("import torch; print([torch.get_num_threads()] * 2)")
     assert done.stdout.splitlines()[-1] == usual.stdout.strip()
     assert "GOMP_SPINCOUNT = '1000'" in done.stderr  # of PyTorch's OpenMP, which says it itself
+
+
+@pytest.mark.long
+def test_a_policy_of_waiting_that_the_user_chose_stays() -> None:
     told = run_alone(
         USE_A_MODEL, str(GOLDEN["torch"]), OMP_DISPLAY_ENV="verbose", OMP_WAIT_POLICY="ACTIVE"
     )
