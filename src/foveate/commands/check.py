@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from foveate.commands.arguments import Columns, Place, check_least
+from foveate.commands.groups import ESSENTIAL
 from foveate.console import say
 from foveate.counted import counted
-from foveate.flags import ESSENTIAL, build_flags, given_flags, merge_config, offer_whole_help
+from foveate.flags import build_flags, given_flags, merge_config, offer_whole_help
 
 if TYPE_CHECKING:
     from foveate.checking import Suspicion

@@ -28,11 +28,11 @@ from foveate.commands.arguments import (
     check_positive,
     load_translator,
 )
+from foveate.commands.groups import ESSENTIAL
 from foveate.commands.remarks import Remarks
 from foveate.console import say
 from foveate.counted import counted
 from foveate.errors import ConfigError
-from foveate.flags import ESSENTIAL
 
 if TYPE_CHECKING:
     from foveate.data.lines import Line
