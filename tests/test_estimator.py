@@ -143,6 +143,7 @@ def run_check(
         check(estimator)
 
 
+@pytest.mark.long
 @parametrize_with_checks([Seq2Seq(**FIRST, beam_size=1)])  # type: ignore[untyped-decorator]
 def test_numbers_are_refused(
     estimator: Seq2Seq, check: Callable[[Seq2Seq], None], monkeypatch: pytest.MonkeyPatch

@@ -226,6 +226,7 @@ def tiny(**options: object) -> Config:
     return TINY.replace(**options)
 
 
+@pytest.mark.long
 def test_words_that_were_seen_once_or_twice_are_looked_up(tmp_path: Path) -> None:
     table, dev = make_table(80, seed=1), make_table(20, seed=2)
     scores = {}

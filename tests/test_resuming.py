@@ -84,6 +84,7 @@ def test_more_updates_of_a_run_that_has_ended_go_on(whole: Path, tmp_path: Path)
         train(make_table(), None, TINY, out=out, resume=True)
 
 
+@pytest.mark.long
 def test_a_longer_run_that_is_stopped_goes_on_exactly(whole: Path, tmp_path: Path) -> None:
     longer = TINY.replace(max_updates=40)
     quiet, stopped = (Path(shutil.copytree(whole, tmp_path / name)) for name in "ab")

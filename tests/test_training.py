@@ -102,6 +102,7 @@ def test_interrupted_run_resumes_to_the_same_weights(
     assert_same_weights(whole, tmp_path / "halves")
 
 
+@pytest.mark.long
 def test_subword_sampling_and_word_dropout_resume_exactly(tmp_path: Path) -> None:
     sentences = ["the cat sat on a mat", "a dog ran to the cat", "the dog sat", "a mat ran"] * 5
     table = PairTable.from_texts(sentences, [s.upper() for s in sentences])
@@ -544,6 +545,7 @@ def test_short_runs_and_few_pairs_get_a_high_learning_rate() -> None:
     assert rate(100_000, 800, architecture="traditional") == 0.0036
 
 
+@pytest.mark.long
 def test_the_learning_rate_follows_from_the_number_of_updates_unless_it_is_told() -> None:
     table = make_table()
     for told in (None, 0.5):

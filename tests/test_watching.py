@@ -165,7 +165,13 @@ def test_a_transformer_is_watched(tmp_path: Path) -> None:
     assert len(read_data(tmp_path / "page.html")["moments"][-1]["attention"]) == 3
 
 
-@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "jobs",
+    [
+        pytest.param(1, marks=pytest.mark.long),
+        pytest.param(2, marks=pytest.mark.slow),
+    ],
+)
 def test_the_first_model_of_several_is_shown(tmp_path: Path, jobs: int) -> None:
     page = tmp_path / "page.html"
     options = TINY.replace(models=2, jobs=jobs)
