@@ -35,7 +35,7 @@ from foveate.text.tokenizers import build_tokenizer, learn_sentencepiece
 from foveate.text.vocabulary import EOS, Vocabulary
 from foveate.text.word_list import WordList
 from foveate.translator import Translator
-from made import make_options
+from made import make_options, mark_others
 from models_naive import randomise
 
 ROOT = Path(__file__).parent.parent
@@ -235,7 +235,12 @@ def as_options(request: Request, model: str) -> dict[str, Any]:
     return {"text": options.pop("source"), "model": model, **options}
 
 
-@pytest.mark.parametrize("name", [*MODELS, "ensemble", "remembers", "prefers", "folds"])
+QUICK = ("characters", "unigram", "ensemble", "folds")
+
+
+@pytest.mark.parametrize(
+    "name", mark_others([*MODELS, "ensemble", "remembers", "prefers", "folds"], QUICK)
+)
 def test_outputs_are_those_of_python(page: Page, bundles: dict[str, Bundle], name: str) -> None:
     translator = Translator.from_bundle(bundles[name], backend="onnx", threads=1)
     texts = make_texts(len(name))
