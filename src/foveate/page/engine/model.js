@@ -4,7 +4,6 @@ import { Translator } from "./translator.js";
 
 const RUNTIME = "runtime/ort.wasm.bundle.min.mjs";
 const BINARY = "runtime/ort-wasm-simd-threaded.wasm";
-const FOLDER = /^models\/([^/]+)\/runtime\.json$/;
 const DEFAULT_BEAM_SIZE = 5;
 const WISHES = {
   model: null,
@@ -35,10 +34,10 @@ export async function openModelEngine(files) {
 }
 
 async function openRuntime(files) {
-  const place = URL.createObjectURL(new Blob([files.get(RUNTIME)], { type: "text/javascript" }));
+  const place = URL.createObjectURL(new Blob([take(files, RUNTIME)], { type: "text/javascript" }));
   const ort = await import(place);
   URL.revokeObjectURL(place);
-  ort.env.wasm.wasmBinary = files.get(BINARY);
+  ort.env.wasm.wasmBinary = take(files, BINARY);
   ort.env.wasm.numThreads = 1; // more need headers that a file cannot have
   ort.env.logLevel = "error";
   return ort;
@@ -50,10 +49,9 @@ class ModelEngine {
     this.files = files;
     this.kind = "model";
     this.can = { must: false, mbr: false, sampling: false, stream: false };
-    const found = [...files.keys()].map((name) => FOLDER.exec(name)).filter((match) => match);
-    this.names = found.map((match) => match[1]);
     this.opened = new Map();
-    this.about = JSON.parse(new TextDecoder().decode(files.get("info.json")));
+    this.about = JSON.parse(new TextDecoder().decode(take(files, "info.json")));
+    this.names = this.about.models.map((model) => model.name);
   }
 
   async info() {
@@ -75,18 +73,22 @@ class ModelEngine {
     if (!this.names.includes(name)) {
       throw new Error(`there is no model "${name}": choose one of ${this.names.join(", ")}`);
     }
-    if (!this.opened.has(name)) {
-      const readFile = (file) => this.read(name, file);
-      this.opened.set(name, Translator.open(this.ort, readFile));
-    }
+    if (!this.opened.has(name)) this.opened.set(name, this.open(name));
     return this.opened.get(name);
   }
 
-  read(name, file) {
-    const data = this.files.get(`models/${name}/${file}`);
-    if (!data) throw new Error(`${file} is missing from the model ${name}: export it again`);
-    return data;
+  async open(name) {
+    try {
+      return await Translator.open(this.ort, (file) => take(this.files, `models/${name}/${file}`));
+    } catch (error) {
+      throw new Error(`The model ${name} cannot be opened: ${error.message}`);
+    }
   }
+}
+
+function take(files, name) {
+  if (!files.has(name)) throw new Error(`This file was cut off: ${name} is missing. Get it again.`);
+  return files.get(name);
 }
 
 /** Return all options of a translation; raise what makes no sense. */

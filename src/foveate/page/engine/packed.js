@@ -15,7 +15,11 @@ async function unpack(block) {
   const packed = decode(block.textContent);
   block.textContent = ""; // it is not needed twice
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  try {
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+  } catch {
+    throw new Error(`This file is damaged, or was cut off in ${block.dataset.file}: get it again.`);
+  }
 }
 
 /** Return the bytes of a text in base85: five digits are four bytes, fewer digits one byte less. */
