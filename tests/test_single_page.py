@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Error, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Error, Page, expect, sync_playwright
 
 from foveate.bundle import Bundle, Decoding, save_bundle
 from foveate.cli import main
 from foveate.confidence import Confidence
+from foveate.errors import BundleError
 from foveate.graphs import build_graphs, repeat_steps
 from foveate.models import build_model
 from foveate.options import Normalization, TextOptions
@@ -161,24 +162,32 @@ def bundles() -> dict[str, Bundle]:
 
 
 @pytest.fixture(scope="module")
-def page(bundles: dict[str, Bundle], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    place = tmp_path_factory.mktemp("page") / "model.html"
-    place.write_text(build_single_page(bundles), encoding="utf-8")
+def offline() -> Iterator[BrowserContext]:
+    """A browser without a network."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         context = browser.new_context()
         context.set_offline(True)
-        opened = context.new_page()
-        problems: list[str] = []
-        opened.on("pageerror", lambda error: problems.append(str(error)))
-        opened.on("console", lambda message: problems.append(message.text))
-        opened.on("request", lambda request: problems.append(request.url))
-        opened.goto(place.as_uri())
-        opened.evaluate(UNTIL_READY)
-        yield opened
-        outside = [one for one in problems if one != place.as_uri() and not one.startswith("blob:")]
-        assert outside == [], "the page failed, warned, or asked for something else"
+        yield context
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def page(
+    bundles: dict[str, Bundle], tmp_path_factory: pytest.TempPathFactory, offline: BrowserContext
+) -> Iterator[Page]:
+    place = tmp_path_factory.mktemp("page") / "model.html"
+    place.write_text(build_single_page(bundles), encoding="utf-8")
+    opened = offline.new_page()
+    problems: list[str] = []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on("console", lambda message: problems.append(message.text))
+    opened.on("request", lambda request: problems.append(request.url))
+    opened.goto(place.as_uri())
+    opened.evaluate(UNTIL_READY)
+    yield opened
+    outside = [one for one in problems if one != place.as_uri() and not one.startswith("blob:")]
+    assert outside == [], "the page failed, warned, or asked for something else"
 
 
 def translate(page: Page, asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -340,6 +349,71 @@ def test_page_asks_for_nothing_and_runs_nothing_else(bundles: dict[str, Bundle])
     assert "unsafe-inline" not in policy and "'unsafe-eval'" not in policy
     head, *_ = page.partition("<body")
     assert not re.findall(r'(?:src|href)="(?!data:)', head)
+
+
+def find_block(page: str, name: str) -> tuple[int, int]:
+    """Return where the packed text of a file begins and ends in a page."""
+    begin = page.index(">", page.index(f'data-file="{name}"')) + 1
+    return begin, page.index("<", begin)
+
+
+def cut_off(page: str) -> str:
+    """End in the middle of the runtime, as a download that broke."""
+    begin, end = find_block(page, "runtime/ort-wasm-simd-threaded.wasm")
+    return page[: (begin + end) // 2]
+
+
+def lose_a_file(page: str) -> str:
+    return page.replace('data-file="models/a/onnx/step.onnx"', 'data-file="other"')
+
+
+def change_a_letter(page: str) -> str:
+    begin, end = find_block(page, "models/a/onnx/start.onnx")
+    at = (begin + end) // 2
+    return page[:at] + ("A" if page[at] != "A" else "B") + page[at + 1 :]
+
+
+def put_in_another_graph(page: str) -> str:
+    """Put what is no graph, but whole, into the place of one."""
+    other = slice(*find_block(page, "runtime/ThirdPartyNotices.txt"))
+    begin, end = find_block(page, "models/a/onnx/step.onnx")
+    return page[:begin] + page[other] + page[end:]
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (cut_off, "info.json is missing. Get it again."),
+        (lose_a_file, "models/a/onnx/step.onnx is missing. Get it again."),
+        (change_a_letter, "cut off in models/a/onnx/start.onnx: get it again"),
+        (put_in_another_graph, "The model a cannot be opened. onnx/step.onnx is damaged"),
+    ],
+)
+def test_a_damaged_page_says_what_to_do(
+    bundles: dict[str, Bundle],
+    offline: BrowserContext,
+    damage: Callable[[str], str],
+    says: str,
+    tmp_path: Path,
+) -> None:
+    page = damage(build_single_page({"a": bundles["characters"]}))
+    (tmp_path / "model.html").write_text(page, encoding="utf-8")
+    opened = offline.new_page()
+    opened.goto((tmp_path / "model.html").as_uri())
+    expect(opened.locator("#opening")).to_contain_text(says, timeout=20_000)
+    expect(opened.locator("#main")).to_be_hidden()
+    opened.close()
+
+
+def test_a_graph_that_is_no_export_is_not_put_into_a_page(bundles: dict[str, Bundle]) -> None:
+    plain = bundles["characters"]
+    for change, says in (
+        ((b"LogSoftmax", b"Bernoulli!"), "operator 'Bernoulli!'"),
+        ((b"Tanh", b"\xff\xff\xff\xff"), "is not an export of Foveate"),
+    ):
+        graphs = {**plain.graphs, "step": plain.graphs["step"].replace(*change)}
+        with pytest.raises(BundleError, match=says):
+            build_single_page({"a": replace(plain, graphs=graphs)})
 
 
 MODULES = {

@@ -12,22 +12,24 @@ const STEPS = "steps";
 export async function openGraphs(ort, runtime, readFile) {
   const members = [];
   for (const graphs of runtime.models) {
-    members.push(await Member.open(ort, readFile(graphs.start.file), readFile(graphs.step.file)));
+    const open = (graph) => openSession(ort, graph.file, readFile);
+    members.push(new Member(ort, await open(graphs.start), await open(graphs.step)));
   }
   if (!members.length) throw new Error("the model was not exported: it has no graphs");
   return members.length === 1 ? members[0] : new Ensemble(members);
 }
 
-class Member {
-  static async open(ort, start, step) {
-    const options = { executionProviders: ["wasm"], logSeverityLevel: 3 };
-    const sessions = [
-      await ort.InferenceSession.create(start, options),
-      await ort.InferenceSession.create(step, options),
-    ];
-    return new Member(ort, ...sessions);
+async function openSession(ort, file, readFile) {
+  const options = { executionProviders: ["wasm"], logSeverityLevel: 3 };
+  const graph = await readFile(file);
+  try {
+    return await ort.InferenceSession.create(graph, options);
+  } catch (error) {
+    throw new Error(`${file} is damaged, or the runtime cannot run here: ${error.message ?? error}`);
   }
+}
 
+class Member {
   constructor(ort, first, step) {
     this.ort = ort;
     this.first = first;

@@ -22,36 +22,48 @@ const NOT_HERE = { must: [], must_not: [], no_repeat: 0, mbr: null, sampling: nu
 const MOST_PENALTY = 10;
 
 /**
- * Open the models of a page.
+ * Return an engine that knows its models, and opens them when it is told to, or asked.
  *
- * @param {Map<string, Uint8Array>} files info.json, runtime/… and models/NAME/…
+ * @param {PackedFiles} files info.json, runtime/… and models/NAME/…
  */
 export async function openModelEngine(files) {
-  const ort = await openRuntime(files);
-  const engine = new ModelEngine(ort, files);
-  await engine.find(engine.names[0]);
-  return engine;
+  return new ModelEngine(files, JSON.parse(await files.readText("info.json")));
 }
 
 async function openRuntime(files) {
-  const place = URL.createObjectURL(new Blob([take(files, RUNTIME)], { type: "text/javascript" }));
+  await letPaint();
+  const [module, binary] = await Promise.all([files.read(RUNTIME), files.read(BINARY)]);
+  const place = URL.createObjectURL(new Blob([module], { type: "text/javascript" }));
   const ort = await import(place);
   URL.revokeObjectURL(place);
-  ort.env.wasm.wasmBinary = take(files, BINARY);
+  ort.env.wasm.wasmBinary = binary;
   ort.env.wasm.numThreads = 1; // more need headers that a file cannot have
   ort.env.logLevel = "error";
   return ort;
 }
 
+/** Let the page be painted before the work begins. One in the background is not painted. */
+function letPaint() {
+  return new Promise((done) => {
+    requestAnimationFrame(() => setTimeout(done));
+    setTimeout(done, 100);
+  });
+}
+
 class ModelEngine {
-  constructor(ort, files) {
-    this.ort = ort;
+  constructor(files, about) {
     this.files = files;
+    this.about = about;
     this.kind = "model";
     this.can = { must: false, mbr: false, sampling: false, stream: false };
+    this.names = about.models.map((model) => model.name);
+    this.runtime = null;
     this.opened = new Map();
-    this.about = JSON.parse(new TextDecoder().decode(take(files, "info.json")));
-    this.names = this.about.models.map((model) => model.name);
+  }
+
+  /** Open the first model; this takes a second or two. */
+  async open() {
+    await this.find(this.names[0]);
   }
 
   async info() {
@@ -73,22 +85,18 @@ class ModelEngine {
     if (!this.names.includes(name)) {
       throw new Error(`there is no model "${name}": choose one of ${this.names.join(", ")}`);
     }
-    if (!this.opened.has(name)) this.opened.set(name, this.open(name));
+    if (!this.opened.has(name)) this.opened.set(name, this.openModel(name));
     return this.opened.get(name);
   }
 
-  async open(name) {
+  async openModel(name) {
+    this.runtime ??= openRuntime(this.files);
     try {
-      return await Translator.open(this.ort, (file) => take(this.files, `models/${name}/${file}`));
+      return await Translator.open(this.runtime, this.files, `models/${name}/`);
     } catch (error) {
-      throw new Error(`The model ${name} cannot be opened: ${error.message}`);
+      throw new Error(`The model ${name} cannot be opened. ${error.message}`);
     }
   }
-}
-
-function take(files, name) {
-  if (!files.has(name)) throw new Error(`This file was cut off: ${name} is missing. Get it again.`);
-  return files.get(name);
 }
 
 /** Return all options of a translation; raise what makes no sense. */
