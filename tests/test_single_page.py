@@ -336,8 +336,13 @@ def test_what_makes_no_page_is_refused(
     assert {path.name for path in tmp_path.iterdir()} == {"model"}
 
 
-def test_page_asks_for_nothing_and_runs_nothing_else(bundles: dict[str, Bundle]) -> None:
-    page = build_single_page({"a": bundles["characters"]})
+@pytest.fixture(scope="module")
+def small_page(bundles: dict[str, Bundle]) -> str:
+    return build_single_page({"a": bundles["characters"]})
+
+
+def test_page_asks_for_nothing_and_runs_nothing_else(small_page: str) -> None:
+    page = small_page
     [policy] = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
     script = re.findall(r'<script type="module">(.*?)</script>', page, re.DOTALL)
     style = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
@@ -390,14 +395,13 @@ def put_in_another_graph(page: str) -> str:
     ],
 )
 def test_a_damaged_page_says_what_to_do(
-    bundles: dict[str, Bundle],
+    small_page: str,
     offline: BrowserContext,
     damage: Callable[[str], str],
     says: str,
     tmp_path: Path,
 ) -> None:
-    page = damage(build_single_page({"a": bundles["characters"]}))
-    (tmp_path / "model.html").write_text(page, encoding="utf-8")
+    (tmp_path / "model.html").write_text(damage(small_page), encoding="utf-8")
     opened = offline.new_page()
     opened.goto((tmp_path / "model.html").as_uri())
     expect(opened.locator("#opening")).to_contain_text(says, timeout=20_000)

@@ -29,6 +29,7 @@ from foveate.bundle import (
 )
 from foveate.errors import ModelMismatchError
 from foveate.onnx_backend import build_onnx_stepper
+from foveate.page_graphs import pack_graph
 
 INDEX = "index.html"
 ENTRY = "engine/app.js"  # in the place of the module that asks a server
@@ -114,8 +115,13 @@ def _list_model_files(name: str, bundle: Bundle) -> dict[str, bytes]:
             f"{name}: was not exported, so a page cannot run it: foveate export makes both"
         )
     build_onnx_stepper(bundle.graphs, num_tokens=len(bundle.target_codec.vocabulary), origin=name)
-    unread = {CONFIG, WEIGHTS}
-    return {file: data for file, data in collect_files(bundle).items() if file not in unread}
+    found: dict[str, bytes] = {}
+    for file, data in collect_files(bundle).items():
+        if file.endswith(".onnx"):
+            found |= pack_graph(file, data)
+        elif file not in (CONFIG, WEIGHTS):
+            found[file] = data
+    return found
 
 
 def _pack(data: bytes) -> bytes:

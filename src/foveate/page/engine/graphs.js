@@ -4,26 +4,29 @@
 // in one call. The entries of the decoder's state are named like their inputs and outputs, so this
 // file does not know what kind of model it runs.
 
+import { readGraph } from "./weights.js";
+
 const NEXT = "next_";
 const LAST = "last_";
 const STEPS = "steps";
+// Graphs come as they should be run: a browser would take seconds to optimise them.
+const OPTIONS = { executionProviders: ["wasm"], logSeverityLevel: 3, graphOptimizationLevel: "disabled" };
 
 /** Open the graphs of a model: one that decides alone, or an ensemble. */
-export async function openGraphs(ort, runtime, readFile) {
+export async function openGraphs(ort, runtime, files) {
   const members = [];
   for (const graphs of runtime.models) {
-    const open = (graph) => openSession(ort, graph.file, readFile);
+    const open = (graph) => openSession(ort, graph.file, files);
     members.push(new Member(ort, await open(graphs.start), await open(graphs.step)));
   }
   if (!members.length) throw new Error("the model was not exported: it has no graphs");
   return members.length === 1 ? members[0] : new Ensemble(members);
 }
 
-async function openSession(ort, file, readFile) {
-  const options = { executionProviders: ["wasm"], logSeverityLevel: 3 };
-  const graph = await readFile(file);
+async function openSession(ort, file, files) {
+  const graph = await readGraph(file, files);
   try {
-    return await ort.InferenceSession.create(graph, options);
+    return await ort.InferenceSession.create(graph, OPTIONS);
   } catch (error) {
     throw new Error(`${file} is damaged, or the runtime cannot run here: ${error.message ?? error}`);
   }

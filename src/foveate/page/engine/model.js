@@ -20,6 +20,9 @@ const WISHES = {
 // What a server can do besides; nothing but these values is taken for it.
 const NOT_HERE = { must: [], must_not: [], no_repeat: 0, mbr: null, sampling: null };
 const MOST_PENALTY = 10;
+// A browser compiles what is used often a second time, for a quarter of the time. So examples are
+// translated while nobody asks for anything.
+const WARMING = { turns: 24, wishes: { n_best: 3, attention: true, choices: 8 } };
 
 /**
  * Return an engine that knows its models, and opens them when it is told to, or asked.
@@ -32,14 +35,28 @@ export async function openModelEngine(files) {
 
 async function openRuntime(files) {
   await letPaint();
-  const [module, binary] = await Promise.all([files.read(RUNTIME), files.read(BINARY)]);
+  const compiling = files.compile(BINARY);
+  const [module] = await Promise.all([files.read(RUNTIME), compiling]);
   const place = URL.createObjectURL(new Blob([module], { type: "text/javascript" }));
   const ort = await import(place);
   URL.revokeObjectURL(place);
-  ort.env.wasm.wasmBinary = binary;
+  ort.env.wasm.wasmBinary = new ArrayBuffer(0);
+  handOver(await compiling);
   ort.env.wasm.numThreads = 1; // more need headers that a file cannot have
   ort.env.logLevel = "error";
   return ort;
+}
+
+/**
+ * Let the runtime have a module that is compiled already. It takes bytes only, and would compile
+ * them after they are unpacked, and not meanwhile.
+ */
+function handOver(module) {
+  const { instantiate } = WebAssembly;
+  WebAssembly.instantiate = async (_, imports) => {
+    WebAssembly.instantiate = instantiate;
+    return { module, instance: await instantiate(module, imports) };
+  };
 }
 
 /** Let the page be painted before the work begins. One in the background is not painted. */
@@ -48,6 +65,12 @@ function letPaint() {
     requestAnimationFrame(() => setTimeout(done));
     setTimeout(done, 100);
   });
+}
+
+/** Call a function when the page has nothing else to do. */
+function waitIdle(go) {
+  if (globalThis.requestIdleCallback) requestIdleCallback(go);
+  else setTimeout(go, 100);
 }
 
 class ModelEngine {
@@ -64,6 +87,15 @@ class ModelEngine {
   /** Open the first model; this takes a second or two. */
   async open() {
     await this.find(this.names[0]);
+    this.warmUp().catch(() => {}); // what goes wrong is told to those who ask
+  }
+
+  async warmUp() {
+    const { examples } = this.about.models[0];
+    for (let turn = 0; turn < WARMING.turns && examples.length; turn += 1) {
+      await new Promise(waitIdle);
+      await this.translate(examples[turn % examples.length], WARMING.wishes);
+    }
   }
 
   async info() {
@@ -92,7 +124,7 @@ class ModelEngine {
   async openModel(name) {
     this.runtime ??= openRuntime(this.files);
     try {
-      return await Translator.open(this.runtime, this.files, `models/${name}/`);
+      return await Translator.open(this.runtime, this.files.inFolder(`models/${name}/`));
     } catch (error) {
       throw new Error(`The model ${name} cannot be opened. ${error.message}`);
     }

@@ -14,9 +14,14 @@ export class PackedFiles {
     this.unpacked = new Map();
   }
 
+  /** Return the files of a folder as files of their own. */
+  inFolder(folder) {
+    return { read: (name) => this.read(folder + name), readText: (name) => this.readText(folder + name) };
+  }
+
   /** Return the bytes of a file. */
   read(name) {
-    if (!this.unpacked.has(name)) this.unpacked.set(name, unpack(name, this.blocks.get(name)));
+    if (!this.unpacked.has(name)) this.unpacked.set(name, this.unpack(name, readBytes));
     return this.unpacked.get(name);
   }
 
@@ -24,18 +29,31 @@ export class PackedFiles {
   async readText(name) {
     return new TextDecoder("utf-8", { ignoreBOM: true }).decode(await this.read(name));
   }
+
+  /** Compile a file, while it is still being unpacked. */
+  compile(name) {
+    return this.unpack(name, compileStream);
+  }
+
+  async unpack(name, use) {
+    const block = this.blocks.get(name);
+    if (!block) throw new Error(`This file was cut off: ${name} is missing. Get it again.`);
+    const packed = decode(block.textContent);
+    block.textContent = ""; // it is not needed twice
+    try {
+      return await use(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip")));
+    } catch {
+      throw new Error(`This file is damaged, or was cut off in ${name}: get it again.`);
+    }
+  }
 }
 
-async function unpack(name, block) {
-  if (!block) throw new Error(`This file was cut off: ${name} is missing. Get it again.`);
-  const packed = decode(block.textContent);
-  block.textContent = ""; // it is not needed twice
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-  try {
-    return new Uint8Array(await new Response(stream).arrayBuffer());
-  } catch {
-    throw new Error(`This file is damaged, or was cut off in ${name}: get it again.`);
-  }
+async function readBytes(stream) {
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+function compileStream(stream) {
+  return WebAssembly.compileStreaming(new Response(stream, { headers: { "Content-Type": "application/wasm" } }));
 }
 
 /** Return the bytes of a text in base85: five digits are four bytes, fewer digits one byte less. */

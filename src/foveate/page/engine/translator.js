@@ -13,15 +13,13 @@ const SPARE_SOURCE = { timesLonger: 4, least: 100, usual: 500 }; // tokens that 
 export class Translator {
   /**
    * @param {Promise<object>} ort onnxruntime-web, as soon as it is there
-   * @param {PackedFiles} files the files of a page
-   * @param {string} folder where those of the bundle are
+   * @param {object} files of the bundle: read(name), readText(name)
    */
-  static async open(ort, files, folder) {
-    const read = (name) => files.read(folder + name);
-    const readJson = async (name) => JSON.parse(await files.readText(folder + name));
+  static async open(ort, files) {
+    const readJson = async (name) => JSON.parse(await files.readText(name));
     const runtime = await readJson("runtime.json");
     const buildCodec = async (side) =>
-      new Codec(side, await files.readText(folder + side.vocabulary), side.subwords && (await read(side.subwords)));
+      new Codec(side, await files.readText(side.vocabulary), side.subwords && (await files.read(side.subwords)));
     const parts = {
       source: await buildCodec(runtime.source),
       target: await buildCodec(runtime.target),
@@ -29,7 +27,7 @@ export class Translator {
       confidence: runtime.confidence ?? null,
       standIns: runtime.stand_ins ?? [],
       words: runtime.words ? new WordList(await readJson(runtime.words)) : null,
-      model: await openGraphs(await ort, runtime, read),
+      model: await openGraphs(await ort, runtime, files),
     };
     return new Translator(runtime, parts);
   }
