@@ -22,13 +22,16 @@ import pytest
 import torch
 from playwright.sync_api import BrowserContext, Error, Page, expect, sync_playwright
 
-from foveate.bundle import Bundle, Decoding, save_bundle
+from foveate.bundle import Bundle, Decoding, load_bundle, save_bundle
+from foveate.bundled import find_model
 from foveate.cli import main
 from foveate.confidence import Confidence
 from foveate.errors import BundleError
 from foveate.graphs import build_graphs, repeat_steps
 from foveate.models import build_model
+from foveate.onnx_backend import optimize_graph
 from foveate.options import Normalization, TextOptions
+from foveate.page_graphs import drop_domains, pack_graph
 from foveate.records import Request
 from foveate.single_page import build_single_page, join_modules
 from foveate.text.codec import Codec, normalize_text
@@ -158,6 +161,7 @@ def bundles() -> dict[str, Bundle]:
     )
     upper = replace(plain.text, source_case="upper")
     made["folds"] = replace(plain, text=upper, decoding=replace(certain, stand_ins=("e", "n")))
+    made["english"] = load_bundle(find_model("english"))  # its weights have 8 bits
     return made
 
 
@@ -256,6 +260,38 @@ def test_outputs_are_those_of_python(page: Page, bundles: dict[str, Bundle], nam
         compare(found, ours.to_dict())
         lengths.add((len(ours.tokens), ours.is_finished))
     assert len(lengths) > 6, "the outputs are too much alike to show anything"
+
+
+def test_words_of_the_bundled_model_are_those_of_python(
+    page: Page, bundles: dict[str, Bundle]
+) -> None:
+    translator = Translator.from_bundle(bundles["english"], backend="onnx", threads=1)
+    words = ["thoughtful", "foveate", "zzyzx", "o'clock", "antidisestablishmentarianism", "ai"]
+    wishes: dict[str, Any] = {"n_best": 3, "attention": True, "choices": 8}
+    requests = [Request(word, **wishes) for word in words]
+    requests += [Request(word, beam_size=1) for word in words]
+    theirs = translate(page, [as_options(request, "english") for request in requests])
+    for found, ours in zip(theirs, translator.translate_batch(requests), strict=True):
+        compare(found, ours.to_dict())
+
+
+def test_floats_of_a_page_are_those_of_python(bundles: dict[str, Bundle]) -> None:
+    """What the page does with the holes of a graph, once more in NumPy."""
+    for name, graph in bundles["english"].graphs.items():
+        packed = pack_graph("graph", graph)
+        told = json.loads(packed["graph.json"])
+        kept, numbers = packed["graph"], np.frombuffer(packed["graph.int8"], np.int8)
+        whole = b""
+        for hole in told["holes"]:
+            own, numbers = numbers[: hole["size"]], numbers[hole["size"] :]
+            turns = np.arange(hole["size"]) // hole["inner"] % len(hole["scales"])
+            floats = own * np.array(hole["scales"], np.float32)[turns]
+            part = hole["at"] - len(whole)
+            whole, kept = whole + kept[:part] + floats.tobytes(), kept[part:]
+        whole += kept
+        assert whole == drop_domains(optimize_graph(graph))
+        assert len(whole) == told["size"]
+        assert len(packed["graph"]) < len(graph) / 10, name
 
 
 # --- how the file is made, and what else reads a bundle -------------------------------------------

@@ -84,14 +84,25 @@ def _find_weights(graph: bytes, whole: bytes) -> Iterator[tuple[Hole, NDArray[np
     tensors = _read_tensors(graph)
     for name, small in tensors.items():
         scale = tensors.get(name.removesuffix(SMALL) + SCALE)
-        if not name.endswith(SMALL) or scale is None or small.dtype != np.int8:
+        if not name.endswith(SMALL) or scale is None or not _is_weight(small, scale):
             continue
-        floats = small.astype(np.float32) * scale
-        at = whole.find(floats.tobytes())
-        axes = [axis for axis, size in enumerate(scale.shape) if size > 1]
-        if at >= 0 and len(axes) <= 1 and floats.size and scale.ndim == small.ndim:
+        at = whole.find((small.astype(np.float32) * scale).tobytes())
+        if at >= 0:
+            axes = [axis for axis, size in enumerate(scale.shape) if size > 1]
             inner = math.prod(small.shape[axes[0] + 1 :]) if axes else small.size
             yield Hole(at, small.size, inner, scale.ravel().tolist()), small
+
+
+def _is_weight(small: NDArray[Any], scale: NDArray[Any]) -> bool:
+    """Say whether these are integers and their scales, which lie along one axis."""
+    sizes = [size for size in scale.shape if size > 1]
+    return (
+        small.size > 0
+        and (small.dtype, scale.dtype) == (np.int8, np.float32)
+        and len(scale.shape) == len(small.shape)
+        and len(sizes) <= 1
+        and all(one in (1, all_of) for one, all_of in zip(scale.shape, small.shape, strict=True))
+    )
 
 
 def _read_tensors(graph: bytes) -> dict[str, NDArray[Any]]:
@@ -103,7 +114,7 @@ def _read_tensors(graph: bytes) -> dict[str, NDArray[Any]]:
 
 def _read_tensor(graph: bytes, place: Place) -> tuple[str, NDArray[Any]]:
     tensor = read_message(graph, place, TENSOR, "constant")
-    name = graph[slice(*tensor[NAME][0])].decode()
+    name = graph[slice(*tensor[NAME][0])].decode(errors="replace")
     kinds: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 3: np.dtype("int8")}
     kind = kinds.get(tensor[0x10][0][0])
     if kind is None or RAW not in tensor:
