@@ -266,7 +266,7 @@ def test_words_of_the_bundled_model_are_those_of_python(
     page: Page, bundles: dict[str, Bundle]
 ) -> None:
     translator = Translator.from_bundle(bundles["english"], backend="onnx", threads=1)
-    words = ["thoughtful", "foveate", "zzyzx", "o'clock", "antidisestablishmentarianism", "ai"]
+    words = ["thoughtful", "zzyzx", "antidisestablishmentarianism"]
     wishes: dict[str, Any] = {"n_best": 3, "attention": True, "choices": 8}
     requests = [Request(word, **wishes) for word in words]
     requests += [Request(word, beam_size=1) for word in words]

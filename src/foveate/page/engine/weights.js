@@ -5,6 +5,10 @@ export async function readGraph(name, files) {
   const [rest, integers] = await Promise.all([files.read(name), files.read(`${name}.int8`)]);
   const { size, holes } = JSON.parse(await files.readText(`${name}.json`));
   const numbers = new Int8Array(integers.buffer);
+  const held = holes.reduce((sum, hole) => sum + hole.size, 0);
+  if (numbers.length !== held || rest.length + 4 * held !== size) {
+    throw new Error(`${name} is damaged: get this file again.`);
+  }
   const whole = new Uint8Array(size);
   let [from, to, taken] = [0, 0, 0];
   for (const hole of holes) {
