@@ -98,7 +98,8 @@ def _is_weight(small: NDArray[Any], scale: NDArray[Any]) -> bool:
     sizes = [size for size in scale.shape if size > 1]
     return (
         small.size > 0
-        and (small.dtype, scale.dtype) == (np.int8, np.float32)
+        and small.dtype == np.int8
+        and scale.dtype == np.float32
         and len(scale.shape) == len(small.shape)
         and len(sizes) <= 1
         and all(one in (1, all_of) for one, all_of in zip(scale.shape, small.shape, strict=True))
