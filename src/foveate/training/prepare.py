@@ -302,6 +302,7 @@ def _find_facts(pairs: EncodedPairs, codecs: Codecs) -> DataFacts:
         source.kind,
         target.kind,
         source is target,
+        normalization=source.normalization,
     )
 
 
