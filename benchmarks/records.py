@@ -1,7 +1,7 @@
-"""Train and evaluate the public tasks with the defaults, and print our figures beside the published.
+"""Train and evaluate the public tasks with the defaults, and print our figures beside others.
 
     python benchmarks/records.py DATA --dry-run
-    python benchmarks/records.py DATA --minutes 20 --seeds 1 2 3 --out runs/records --json records.json
+    python benchmarks/records.py DATA --minutes 20 --seeds 1 2 3 --out runs --json records.json
 
 DATA is the folder of the tasks' data; a task without its files there is left out. The two that come
 with the package need none. Runs that are there are gone on with, or only evaluated. Each figure is

@@ -57,7 +57,7 @@ UNTIL_READY = """() => new Promise((done) => {
 # name: architecture, tokens of the source and of the target, normal form
 MODELS: dict[str, tuple[Any, Any, Any, Normalization]] = {
     "characters": ("attention", "characters", "characters", "NFC"),
-    "tagged": ("traditional", "tagged", "whitespace", "NFD"),
+    "tagged": ("traditional", "tagged", "whitespace", "decomposed"),
     "whitespace": ("transformer", "whitespace", "tagged", "none"),
     "bytes": ("transformer", "bytes", "bytes", "NFC"),
     "unigram": ("attention", "unigram", "unigram", "NFKD"),
@@ -65,7 +65,7 @@ MODELS: dict[str, tuple[Any, Any, Any, Normalization]] = {
 }
 WORDS = """
 see sea the sun sang <V> <PST> naïve café cafe\u0301 Übung ﬁn שלום נמל नमस्ते हिन्दी 日本語 \
-ἀρχή 👩‍🚀 a\u200db zé\u0323 İst 1½ x\u0301 \u1e9b\u0323
+ἀρχή 한글 👩‍🚀 a\u200db zé\u0323 İst 1½ x\u0301 \u1e9b\u0323
 """.split()  # noqa: SIM905
 ODD = [
     "\ufeffsun", "  the  sun ", "a\tb\nc", "\x1csea\x1f", "sea\u3000sun", "q", "zzz", "日本", "<V",

@@ -64,9 +64,9 @@ class TextOptions:
     """Case in which sources are read: as they are (keep), lower or upper (found: that of all
     training sources, if they have only one)."""
     normalization: Normalization = "auto"
-    """Unicode normal form of both sides, kept in the model; decomposed learns parts of characters
-    (NFD) and writes whole ones (found: decomposed for scripts of many characters made of few parts,
-    else NFC)."""
+    """Unicode normal form of both sides, kept in the model; decomposed reads parts of characters
+    (NFD) and writes whole ones (found: decomposed where most characters of a side have parts, else
+    NFC)."""
 
 
 @dataclass(frozen=True, kw_only=True)

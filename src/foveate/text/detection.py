@@ -39,8 +39,8 @@ IDEOGRAPH = 3  # letters that one East Asian character is worth
 ASCII_SIZE = 95  # printable; codes (SMILES, proteins, URLs) have no larger alphabet
 MAX_ALPHABET = 8_000  # characters that a subword vocabulary grows to hold
 MAX_COMPARED = 300  # pairs whose letters are compared
-COMPOSED = 2  # characters for each different part, from which on parts are learnt
 SPELLED_KINDS = ("characters", "tagged")
+MOSTLY = 0.5  # share of the different characters
 ALIKE = 0.7  # likeness from which on a target is its source, respelled; translations have 0.3
 
 
@@ -144,23 +144,22 @@ def are_respelled(pairs: Sequence[tuple[str, str]]) -> bool:
 
 
 def detect_form(sides: Iterable[tuple[str, Sequence[str]]]) -> Normalization:
-    """Choose the normal form of both sides: NFC, or decomposed where one has composed characters.
+    """Choose the normal form of both sides: decomposed where most characters of one are composed.
 
-    A side has when its characters, tags left out, are many more than the parts they are made of.
-    What is made of subwords or bytes says nothing, and neither do symbols.
+    Only sides of characters are asked, and every different character counts once, tags left out.
 
     Args:
         sides: the kind of the tokens of each, and rows of it in NFC.
 
     Example:
-        >>> detect_form([("characters", ["각감강", "간국금"])]), detect_form([("characters", ["été"])])
+        >>> detect_form([("characters", ["한글"])]), detect_form([("characters", ["été"])])
         ('decomposed', 'NFC')
     """
     for kind, rows in sides:
         letters = {letter for row in rows for letter in TAG.sub("", row)}
-        parts = {part for letter in letters for part in unicodedata.normalize("NFD", letter)}
-        if kind in SPELLED_KINDS and len(letters) >= COMPOSED * len(parts):
-            return "decomposed" if letters else "NFC"
+        composed = [one for one in letters if len(unicodedata.normalize("NFD", one)) > 1]
+        if kind in SPELLED_KINDS and len(composed) > MOSTLY * len(letters):
+            return "decomposed"
     return "NFC"
 
 
