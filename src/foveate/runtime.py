@@ -54,7 +54,7 @@ def _describe_side(codec: Codec, stem: str, files: Mapping[str, bytes]) -> dict[
     subwords = f"{stem}.sentencepiece.model"
     return {
         "tokens": codec.kind,
-        "normalization": FORMS.get(codec.normalization, codec.normalization),
+        "normalization": FORMS.get(codec.normalization, "none"),
         "written": "NFC" if codec.normalization == "decomposed" else None,
         "vocabulary": f"{stem}.vocabulary.txt",
         "size": len(codec.vocabulary),

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from foveate.errors import BundleError
 from foveate.files import write_synced
@@ -19,7 +20,10 @@ from foveate.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 
 UNKNOWN_MARK = "\N{REPLACEMENT CHARACTER}"
 _SILENT = frozenset((PAD, BOS, EOS))
-FORMS = {"auto": "NFC", "decomposed": "NFD"}  # in which a text is read
+# The Unicode normal form in which a text is read; "none" has none.
+FORMS: dict[str, Literal["NFC", "NFD", "NFKC", "NFKD"]]
+FORMS = {form: form for form in ("NFC", "NFD", "NFKC", "NFKD")}
+FORMS |= {"auto": "NFC", "decomposed": "NFD"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -166,8 +170,8 @@ def normalize_text(text: str, normalization: Normalization) -> str:
     if text.isascii():  # is in every normal form already
         return text
     text = _SURROGATE.sub(UNKNOWN_MARK, text)
-    form = FORMS.get(normalization, normalization)
-    return text if form == "none" else unicodedata.normalize(form, text)
+    form = FORMS.get(normalization)
+    return unicodedata.normalize(form, text) if form else text
 
 
 def _make_tokenizer(files: Mapping[str, bytes], stem: str, kind: str, origin: str) -> Tokenizer:
