@@ -92,8 +92,9 @@ def _explain(
 
     steps = _list_steps(output)
     history = [BOS, *bundle.target_codec.vocabulary.ids(output.tokens)][: len(steps)]
+    is_split = isinstance(bundle.model, TransformerOptions)
     looks = [
-        Look(kind, layer, **arrays, model=number)
+        Look(kind, layer, **arrays, model=number, is_split=is_split)
         for number, model in enumerate(models, start=1)
         for kind, layer, arrays in record_one(model, source, history)
     ]

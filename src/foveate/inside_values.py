@@ -92,6 +92,8 @@ class Look:
         weights: [N, T, S] after it; rows sum to 1.
         context: [T, H] the weighted sums of the values, each head of its own slice.
         model: which one of an ensemble, from 1.
+        is_split: the heads divide the queries between them, as in a Transformer; in a recurrent
+            decoder the same state asks for all of them.
     """
 
     kind: LookKind
@@ -103,6 +105,7 @@ class Look:
     weights: Floats
     context: Floats
     model: int = 1
+    is_split: bool = False
 
     @property
     def num_heads(self) -> int:
@@ -113,13 +116,12 @@ class Look:
         """Return a_ij times value j, [S, H], for output step i; their sum is the context."""
         width = self.values.shape[1] // self.num_heads
         shares = np.repeat(self.weights[:, step], width, axis=0).T  # S H
-        return (shares * self.values).astype(np.float32)
+        weighted: Floats = shares * self.values
+        return weighted
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON; a score of -inf is None."""
-        arrays = (*("queries", "keys", "values", "scores", "weights", "context"),)
-        plain = asdict(self)
-        return {name: _plain(plain[name]) if name in arrays else plain[name] for name in plain}
+        return {name: _plain(value) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,7 +187,8 @@ class Explanation:
     @property
     def query(self) -> Floats:
         """What asks at the step, [Q]."""
-        return self.looks[self.shown].queries[self.step]
+        query: Floats = self.looks[self.shown].queries[self.step]
+        return query
 
     @property
     def scores(self) -> Floats:
@@ -205,7 +208,8 @@ class Explanation:
     @property
     def context(self) -> Floats:
         """The context vector c_i of the step, [H]: the sum of the weighted states."""
-        return self.looks[self.shown].context[self.step]
+        context: Floats = self.looks[self.shown].context[self.step]
+        return context
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -236,4 +240,4 @@ def _plain(values: Any) -> Any:
         return _plain(values.tolist())
     if isinstance(values, list):
         return [_plain(value) for value in values]
-    return values if math.isfinite(values) else None
+    return None if isinstance(values, float) and not math.isfinite(values) else values
