@@ -27,7 +27,7 @@
     find("look").replaceChildren(
       ...looks.map((look, place) => new Option(look.name, String(place)))
     );
-    for (const [place, button] of [...find("texts").querySelectorAll("button")].entries())
+    for (const [place, button] of [...find("list").querySelectorAll("button")].entries())
       button.setAttribute("aria-current", String(place === at.text));
     draw();
   }
@@ -179,7 +179,7 @@
     const button = make("button", `${source} → ${text}`);
     button.type = "button";
     button.addEventListener("click", () => openText(place));
-    find("texts").append(make("li", [button]));
+    find("list").append(make("li", [button]));
   }
   find("app").classList.toggle("several", texts.length > 1);
   if (texts.length) {

@@ -26,15 +26,16 @@ from foveate.records import Translation
 FRAME_HEIGHT = 640  # pixels, of a page in a notebook
 
 
-def draw_explained(translations: Sequence[Translation], title: str) -> str:
+def draw_explained(translations: Sequence[Translation], title: str, step: int = 0) -> str:
     """Return a self-contained page with every step of some translations, taken apart.
 
     Args:
         translations: with explanations, in this order; those without one are left out.
         title: heading of the page.
+        step: which the page shows first, from 0.
     """
     shown = [one for one in translations if one.explanation is not None]
-    data = [_pack(one.explain(), clean(one.text)) for one in shown]
+    data = [{**_pack(one.explain(), clean(one.text)), "step": step} for one in shown]
     static = [draw_svg(one, tooltips=False) for one in shown]
     notes = [note for note in dict.fromkeys(map(reading_note, shown)) if note]
     return "\n".join(_write_page(data, title, static, notes))
@@ -79,7 +80,7 @@ def _write_page(
 
 
 _BODY = """<div id="app" hidden>
-<nav class="card" aria-label="Texts"><ol id="texts"></ol></nav>
+<nav class="card" aria-label="Texts"><ol id="list"></ol></nav>
 <section class="card" aria-labelledby="output">
 <p class="source-text" id="source" dir="auto"></p><h2 id="output" dir="auto"></h2>
 <div class="choose"><label>attention <select id="look"></select></label>

@@ -186,7 +186,7 @@ def _prefer_font(figure: Figure, font: str) -> None:
         raise ConfigError(f"no font is called {font!r}{did_you_mean(font, known)}")
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
-        text.set_family([font, *text.get_fontfamily()])
+        text.set_fontfamily([font, *text.get_fontfamily()])
 
 
 def _load_picture_class() -> type[Figure]:

@@ -89,14 +89,14 @@ def write_scene(scene: Scene, path: str | Path, style: Style | None = None) -> N
     write_content(path, painters[_check_suffix(path, painters)]())
 
 
-def write_content(path: Path, content: bytes) -> None:
+def write_content(path: str | Path, content: bytes) -> None:
     """Write a file, whole or not at all.
 
     Raises:
         ConfigError: it cannot be written.
     """
     try:
-        replace_file(path, content)
+        replace_file(Path(path), content)
     except OSError as error:
         raise ConfigError(f"{path}: cannot write the picture: {error.strerror}") from error
 
@@ -104,7 +104,7 @@ def write_content(path: Path, content: bytes) -> None:
 def write_json(value: Any, path: str | Path) -> None:
     """Write plain values as JSON; numbers that it does not have become null."""
     text = json.dumps(_finite(value), ensure_ascii=False, indent=1)
-    write_content(Path(path), (text + "\n").encode("utf-8", "backslashreplace"))
+    write_content(path, (text + "\n").encode("utf-8", "backslashreplace"))
 
 
 def _encode(svg: str) -> bytes:
@@ -128,7 +128,7 @@ def _render(
         text = json.dumps(values[0] if is_single else values, ensure_ascii=False, indent=1)
         return (text + "\n").encode("utf-8", "backslashreplace")
     if suffix == ".html":
-        return draw_html(several, title or "Where it looked").encode()
+        return draw_html(several, title or "Where it looked", browse=True).encode()
     painters: dict[str, Callable[[Translation], bytes]] = {
         ".svg": lambda one: _encode(draw_svg(one, title, light=style.light, font=style.font)),
         ".png": lambda one: figure_to_png(build_figure(one, title, style.font)),

@@ -139,13 +139,16 @@ def stage_step(explanation: Explanation, look: Look, step: int, head: int = 1) -
     has_choices = look.kind != "encoder" and bool(explanation.choices)
     title = title_step(explanation, look, step, head)
     bottom = _TOP + _ROW * len(numbers.labels)
-    width = max(columns[3] + (200 if has_choices else 0), _MARGIN * 2 + width_in_em(title) * 15)
+    width = max(columns[3] + (170 if has_choices else 0), _MARGIN * 2 + width_in_em(title) * 15)
     note = is_right_to_left(explanation.source_tokens) and look.kind != "decoder"
-    scene = Scene(width + _MARGIN, bottom + 78 + 18 * note, _describe(title, numbers))
+    rows = max(len(numbers.labels), MOST_CHOICES * has_choices - 1)
+    height = _TOP + _ROW * rows + 78 + 18 * note
+    scene = Scene(width + _MARGIN, height, _describe(title, numbers))
     scene.shapes += [Words(_MARGIN, 34, title, size=15, is_bold=True)]
     scene.shapes += _stage_heads(explanation, columns)
     scene.shapes += _stage_rows(numbers, columns, shown)
     scene.shapes += _stage_context(numbers, columns, bottom, shown)
+    scene.shapes += _stage_notes(numbers, height - 18 - 18 * note, shown)
     if has_choices:
         scene.shapes += _stage_choices(explanation.choices[step], columns[3] + 24)
     if note:
@@ -169,10 +172,8 @@ def _stage_heads(explanation: Explanation, columns: Sequence[float]) -> Iterator
     for x, name, title in zip(columns, names, titles, strict=False):
         yield Words(x, 68, title, size=12, is_bold=True)
         if name in formulas:
-            formula = formulas[name].formula
-            room = {"scores": _SCORES, "weights": _WEIGHTS}.get(name, 170.0) + 18
-            size = min(10.5, 10.5 * room / max(width_in_em(formula) * 10.5, 1))
-            yield Words(x, 86, formula, "muted", round(max(size, 6.5), 1))
+            for row, part in enumerate(formulas[name].formula.replace(" + f", "\n+ f").split("\n")):
+                yield Words(x, 86 + 14 * row, part, "muted", 10)
     yield Words(columns[0] - 14, 68, "position", "muted", 11, "end")
 
 
@@ -229,12 +230,16 @@ def _stage_context(
     largest = _largest(numbers)
     for place, value in enumerate(numbers.context[:shown].tolist()):
         yield _stage_number(value, largest, columns[2] + place * _NUMBER, bottom + 11, 22)
+
+
+def _stage_notes(numbers: HeadStep, y: float, shown: int) -> Iterator[Words]:
     size = len(numbers.context)
-    of = f"{size} numbers" if size == shown else f"the first {shown} of {size} numbers"
-    text = f"{of}, orange below 0, blue above; strongest {largest:.2g}"
-    yield Words(columns[2], bottom + 50, text, "muted", 10)
-    asked = f"asked by {len(numbers.query)} numbers of length {_norm(numbers.query):.2f}"
-    yield Words(_MARGIN, bottom + 50, asked, "muted", 10)
+    of = f"all {size} numbers" if size == shown else f"the first {shown} of {size} numbers"
+    text = (
+        f"A query of {len(numbers.query)} numbers asks. Of a state you see {of}: "
+        f"orange is below 0, blue above, the strongest {_largest(numbers):.2g}."
+    )
+    yield Words(_MARGIN, y, text, "muted", 10)
 
 
 def _stage_choices(choices: Sequence[Choice], x: float) -> Iterator[Box | Words]:

@@ -45,19 +45,29 @@ def list_views(
     explanation = translation.explain()
     return [
         View(_name_view(look, number), _show(translation, explanation, look, number))
-        for look in _choose_looks(explanation, kind, layer)
-        for number in _choose_heads(look, head)
+        for look in choose_looks(explanation, kind, layer)
+        for number in choose_heads(look, head)
     ]
 
 
-def _choose_looks(explanation: Explanation, kind: LookKind, layer: Which) -> list[Look]:
+def choose_looks(explanation: Explanation, kind: LookKind, layer: Which) -> list[Look]:
+    """Return the attentions of a layer, or of all layers.
+
+    Raises:
+        SearchError: the model has none such.
+    """
     if layer != "all":
         return [explanation.look(kind, layer)]
     last = explanation.look(kind)
     return [one for one in explanation.looks if (one.kind, one.model) == (kind, last.model)]
 
 
-def _choose_heads(look: Look, head: Which) -> Sequence[int | None]:
+def choose_heads(look: Look, head: Which) -> Sequence[int | None]:
+    """Return the numbers of some heads; None is the mean of all.
+
+    Raises:
+        SearchError: there is no such head.
+    """
     if head is None:
         return [None]
     if head == "all":
