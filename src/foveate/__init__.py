@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from foveate.inside_values import Choice, Explanation, Look, TreeNode
     from foveate.metrics import get_scorer, measure
     from foveate.records import Pair, Request, Sampling, Translation
+    from foveate.runs import Run
     from foveate.translator import Translator
 
 __version__ = "0.1.0"
@@ -54,6 +55,7 @@ __all__ = [
     "ModelMismatchError",
     "Pair",
     "Request",
+    "Run",
     "Sampling",
     "SearchError",
     "Seq2Seq",
@@ -81,6 +83,7 @@ _HOMES = {
     "Look": "inside_values",
     "Pair": "records",
     "Request": "records",
+    "Run": "runs",
     "Sampling": "records",
     "Seq2Seq": "estimator",
     "Suspicion": "checking",
