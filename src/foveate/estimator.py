@@ -26,7 +26,7 @@ from foveate.insight.run_card import draw_run_card
 from foveate.options import TrainingOptions, hints
 from foveate.own_code import name_attention
 from foveate.records import Pair
-from foveate.runs import History, add_report, begin_history, list_facts, make_card
+from foveate.runs import History, add_report, begin_history, list_facts, list_scores, make_card
 from foveate.search.workers import count_cores, cut_threads
 from foveate.text.matching import Matching
 
@@ -426,8 +426,8 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         if "translator_" not in vars(self):
             return diagram
         bundle = self.translator_.bundle
-        facts, scores = list_facts(bundle), bundle.scores.get("dev", {})
-        card = make_card(f"Seq2Seq: {bundle.summary.plan}", facts, self.history_, scores)
+        title, facts, scores = bundle.summary.plan, list_facts(bundle), list_scores(bundle)
+        card = make_card(f"Seq2Seq: {title}", facts, self.history_, scores)
         parameters = f"<details><summary>Parameters</summary>{diagram}</details>"
         return draw_run_card(card, [*self._draw_example(), parameters])
 

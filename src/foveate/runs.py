@@ -76,9 +76,9 @@ class Run:
             if not history["losses"]:
                 raise
             return cls(folder, history)
-        scores = bundle.scores.get("dev", {})
-        plan = bundle.summary.plan
-        return cls(folder, history, bundle.summary.to_dict(), scores, plan, list_facts(bundle))
+        summary = bundle.summary
+        facts = list_facts(bundle)
+        return cls(folder, history, summary.to_dict(), list_scores(bundle), summary.plan, facts)
 
     def __repr__(self) -> str:
         state = "finished" if self.summary else "not finished"
@@ -111,6 +111,13 @@ def list_facts(bundle: Bundle) -> list[tuple[str, Any]]:
         ("updates", summary.updates),
         ("minutes", summary.minutes),
     ]
+
+
+def list_scores(bundle: Bundle) -> dict[str, Any]:
+    """Return the scores on dev that mean something for its data."""
+    scores = bundle.scores.get("dev", {})
+    telling = bundle.summary.diagnosis.get("dev", {}).get("telling", scores)
+    return {name: score for name, score in scores.items() if name in telling}
 
 
 def _read_history(path: Path) -> History:

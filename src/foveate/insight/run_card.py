@@ -12,6 +12,7 @@ from foveate.insight.svg import clean
 from foveate.insight.training_page import label_metric, scale_metric, thin
 
 MOST_POINTS = 200
+LEFT = 'style="text-align:left;font-weight:normal"'  # notebooks put numbers at the right
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,12 @@ def draw_run_card(card: RunCard, further: Sequence[str] = ()) -> str:
         False
     """
     parts = [
-        *_tabulate("", [(name, _format(value)) for name, value in card.facts]),
+        '<div style="display:flex;flex-wrap:wrap;gap:32px;align-items:flex-start">',
+        *_tabulate("What it is", [(name, _format(value)) for name, value in card.facts]),
         *_draw_scores(card.scores),
+        '</div><div style="display:flex;flex-wrap:wrap;gap:16px">',
         *_draw_curves(card),
+        "</div>",
         *further,
     ]
     head = f"<p><strong>{escape(clean(card.title))}</strong></p>"
@@ -58,10 +62,12 @@ def _format(value: Any) -> str:
 
 def _tabulate(title: str, rows: Sequence[tuple[str, str]]) -> Iterator[str]:
     if rows:
-        yield f"<p>{title}</p>" if title else ""
-        yield "<table><tbody>"
+        yield f'<table style="font-size:inherit"><caption {LEFT}>{title}</caption><tbody>'
         for name, value in rows:
-            yield f"<tr><th>{escape(clean(name))}</th><td>{escape(clean(value))}</td></tr>"
+            yield (
+                f"<tr><th {LEFT}>{escape(clean(name))}</th>"
+                f"<td {LEFT}>{escape(clean(value))}</td></tr>"
+            )
         yield "</tbody></table>"
 
 
@@ -70,7 +76,7 @@ def _draw_scores(scores: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for name, score in scores.items():
         value, low, high = (scale_metric(name, score[part]) for part in ("value", "low", "high"))
         rows.append((label_metric(name), f"{value:.1f} ({low:.1f} to {high:.1f})"))
-    yield from _tabulate("On dev, with 95 % intervals; rates in per cent", rows)
+    yield from _tabulate("On dev, with 95 % intervals", rows)
 
 
 def _draw_curves(card: RunCard) -> Iterator[str]:
