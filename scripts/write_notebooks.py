@@ -8,12 +8,14 @@ the one that executes the pages when the documentation is built.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import nbformat
 from myst_nb.core.read import read_myst_markdown_notebook
 
 TUTORIAL = Path(__file__).parent.parent / "docs" / "tutorial"
+TO_CHAPTER = re.compile(r"\]\((\d[\w-]*)\.md\b")
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
@@ -28,6 +30,8 @@ def build_notebook(page: Path) -> nbformat.NotebookNode:
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL})
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"
+        if cell.cell_type == "markdown":
+            cell.source = TO_CHAPTER.sub(r"](\1.ipynb", cell.source)  # a link to another chapter
     nbformat.validate(notebook)
     return notebook
 
