@@ -99,7 +99,8 @@ def test_a_search_finds(built: Path, page: Page, words: str, found: str) -> None
 def test_pages_load_nothing_from_outside(built: Path) -> None:
     """Equations, style and search are in the files themselves."""
     for path in built.rglob("*.html"):
-        loaded = re.findall(r"<(?:script|link|img|iframe)\b[^>]*(?:src|href)=\"([^\"]+)", path.read_text())
+        text = path.read_text(encoding="utf-8")
+        loaded = re.findall(r"<(?:script|link|img|iframe)\b[^>]*(?:src|href)=\"([^\"]+)", text)
         assert not [one for one in loaded if "://" in one], path
     text = (built / "tutorial" / "2-scores-weights-context.html").read_text(encoding="utf-8")
     assert text.count("<math ") > 20
