@@ -571,7 +571,7 @@ def test_numbers_survive_the_way_through_json(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written_is_said_and_nothing_is_left(tmp_path: Path) -> None:
     translation = numbered(S=5, T=3)
-    with pytest.raises(ConfigError, match=r"\.gif.*\.svg, \.png, \.html or \.json"):
+    with pytest.raises(ConfigError, match=r"\.gif.*\.svg, \.png, \.pdf, \.html or \.json"):
         write_picture(translation, tmp_path / "a.gif")
     with pytest.raises(ConfigError, match="no suffix"):
         write_picture(translation, tmp_path / "a")

@@ -181,6 +181,7 @@
     find("list").append(make("li", [button]));
   }
   find("app").classList.toggle("several", texts.length > 1);
+  find("between").hidden = texts.length < 2;
   if (texts.length) {
     find("app").hidden = false;
     openText(0);

@@ -87,7 +87,8 @@ _BODY = """<div id="app" hidden>
 <div class="choose"><label>attention <select id="look"></select></label>
 <label>head <select id="head"></select></label></div>
 <p class="keys"><kbd>←</kbd> <kbd>→</kbd> step, <kbd>↑</kbd> <kbd>↓</kbd> layer,
-<kbd>h</kbd> head, <kbd>n</kbd> <kbd>p</kbd> text; or click on a row of the map.</p>
+<kbd>h</kbd> head<span id="between">, <kbd>n</kbd> <kbd>p</kbd> text</span>; or click on a row of
+the map.</p>
 <div class="wide"><table id="map"><thead></thead><tbody></tbody></table></div>
 </section>
 <section class="card" aria-labelledby="step">
