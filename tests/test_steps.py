@@ -12,7 +12,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from fontTools.ttLib import TTFont
+from playwright.sync_api import expect, sync_playwright
 
 from foveate.cli import main
 from foveate.errors import ConfigError, SearchError
@@ -28,6 +30,7 @@ from foveate.insight.svg import draw_svg
 from foveate.insight.views import list_views, stage_grid
 from foveate.records import Translation
 from test_insight import Page
+from test_page_in_browser import CHROMIUM, FLAGS
 
 S, T, N, D = 5, 3, 2, 7
 SVG = "{http://www.w3.org/2000/svg}"
@@ -374,3 +377,40 @@ def test_what_the_command_cannot_show_is_said(
     status, _, err = run(capsys, GOLDEN, *argv)
     assert status == 2 and message in err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_browser_moves_through_steps_layers_heads_and_texts(tmp_path: Path) -> None:
+    """One browser for both pages; axe has nothing to complain of, in light and in dark."""
+    steps, maps = tmp_path / "steps.html", tmp_path / "maps.html"
+    texts = [make(), make(list("abcde"))]
+    steps.write_text(draw_explained(texts, "Steps"), encoding="utf-8")
+    maps.write_text(draw_html(texts, "Maps", browse=True), encoding="utf-8")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page()
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.goto(steps.as_uri())
+        step, score = page.locator("#step"), page.locator("#numbers .score .value").first
+        expect(step).to_have_text("Step 1 of 4: writes t0")
+        look = texts[0].explain().look()
+        expect(score).to_have_text(f"{look.scores[0, 0, 0]:.2f}")
+        page.keyboard.press("ArrowRight")
+        expect(step).to_have_text("Step 2 of 4: writes <t1>")
+        page.keyboard.press("h")
+        expect(score).to_have_text(f"{look.scores[1, 1, 0]:.2f}")
+        page.locator("#map tbody tr").nth(3).click()
+        expect(step).to_have_text("Step 4 of 4: writes (end)")
+        page.locator("#look").select_option(label="self-attention of the encoder, layer 2")
+        expect(step).to_have_text("Step 4 of 5: reads s3")
+        page.keyboard.press("n")
+        expect(page.locator("#source")).to_have_text("abcde")
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            assert Axe().run(page).violations_count == 0
+        page.goto(maps.as_uri())
+        expect(page.locator("section:visible")).to_have_count(1)
+        page.keyboard.press("n")
+        expect(page.locator("section:visible .source-text")).to_have_text("abcde")
+        browser.close()
+    assert not problems

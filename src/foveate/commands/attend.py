@@ -223,7 +223,7 @@ def _show_views(
 
 def _count_columns(views: Sequence[View]) -> int:
     """Return how many maps stand in a row: the heads of one layer, if there are several layers."""
-    layers = [view.title.rpartition(",")[0] for view in views]
+    layers = [view.place.partition(",")[0] for view in views]
     return layers.count(layers[0]) if len(set(layers)) > 1 else min(len(views), 4)
 
 

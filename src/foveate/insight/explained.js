@@ -54,8 +54,7 @@
       ...look.rows.map((label, step) => {
         const cells = head.weights[step].map((weight, place) => {
           const cell = make("td", weight >= 0.05 ? weight.toFixed(2).replace(/^0/, "") : "");
-          cell.style.background = mix("weight", weight);
-          cell.style.color = weight > 0.35 ? "var(--card)" : "var(--ink)";
+          cell.className = `w${Math.round(23 * Math.min(weight, 1) ** 0.7)}`; // as in palette.py
           cell.title = `${label} ← ${look.columns[place]}: ${weight.toFixed(4)}`;
           return cell;
         });
@@ -182,6 +181,7 @@
     find("list").append(make("li", [button]));
   }
   find("app").classList.toggle("several", texts.length > 1);
+  find("between").hidden = texts.length < 2;
   if (texts.length) {
     find("app").hidden = false;
     openText(0);

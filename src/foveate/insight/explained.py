@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from foveate.inside_values import Choice, Explanation, Look
 from foveate.insight.html import POLICY, make_script_safe
 from foveate.insight.labels import join_shown, reading_note, show_tokens
+from foveate.insight.palette import DARK, LIGHT, ink_on, ramp
 from foveate.insight.steps import END, MOST_CHOICES, MOST_NUMBERS, label_positions, name_look
 from foveate.insight.svg import clean, draw_svg
 from foveate.records import Translation
@@ -65,7 +66,7 @@ def _write_page(
 ) -> Iterator[str]:
     packed = make_script_safe(json.dumps(data, ensure_ascii=True, allow_nan=False))
     shown = escape(clean(title))
-    style = _asset("page.css") + _asset("explained.css")
+    style = _asset("page.css") + _asset("explained.css") + _color_rules()
     yield '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
     yield f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     yield '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -86,7 +87,8 @@ _BODY = """<div id="app" hidden>
 <div class="choose"><label>attention <select id="look"></select></label>
 <label>head <select id="head"></select></label></div>
 <p class="keys"><kbd>←</kbd> <kbd>→</kbd> step, <kbd>↑</kbd> <kbd>↓</kbd> layer,
-<kbd>h</kbd> head, <kbd>n</kbd> <kbd>p</kbd> text; or click on a row of the map.</p>
+<kbd>h</kbd> head<span id="between">, <kbd>n</kbd> <kbd>p</kbd> text</span>; or click on a row of
+the map.</p>
 <div class="wide"><table id="map"><thead></thead><tbody></tbody></table></div>
 </section>
 <section class="card" aria-labelledby="step">
@@ -95,6 +97,18 @@ _BODY = """<div id="app" hidden>
 <div id="likely"></div>
 </section>
 </div>"""
+
+
+def _color_rules() -> str:
+    """Return the colours of the cells of a map, which are those of all heat maps."""
+    light, dark = (
+        "".join(
+            f"#map .w{level}{{background:{color};color:{ink_on(color)}}}"
+            for level, color in enumerate(ramp(theme))
+        )
+        for theme in (LIGHT, DARK)
+    )
+    return f"{light}@media (prefers-color-scheme:dark){{{dark}}}"
 
 
 def _asset(name: str) -> str:

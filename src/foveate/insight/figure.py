@@ -320,13 +320,16 @@ def describe_boxes(tokens: Sequence[str]) -> str:
     boxes = [one for one in dict.fromkeys("".join(show_tokens(tokens))) if not _family_of(one)]
     if not boxes:
         return ""
+    from matplotlib import get_cachedir
+
     scripts = dict.fromkeys(
         unicodedata.name(one, f"U+{ord(one):04X}").split()[0].capitalize() for one in boxes
     )
     return (
         f"no font that matplotlib knows has {', '.join(map(repr, boxes[:5]))} "
         f"({', '.join(scripts)}): □ stands for them; draw to .svg or .html, "
-        "or install a font of this script"
+        "or install a font of this script and remove matplotlib's list of fonts in "
+        f"{get_cachedir()}"
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 NUM_LEVELS = 24
+LEAST_CONTRAST = 4.5
 NUM_SIGNED = 15  # of numbers that may be negative; the middle one is 0
 _EXPONENT = 0.7  # small weights stay visible; the legend of a picture shows the same ramp
 
@@ -81,12 +82,21 @@ def signed_ramp(theme: Theme) -> tuple[str, ...]:
 
 
 def ink_on(color: str) -> str:
-    """Return white or near-black, whichever is easier to read on `color`."""
-    luminance = relative_luminance(color)
-    dark = relative_luminance("#16202e")
-    return (
-        "#ffffff" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / (dark + 0.05) else "#16202e"
-    )
+    """Return white or near-black, whichever is easier to read on `color`; black where neither is.
+
+    Reference: WCAG 2.2, success criterion 1.4.3, asks for a contrast of 4.5.
+
+    Example:
+        >>> ink_on("#ffffff"), ink_on("#1a2859")
+        ('#16202e', '#ffffff')
+    """
+    best = max(("#16202e", "#ffffff"), key=lambda ink: _contrast(ink, color))
+    return best if _contrast(best, color) >= LEAST_CONTRAST else "#000000"
+
+
+def _contrast(one: str, other: str) -> float:
+    low, high = sorted((relative_luminance(one), relative_luminance(other)))
+    return (high + 0.05) / (low + 0.05)
 
 
 def relative_luminance(color: str) -> float:

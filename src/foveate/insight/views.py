@@ -17,15 +17,21 @@ from foveate.insight.steps import END, label_positions, name_look
 from foveate.records import Translation
 
 Which = int | Literal["all"] | None  # of layers and heads, from 1
-_MARGIN, _GAP, _LONGEST, _ROOM = 20.0, 26.0, 9.0, 190.0
+_MARGIN, _TOP, _GAP, _LONGEST, _ROOM = 20.0, 56.0, 26.0, 9.0, 190.0
 
 
 @dataclass(frozen=True)
 class View:
     """The weights of one head, or the mean of all heads of a layer, and what they are called."""
 
-    title: str
+    kind: str
+    place: str  # layer and head
     translation: Translation
+
+    @property
+    def title(self) -> str:
+        """What it is called where it stands alone."""
+        return f"{self.kind}, {self.place}"
 
 
 def list_views(
@@ -44,7 +50,7 @@ def list_views(
     """
     explanation = translation.explain()
     return [
-        View(_name_view(look, number), _show(translation, explanation, look, number))
+        View(*_name_view(look, number), _show(translation, explanation, look, number))
         for look in choose_looks(explanation, kind, layer)
         for number in choose_heads(look, head)
     ]
@@ -77,10 +83,11 @@ def choose_heads(look: Look, head: Which) -> Sequence[int | None]:
     return [head]
 
 
-def _name_view(look: Look, head: int | None) -> str:
+def _name_view(look: Look, head: int | None) -> tuple[str, str]:
+    kind, _, layer = name_look(look).rpartition(", ")
     if look.num_heads == 1:
-        return name_look(look)
-    return f"{name_look(look)}, {f'head {head}' if head else 'mean of the heads'}"
+        return kind, layer
+    return kind, f"{layer}, {f'head {head}' if head else 'mean of the heads'}"
 
 
 def _show(
@@ -112,12 +119,15 @@ def stage_grid(views: Sequence[View], num_columns: int) -> Scene:
     note = reading_note(first)
     scene = Scene(
         2 * _MARGIN + num_columns * width + (num_columns - 1) * _GAP,
-        2 * _MARGIN + num_rows * height + (num_rows - 1) * _GAP + 20 * bool(note),
+        _TOP + _MARGIN + num_rows * height + (num_rows - 1) * _GAP + 20 * bool(note),
         ". ".join(view.title for view in views),
     )
+    heading = views[0].kind
+    scene.shapes.append(Words(_MARGIN, 34, heading, size=15, is_bold=True))
+    scene.width = max(scene.width, 2 * _MARGIN + width_in_em(heading) * 15)
     for place, panel in enumerate(panels):
         row, column = divmod(place, num_columns)
-        x, y = _MARGIN + column * (width + _GAP), _MARGIN + row * (height + _GAP)
+        x, y = _MARGIN + column * (width + _GAP), _TOP + row * (height + _GAP)
         scene.shapes += [replace(shape, x=shape.x + x, y=shape.y + y) for shape in panel.shapes]
     if note:
         scene.shapes += [Words(_MARGIN, scene.height - 10, note, "muted", 10)]
@@ -137,9 +147,9 @@ def _stage_panel(view: View, cell: float, font: float) -> Scene:
     top = 24 + (max(widths) * SLANT + 4 if is_slanted else font + 6)
     end = max(widths) * SLANT if is_slanted else 0.0
     size = 11.0
-    width = max(left + cell * len(columns) + end, width_in_em(view.title) * size)
+    width = max(left + cell * len(columns) + end, width_in_em(view.place) * size)
     panel = Scene(width, top + cell * len(rows))
-    panel.shapes.append(Words(0, 11, view.title, size=size, is_bold=True))
+    panel.shapes.append(Words(0, 11, view.place, size=size, is_bold=True))
     for j, label in enumerate(columns):
         x = left + (j + 0.5) * cell
         if is_slanted:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from foveate.inside_values import LookKind
 from foveate.models.attention import masked_softmax, merge_heads
 from foveate.models.decoders import BEFORE, QUERY, AttentionDecoder
 from foveate.models.encoders import Encoded
@@ -28,8 +29,6 @@ from foveate.models.transformer import (
     TransformerEncoder,
 )
 from foveate.torch_loading import threads_here
-
-LookKind = Literal["cross", "encoder", "decoder"]
 
 
 class LookTensors(NamedTuple):
