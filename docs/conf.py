@@ -26,6 +26,7 @@ myst_heading_anchors = 3
 
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
+nb_execution_show_tb = True
 nb_execution_timeout = 900  # seconds for a cell: a machine may be busy
 nb_execution_in_temp = True
 nb_merge_streams = True
