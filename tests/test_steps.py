@@ -420,6 +420,12 @@ def test_a_browser_moves_through_steps_layers_heads_and_texts(tmp_path: Path) ->
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             assert Axe().run(page).violations_count == 0
+        maps.with_name("notebook.html").write_text(
+            make().explain(2)._repr_html_(), encoding="utf-8"
+        )
+        page.goto(maps.with_name("notebook.html").as_uri())
+        framed = page.frame_locator("iframe").locator("#step")
+        expect(framed).to_have_text("Step 3 of 4: writes t2")
         page.goto(maps.as_uri())
         expect(page.locator("section:visible")).to_have_count(1)
         page.keyboard.press("n")
