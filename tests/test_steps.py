@@ -124,6 +124,15 @@ def test_the_picture_of_a_step_says_scores_weights_and_tokens() -> None:
         assert float(rect.get("x", 0)) + float(rect.attrib["width"]) <= float(root.attrib["width"])
 
 
+def test_a_step_is_drawn_as_a_figure() -> None:
+    step = make().explain(2)
+    shown = [text.get_text() for text in step.plot(head=2).axes[0].texts]
+    assert any(text.startswith("Step 3 of 4: writes t2") for text in shown)
+    assert {f"{score:.2f}" for score in step.scores[1]} <= set(shown)
+    with pytest.raises(SearchError, match="no head 3"):
+        step.plot(head=3)
+
+
 def test_what_may_not_be_seen_has_no_score() -> None:
     explanation = make().explain()
     shown = texts_of(draw_scene(stage_step(explanation, explanation.look("decoder"), 0)))
@@ -141,7 +150,9 @@ def test_lines_have_the_numbers() -> None:
     rows = [line.split() for line in lines if re.match(r"  s\d", line)]
     assert len(rows) == 4 * S
     expected = [look.scores[head, step, j] for step in (0, 3) for head in (0, 1) for j in range(S)]
-    np.testing.assert_allclose([float(row[1]) for row in rows], expected, atol=6e-4)
+    np.testing.assert_allclose([float(row[2]) for row in rows], expected, atol=6e-4)
+    keys = np.linalg.norm(look.keys[:, :3], axis=1)
+    np.testing.assert_allclose([float(row[1]) for row in rows[:S]], keys, atol=6e-4)
     assert "Vaswani" in lines[-1]
 
 
@@ -231,12 +242,13 @@ def list_fonts(pdf: bytes) -> list[TTFont]:
 
 def test_a_pdf_has_its_fonts_as_truetype() -> None:
     translation = make([*"שלום", "ab"])
-    pdf = figure_to_pdf(draw_figure(translation))
+    figure = draw_figure(translation)
+    pdf = figure_to_pdf(figure)
     assert pdf.startswith(b"%PDF") and b"/Type3" not in pdf
     assert b"/CIDFontType2" in pdf
     fonts = list_fonts(pdf)
     assert len(fonts) >= 2 and all(len(font["glyf"].keys()) > 1 for font in fonts)
-    assert pdf == figure_to_pdf(draw_figure(translation))
+    assert pdf == figure_to_pdf(figure)
 
 
 def test_a_font_is_taken_as_far_as_it_goes() -> None:
@@ -278,8 +290,8 @@ def test_a_scene_is_alike_as_svg_and_as_a_figure() -> None:
 
 
 def test_a_missing_glyph_is_a_warning() -> None:
-    with pytest.warns(UserWarning, match="no font that matplotlib knows has.*Egyptian"):
-        make(["\U00013000"] * S).plot()
+    with pytest.warns(UserWarning, match=r"no font that matplotlib knows has .*\(U\+0378\)"):
+        make(["\u0378"] * S).plot()
 
 
 # Files and the command
@@ -287,12 +299,12 @@ def test_a_missing_glyph_is_a_warning() -> None:
 
 @pytest.mark.parametrize("suffix", [".svg", ".png", ".pdf"])
 def test_scenes_are_written_by_suffix(tmp_path: Path, suffix: str) -> None:
-    scene = stage_step(make().explain(), make().explain().look(), 0)
-    for number, style in enumerate((None, Style(True, "DejaVu Serif"))):
-        write_scene(scene, tmp_path / f"{number}{suffix}", style)
-        content = (tmp_path / f"{number}{suffix}").read_bytes()
-        assert content.startswith({".svg": b"<svg", ".png": b"\x89PNG", ".pdf": b"%PDF"}[suffix])
-    write_picture(make(), tmp_path / f"map{suffix}", "T", Style(True, "DejaVu Serif"))
+    scene = Scene(99, 50, "", [Box(1, 2, 3, 4, "bar"), Words(9, 9, "a")])
+    write_scene(scene, tmp_path / f"step{suffix}", Style(True, "DejaVu Serif"))
+    write_picture(make(), tmp_path / f"map{suffix}", "T", Style(True))
+    for path in tmp_path.iterdir():
+        begin = {".svg": b"<svg", ".png": b"\x89PNG", ".pdf": b"%PDF"}[suffix]
+        assert path.read_bytes().startswith(begin)
     with pytest.raises(ConfigError, match=r"\.gif"):
         write_scene(scene, tmp_path / "x.gif")
 
@@ -324,7 +336,7 @@ def test_the_command_shows_layers_and_heads(
 ) -> None:
     status, out, _ = run(capsys, GOLDEN, "abc", "--layer", "all", "--head", "all")
     assert status == 0 and out.startswith("attention to the source, layer 1\n")
-    for name in ("a.svg", "a.pdf", "a.html", "a.json"):
+    for name in ("a.svg", "a.html", "a.json"):
         assert run(capsys, GOLDEN, "abc", "--head", 1, "--out", tmp_path / name)[0] == 0
     [view] = json.loads((tmp_path / "a.json").read_text("utf-8"))
     assert view["title"] == "attention to the source, layer 1"
@@ -408,6 +420,12 @@ def test_a_browser_moves_through_steps_layers_heads_and_texts(tmp_path: Path) ->
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             assert Axe().run(page).violations_count == 0
+        maps.with_name("notebook.html").write_text(
+            make().explain(2)._repr_html_(), encoding="utf-8"
+        )
+        page.goto(maps.with_name("notebook.html").as_uri())
+        framed = page.frame_locator("iframe").locator("#step")
+        expect(framed).to_have_text("Step 3 of 4: writes t2")
         page.goto(maps.as_uri())
         expect(page.locator("section:visible")).to_have_count(1)
         page.keyboard.press("n")

@@ -25,6 +25,9 @@ class Drawer(Protocol):
     def draw_card(self, translation: Translation, /) -> str:
         """Draw as a piece of HTML, with its texts and scores."""
 
+    def draw_step(self, explanation: Explanation, head: int, /) -> Figure:
+        """Draw the chosen step with matplotlib."""
+
     def draw_explanation(self, explanation: Explanation, /) -> str:
         """Draw what attention computed as a piece of HTML, step by step."""
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foveate.drawing import load_drawer
 from foveate.errors import SearchError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NodeState = Literal["kept", "dropped", "finished"]
 LookKind = Literal["cross", "encoder", "decoder"]
@@ -210,6 +213,15 @@ class Explanation:
         """The context vector c_i of the step, [H]: the sum of the weighted states."""
         context: Floats = self.looks[self.shown].context[self.step]
         return context
+
+    def plot(self, head: int = 1) -> Figure:
+        """Draw the step as a matplotlib figure, for one head, from 1.
+
+        Raises:
+            SearchError: there is no such head.
+            MissingExtraError: matplotlib is not installed.
+        """
+        return load_drawer().draw_step(self, head)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""

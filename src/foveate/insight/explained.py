@@ -24,7 +24,7 @@ from foveate.insight.steps import END, MOST_CHOICES, MOST_NUMBERS, label_positio
 from foveate.insight.svg import clean, draw_svg
 from foveate.records import Translation
 
-FRAME_HEIGHT = 640  # pixels, of a page in a notebook
+FRAME_HEIGHT = 760  # pixels, of a page in a notebook
 
 
 def draw_explained(translations: Sequence[Translation], title: str, step: int = 0) -> str:
@@ -71,8 +71,8 @@ def _write_page(
     yield f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     yield '<meta name="viewport" content="width=device-width,initial-scale=1">'
     yield '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
-    yield f"<title>{shown}</title>\n<style>{style}</style>\n</head>\n<body>\n<main>"
-    yield f"<h1>{shown}</h1>" if title else ""
+    yield f"<title>{shown}</title>\n<style>{style}</style>\n</head>\n<body>"
+    yield f"<main>\n<h1>{shown}</h1>" if title else '<main class="framed">'
     yield _BODY
     yield "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
     yield f"<noscript><p>The steps need JavaScript.</p>{''.join(static)}</noscript>\n</main>"

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from foveate.errors import ConfigError
 from foveate.files import replace_file
@@ -21,9 +21,15 @@ from foveate.insight.figure import (
 )
 from foveate.insight.html import draw_card, draw_html
 from foveate.insight.scene import Scene, draw_scene
+from foveate.insight.steps import stage_step
 from foveate.insight.svg import draw_svg
 from foveate.insight.terminal import draw_terminal
 from foveate.records import Translation
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from foveate.inside_values import Explanation
 
 __all__ = [
     "Style",
@@ -31,6 +37,7 @@ __all__ = [
     "draw_explanation",
     "draw_figure",
     "draw_html",
+    "draw_step",
     "draw_svg",
     "draw_terminal",
     "write_picture",
@@ -87,6 +94,16 @@ def write_scene(scene: Scene, path: str | Path, style: Style | None = None) -> N
         ".pdf": lambda: figure_to_pdf(build_scene(scene, style.font)),
     }
     write_content(path, painters[_check_suffix(path, painters)]())
+
+
+def draw_step(explanation: Explanation, head: int = 1) -> Figure:
+    """Return the chosen step of an explanation as a matplotlib figure.
+
+    Raises:
+        SearchError: there is no such head.
+        MissingExtraError: matplotlib is not installed.
+    """
+    return build_scene(stage_step(explanation, explanation.look(), explanation.step, head))
 
 
 def write_content(path: str | Path, content: bytes) -> None:

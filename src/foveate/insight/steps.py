@@ -43,6 +43,7 @@ class HeadStep:
     Attributes:
         labels: of the S positions.
         query: [Q] what asked.
+        keys: [S, K] what the scores compare it with.
         scores: [S], -inf where a position may not be seen.
         weights: [S].
         weighted: [S, D] weighted states, of this head alone.
@@ -51,6 +52,7 @@ class HeadStep:
 
     labels: list[str]
     query: NDArray[np.float32]
+    keys: NDArray[np.float32]
     scores: NDArray[np.float32]
     weights: NDArray[np.float32]
     weighted: NDArray[np.float32]
@@ -92,6 +94,7 @@ def take_head(explanation: Explanation, look: Look, step: int, head: int) -> Hea
     return HeadStep(
         [shorten(label, LONGEST_LABEL) for label in seen],
         np.split(query, look.num_heads)[head - 1] if look.is_split else query,
+        np.split(look.keys, look.num_heads, axis=1)[head - 1],
         look.scores[head - 1, step],
         look.weights[head - 1, step],
         look.weighted_states(step)[:, part],
@@ -290,13 +293,14 @@ def _format_step(explanation: Explanation, look: Look, step: int, head: int) -> 
     yield title_step(explanation, look, step, head)
     yield f"  query: {_format_numbers(numbers.query)}"
     width = max(cell_width(label) for label in [*numbers.labels, "position"])
-    yield f"  {_pad('position', width)}    score  weight  length of α h"
+    yield f"  {_pad('position', width)}  length of key    score  weight  length of α h"
     for row, label in enumerate(numbers.labels):
         score, weight = float(numbers.scores[row]), float(numbers.weights[row])
         shown = f"{score:9.3f}" if math.isfinite(score) else " not seen"
         bar = "█" * round(20 * weight)
-        length = _norm(numbers.weighted[row])
-        yield f"  {_pad(label, width)}{shown}  {weight:6.3f}  {length:13.3f}  {bar}".rstrip()
+        key, length = _norm(numbers.keys[row]), _norm(numbers.weighted[row])
+        line = f"  {_pad(label, width)}  {key:13.3f}{shown}  {weight:6.3f}  {length:13.3f}  {bar}"
+        yield line.rstrip()
     yield f"  context: {_format_numbers(numbers.context)}"
     if look.kind != "encoder" and explanation.choices:
         likely = (
