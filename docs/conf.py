@@ -4,6 +4,8 @@ The pages of `tutorial/` are notebooks in MyST: they are executed, and what they
 page shows. Equations become MathML, so that a page needs no script and nothing from outside.
 """
 
+from pathlib import Path
+
 from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
@@ -38,7 +40,7 @@ napoleon_numpy_docstring = False
 
 html_theme = "furo"
 html_title = "Foveate"
-html_search_scorer = "search_scorer.js"
+html_search_scorer = str(Path(__file__).parent / "search_scorer.js")
 html_math_renderer = "mathml"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from foveate.config import Config
+from foveate.counted import counted
 from foveate.data.table import PairTable
 from foveate.text.matching import Matching
 from foveate.training.ensemble import train_models
@@ -77,7 +78,11 @@ def _train_parts(
     tasks = [_Part(part, trained.dev, config, told, words) for part in parts]
     scores = run_side_by_side(_train_part, tasks, config.jobs)
     for part in parts:
-        report(Report("note", f"learning curve: {len(part):,} of {len(trained.table):,} pairs"))
+        report(
+            Report(
+                "note", f"learning curve: {len(part):,} of {counted(len(trained.table), 'pair')}"
+            )
+        )
         yield next(scores)
 
 
