@@ -199,57 +199,6 @@ def _find_bad_draws(request: Request) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
-<<<<<<< HEAD
-=======
-class Choice:
-    """A token that the model might have written at a place of an output.
-
-    Attributes:
-        token: the token; empty for the end of the output.
-        log_prob: its log-probability in nats, given the tokens before it.
-        prefix: as `Request.prefix` it makes an output begin with the tokens before and this one.
-            For the end, the text before it.
-        is_end: whether this is the end of the output.
-    """
-
-    token: str
-    log_prob: float
-    prefix: str
-    is_end: bool = False
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-@dataclass(frozen=True, slots=True)
-class TreeNode:
-    """A prefix that the search held, or one that just missed its beam.
-
-    Attributes:
-        parent: place in the tree of the prefix without the last token; -1 for the root.
-        token: the last token; empty for the root, and for the end of an output.
-        log_prob: log-probability of the last token in nats, given those before it.
-        score: sum of the log-probabilities of all its tokens.
-        prefix: as `Request.prefix` it makes an output begin like this. For an end, the text.
-        state: "kept" lies on the way to an output that is returned, "dropped" does not.
-            "finished" is the end of an output that the search found.
-    """
-
-    parent: int
-    token: str
-    log_prob: float
-    score: float
-    prefix: str
-    state: NodeState
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-@dataclass(frozen=True, slots=True)
->>>>>>> main
 class Translation:
     """What every door returns: the output, how sure the model was, and where it looked.
 
