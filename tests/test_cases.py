@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from foveate.cli import main
-from foveate.data.encodings import find_encoding, list_encodings
+from foveate.data.encodings import list_encodings
 from foveate.data.readers import read_pairs
 from foveate.errors import DataError
 from foveate.text.cleaning import clean_source, find_case
@@ -103,7 +103,8 @@ THIRTY = [
     Form("named.xml", xliff(S), 12),
     Form("latin1.tsv", "".join(rows(s, t + " äußern") for s, t in S).encode("cp1252"), None,
          "iconv -f CP1252 -t UTF-8"),
-    Form("equals.txt", "".join(f"{s} = {t}\n" for s, t in S), None, r"sed 's/ = /\t/'"),
+    Form("equals.txt", "".join(f"{s} = {t}\n" for s, t in S), None,
+         r"sed -E 's/ *= */\t/'"),
     Form("lfs.tsv", "version https://git-lfs.github.com/spec/v1\noid x\n", None, "git lfs pull"),
 ]  # fmt: skip
 MORE = [
@@ -254,44 +255,76 @@ def test_codes_within_a_segment_are_no_text(tmp_path: Path) -> None:
     assert [(p.source, p.target) for p in read_pairs(path)] == [("A cat.", "Eine Katze.")]
 
 
-@pytest.mark.parametrize(
-    ("text", "encoding"),
-    [
-        ("Ich äußere mich über Wärme", "cp1252"),
-        ("mañana será otro día", "cp1252"),
-        ("żółw idzie ścieżką", "cp1250"),
-        ("Она читает книгу", "cp1251"),
-        ("私は学校へ行く。", "cp932"),
-        ("私は学校へ行くのです。", "euc_jp"),
-    ],
-)
-def test_the_encoding_is_named_and_reads_right(text: str, encoding: str) -> None:
-    assert find_encoding([text.encode(encoding)]) == (encoding, text)
+SENTENCES_OF = {  # one encoding fits a few sentences
+    "cp1252": ("Ich äußere mich über Wärme", "mañana será otro día"),
+    "cp1250": ("žluťoučký kůň úpěl", "zażółć gęślą jaźń"),
+    "cp1251": ("Она читает книгу", "Где вокзал?"),
+    "koi8_r": ("Она читает книгу", "Где вокзал?"),
+    "cp866": ("Она читает книгу", "Где вокзал?"),
+    "cp1253": ("Το τρένο άργησε πάλι", "Άνοιξε το παράθυρο"),
+    "cp1254": ("Pencereyi açın, güneş doğdu", "yağmur yağıyor"),
+    "cp1257": ("kavējās šodien lūdzu", "žąsis skrenda į pietus"),
+    "cp1255": ("הרכבת שוב איחרה", "פתח את החלון"),
+    "cp1256": ("تأخر القطار مرة أخرى", "افتح النافذة"),
+    "cp874": ("รถไฟมาสายอีกแล้ว", "กรุณาเปิดหน้าต่าง"),
+    "cp932": ("私は学校へ行く。", "窓を開けてください"),
+    "euc_jp": ("私は学校へ行くのです。", "窓を開けてください"),
+    "gb18030": ("他每天晚上回家。", "我的哥哥会拉小提琴。"),
+    "big5": ("他每天晚上回家。", "我的哥哥會拉小提琴。"),
+    "cp949": ("창문을 열어 주세요", "기차가 또 늦었다"),
+    "mac_roman": ("Ich äußere mich über Wärme", "Größe und Höhe"),
+    "cp850": ("Ich äußere mich über Wärme", "Größe und Höhe"),
+}
+WORDS_OF = {  # several fit a word; the right one is among those that are named
+    "cp1252": ("größe", "mañana", "æble"),
+    "cp1250": ("żółw\tzolw", "šílený kůň", "mačka", "őrült"),
+    "cp1251": ("да", "книга", "Київ"),
+    "koi8_r": ("мир\tmir", "поезд"),
+    "cp866": ("мир", "кошка"),
+    "cp1253": ("καλημέρα", "γάτα"),
+    "cp1254": ("şeker ağaç", "İstanbul"),
+    "cp1255": ("שלום",),
+    "cp1256": ("كتاب",),
+    "cp1257": ("žąsis", "ēka"),
+    "cp874": ("แมว", "สวัสดี"),
+    "cp932": ("学校へ", "猫"),
+    "euc_jp": ("東京都", "ねこ"),
+    "gb18030": ("你好", "猫"),
+    "big5": ("貓", "你好"),
+    "cp949": ("학교", "고양이"),
+    "cp437": ("mañana", "über"),
+    "mac_roman": ("größe", "garçon"),
+}
 
 
-@pytest.mark.parametrize(
-    ("text", "encoding"),
-    [
-        ("żółw\tzolw", "cp1250"),
-        ("šílený kůň", "cp1250"),
-        ("größe", "cp1252"),
-        ("şeker ağaç", "cp1254"),
-        ("мир\tmir", "koi8_r"),
-        ("да", "cp1251"),
-        ("καλημέρα", "cp1253"),
-        ("שלום", "cp1255"),
-        ("学校へ", "cp932"),
-    ],
-)
-def test_few_letters_are_read_in_several_ways(text: str, encoding: str) -> None:
-    found = list_encodings([b"plain", text.encode(encoding)])
-    assert (encoding, text.replace("\t", " ")) in found and 2 <= len(found) <= 3
+@pytest.mark.parametrize("encoding", SENTENCES_OF)
+def test_the_encoding_of_sentences_is_named_first(encoding: str) -> None:
+    texts = SENTENCES_OF[encoding]
+    name, shown = list_encodings([text.encode(encoding) for text in texts])[0]
+    assert b"".join(text.encode(encoding) for text in texts).decode(name) == "".join(texts)
+    assert shown in texts[0]
 
 
-def test_an_unsafe_encoding_is_not_claimed(tmp_path: Path) -> None:
-    (tmp_path / "few.tsv").write_bytes("żółw\tzolw\nkot\tkot\n".encode("cp1250"))
-    with pytest.raises(DataError, match=r"may read as CP1250 \('żółw zolw'\) or .*iconv -f CP1250"):
+@pytest.mark.parametrize("encoding", WORDS_OF)
+def test_the_encoding_of_a_word_is_among_those_that_are_named(encoding: str) -> None:
+    for text in WORDS_OF[encoding]:
+        found = list_encodings([b"plain", text.encode(encoding)])
+        assert text.replace("\t", " ") in [shown for _, shown in found] and len(found) <= 4
+
+
+def test_the_letter_in_question_is_shown() -> None:
+    line = "The sheep sees a wheel, and a book behind it\tDas Schaf hört auf".encode("cp1252")
+    ((name, shown),) = list_encodings([line] * 5)
+    assert name == "cp1252" and "hört" in shown
+
+
+def test_several_encodings_are_listed_with_a_line_each(tmp_path: Path) -> None:
+    (tmp_path / "few.tsv").write_bytes("mačka\tmacka\nkot\tkot\n".encode("cp1250"))
+    with pytest.raises(DataError, match="several encodings fit") as caught:
         list(read_pairs(tmp_path / "few.tsv"))
+    said = str(caught.value)
+    assert "\n  CP1250: 'mačka macka'" in said and "\n  CP1252: 'maèka macka'" in said
+    assert "iconv -f " in said.splitlines()[-1]
 
 
 def test_skip_bad_does_not_drop_a_whole_language(tmp_path: Path) -> None:

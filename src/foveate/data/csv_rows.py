@@ -17,6 +17,7 @@ from foveate.data.columns import choose_columns
 from foveate.data.headers import is_header_of_csv
 from foveate.data.lines import MAX_LINE_BYTES, Line
 from foveate.data.rows import BadRow, Report, Rows
+from foveate.data.separated import names_all_but_first
 from foveate.errors import DataError
 from foveate.records import Pair
 
@@ -46,14 +47,18 @@ def read_csv(
         return
     if header.problem:
         raise DataError(f"{name}:1: bad header: {header.problem}")
+    peeked = rows.peek(NUM_PEEKED)
+    if names_all_but_first(peeked, len(header.fields) + 1):
+        header.fields.insert(0, "")
     num_columns, names = len(header.fields), header.fields
-    has_header = is_header_of_csv(header.fields)
+    behind = [row for row in peeked[1:] if len(row) == num_columns]
+    has_header = is_header_of_csv(header.fields, behind)
     if has_header:
         rows.read(lambda _: "")
     else:
         names = [str(number) for number in range(1, num_columns + 1)]
         note(f"{name}:{header.line}: the first row is a pair and names no columns")
-    sample = [row for row in rows.peek(NUM_PEEKED) if len(row) == num_columns]
+    sample = behind if has_header else [header.fields, *behind]
     choice = choose_columns(
         names, sample, f"{name}:{header.line}", note, asked=asked, has_names=has_header
     )
