@@ -173,6 +173,48 @@ def choose_columns(
     return Choice((taken[0],), (taken[1],))
 
 
+def choose_source(
+    names: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    place: str,
+    asked: str,
+    has_names: bool = True,
+    knows_tag: Callable[[str], bool] | None = None,
+) -> Choice:
+    """Return the columns of the source alone; arguments are those of `choose_columns`.
+
+    Args:
+        names: see there.
+        rows: see there.
+        place: see there.
+        asked: the source; of `SOURCE,TARGET` the first side.
+        has_names: see there.
+        knows_tag: tells which tags were seen in training; a column that has these becomes tags.
+
+    Raises:
+        DataError: there is no such column.
+    """
+    source = _find_columns(asked, names)
+    if source is None:
+        sides = [_find_columns(side, names) for side, _ in split_in_two(asked, ",")]
+        source = next((side for side in sides if side is not None), None)
+    if source is None:
+        raise _report_missing(asked, _missing(asked, names), names, place)
+    own = {n: [row[n] for row in rows if n < len(row) and row[n]] for n in source}
+    columns = {n: describe_column(names[n], own[n], has_names) for n in source}
+    tagged = frozenset(
+        n
+        for n in source
+        if len(source) > 1 and (columns[n].is_tag or _are_known_tags(own[n], knows_tag))
+    )
+    return Choice(source, (), tagged)
+
+
+def _are_known_tags(values: Sequence[Any], knows_tag: Callable[[str], bool] | None) -> bool:
+    texts = [str(value) for value in values]
+    return bool(texts) and knows_tag is not None and all(knows_tag(make_tags(t)) for t in texts)
+
+
 def _take_only_way(columns: Sequence[Column], has_names: bool) -> tuple[int, int] | None:
     """Return the two columns that alone can be meant; None when there is no such pair."""
     if len(columns) == 2:
@@ -348,8 +390,12 @@ def parse_columns(
     if sides is None:
         raise DataError(f"--columns {asked}: needs two sides, SOURCE,TARGET")
     missing = next(part for side in sides if find(side) is None for part in [_missing(side, names)])
+    raise _report_missing(asked, missing, names, place)
+
+
+def _report_missing(asked: str, missing: str, names: Sequence[str], place: str) -> DataError:
     listed = ", ".join(names[: 2 * FEW])
-    raise DataError(
+    return DataError(
         f"{place}: there is no column {missing!r}{did_you_mean(missing, names)} "
         f"(--columns {asked}); its columns are: {listed}"
     )

@@ -21,10 +21,11 @@ def read_json_lines(
     name: str, lines: Iterator[Line], note: Report, asked: str | None = None
 ) -> Rows:
     """Read one JSON object, or array of fields, a line."""
-    return read_records(_parse_lines(lines), show_name(name), note, asked)
+    return read_records(read_json_records(lines), show_name(name), note, asked)
 
 
-def _parse_lines(lines: Iterator[Line]) -> Iterator[Record]:
+def read_json_records(lines: Iterator[Line]) -> Iterator[Record]:
+    """Yield the object of every line that is not blank."""
     are_arrays: bool | None = None
     for line in lines:
         if line.problem:
@@ -72,32 +73,49 @@ def read_json_value(
     keys are the sources.
     """
     path = show_name(name)
+    value = _parse_whole(path, lines)
+    mapping = _find_mapping(_unpack(value))
+    if not mapping:
+        yield from read_records(_list_records(path, value), path, note, asked)
+        return
+    note(f"{path}: read as a dictionary: keys are sources, values are targets")
+    for number, (key, found) in enumerate(mapping.items(), start=1):
+        for target in found if isinstance(found, list) else [found]:
+            yield Pair(key, target, path, number)
+
+
+def read_value_records(name: str, lines: Iterator[Line]) -> Iterator[Record]:
+    """Yield the objects of a file that is one JSON value.
+
+    Raises:
+        DataError: it is damaged, or has no objects.
+    """
+    path = show_name(name)
+    return _list_records(path, _parse_whole(path, lines))
+
+
+def _parse_whole(path: str, lines: Iterator[Line]) -> Any:
     text = _read_whole(path, lines)
     found = parse(text)
     if isinstance(found, str) and (several := _parse_several(text)):
-        found = _Value(several)
+        return several
     if isinstance(found, str):
         raise DataError(
             f"{path}: JSON over several lines that is damaged, or ends too early: {found}; "
             f"fetch it again; {ONE_A_LINE}"
         )
-    mapping = _find_mapping(_unpack(found.value))
-    rows = None if mapping else _find_rows(found.value)
-    if rows is not None:
-        records = (
-            _to_record(_Value(row), n, isinstance(rows[0], list))
-            for n, row in enumerate(rows, start=1)
-        )
-        yield from read_records(records, path, note, asked)
-    elif mapping:
-        note(f"{path}: read as a dictionary: keys are sources, values are targets")
-        for number, (key, value) in enumerate(mapping.items(), start=1):
-            for target in value if isinstance(value, list) else [value]:
-                yield Pair(key, target, path, number)
-    elif isinstance(found.value, dict):
-        yield from read_records(iter([Record(1, found.value)]), path, note, asked)
-    else:
+    return found.value
+
+
+def _list_records(path: str, value: Any) -> Iterator[Record]:
+    """Return the objects of a value; an object without any in it is one itself."""
+    rows = _find_rows(value)
+    if rows is None and isinstance(value, dict):
+        return iter([Record(1, value)])
+    if rows is None:
         raise DataError(f"{path}: JSON without an array of objects: {ONE_A_LINE}")
+    are_arrays = isinstance(rows[0], list)
+    return (_to_record(_Value(row), n, are_arrays) for n, row in enumerate(rows, start=1))
 
 
 def _read_whole(path: str, lines: Iterator[Line]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from foveate.data.columns import Choice, choose_columns, describe_column
 from foveate.data.headers import is_header, is_header_of_csv
@@ -39,6 +40,32 @@ def read_tsv(
         asked: the columns of source and target.
         separator: of the fields.
     """
+    opened = open_tsv(name, head, lines, note, asked, separator)
+    path, num_columns = show_name(name), len(opened.names)
+    choice = choose_columns(
+        opened.names, opened.sample, path, note, asked=asked, has_names=opened.has_header
+    )
+    return _read_fields(path, opened.lines, separator, num_columns, choice)
+
+
+class Opened(NamedTuple):
+    """A table: its columns, some of its rows, and the lines behind the names of its columns."""
+
+    names: list[str]
+    has_header: bool
+    sample: list[list[str]]
+    lines: Iterator[Line]
+
+
+def open_tsv(
+    name: str,
+    head: Sequence[Line],
+    lines: Iterator[Line],
+    note: Report,
+    asked: str | None = None,
+    separator: str = "\t",
+) -> Opened:
+    """Find the columns of a table without quotes; arguments are those of `read_tsv`."""
     path = show_name(name)
     num_comments = count_comments(head, separator)
     if num_comments:
@@ -54,10 +81,9 @@ def read_tsv(
         header = rows[0] if rows and _has_header(rows, asked) else None
     names = header or [str(number) for number in range(1, num_columns + 1)]
     sample = rows[1:] if header and not has_row_names else rows
-    choice = choose_columns(names, sample, path, note, asked=asked, has_names=header is not None)
     if header:
         lines = _skip(lines, separator.join(header[has_row_names:]), path, note)
-    return _read_fields(path, lines, separator, num_columns, choice)
+    return Opened(names, header is not None, sample, lines)
 
 
 def count_comments(head: Sequence[Line], separator: str) -> int:
@@ -106,7 +132,7 @@ def _read_fields(
     path: str, lines: Iterator[Line], separator: str, num_columns: int, choice: Choice
 ) -> Rows:
     source, target, is_plain = choice.source[0], choice.target[0], choice.is_plain
-    for number, text, fault, _ in lines:
+    for number, text, fault, *_ in lines:
         fields = text.split(separator)
         if len(fields) != num_columns or fault:
             if set(fields) == {SENTENCE_END}:

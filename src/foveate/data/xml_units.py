@@ -40,7 +40,7 @@ def read_xml(name: str, lines: Iterator[Line], note: Report, asked: str | None =
     """
     path = show_name(name)
     try:
-        units = _read_whole_units(lines)
+        units = read_units(lines)
         head = list(islice(units, LOOKED_AT))
         if _has_regions(head):
             note(f"{path}: languages are taken without their regions: en for en-GB")
@@ -68,8 +68,8 @@ def _drop_region_of(language: str) -> str:
     return re.split("[-_]", language)[0].lower()
 
 
-def _read_whole_units(lines: Iterator[Line]) -> Iterator[Record]:
-    """Yield the units, also those before a damage, which is the last record."""
+def read_units(lines: Iterator[Line]) -> Iterator[Record]:
+    """Yield the units of XML, also those before a damage, which is the last record."""
     try:
         yield from _read_units(lines)
     except ParseError as error:
