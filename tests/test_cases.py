@@ -473,7 +473,8 @@ def test_words_have_no_bleu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     phonemes = tmp_path / "phonemes.tsv"
     phonemes.write_text("".join(rows(*pair) for pair in L))
     status, out, _ = run(capsys, "evaluate", model, phonemes, "--threads", "1")
-    assert status == 0 and "token error rate  " in out
+    assert status == 0 and "\nphoneme error rate  " in out and "\nword error rate  " in out
+    assert "token error rate  " not in out and "character error rate  " not in out
 
 
 def test_other_pairs_do_not_resume_a_run(
