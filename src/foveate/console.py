@@ -352,7 +352,7 @@ def format_ensemble(scores: Mapping[str, Any] | None) -> str:
 
 
 def format_learning_curve(points: Sequence[Mapping[str, Any]]) -> str:
-    """Return dev scores by number of pairs as a table, and what the last doubling brought.
+    """Return scores by number of pairs as a table, and what the last doubling brought.
 
     Example:
         >>> low = {"pairs": 500, "metric": "bleu", "value": 20.0, "low": 18.0, "high": 22.0}
@@ -381,6 +381,26 @@ def format_learning_curve(points: Sequence[Mapping[str, Any]]) -> str:
         f"{certainty} than the intervals leave open"
     )
     return format_table(("pairs", METRIC_LABELS[metric], "95 % interval"), rows) + f"\n{last}"
+
+
+def draw_learning_curve(points: Sequence[Mapping[str, Any]]) -> str:
+    """Return scores by number of pairs as SVG, with their intervals."""
+    from foveate.insight.curves import draw_length_curve
+
+    metric = points[-1]["metric"]
+    factor = 100 if metric in FRACTIONS else 1
+    rows = [
+        (f"{one['pairs']:,}", *(factor * one[key] for key in ("value", "low", "high")))
+        for one in points
+    ]
+    unit = ", per cent" if metric in FRACTIONS else ""
+    return draw_length_curve(
+        {str(points[-1].get("set", "dev")): [(label, value) for label, value, *_ in rows]},
+        f"{METRIC_LABELS[metric]}{unit}, with 95 % intervals",
+        "Would more pairs help?",
+        xlabel="training pairs",
+        intervals={label: (low, high) for label, _, low, high in rows},
+    )
 
 
 def format_diagnosis(diagnosis: Mapping[str, Any] | None) -> str:

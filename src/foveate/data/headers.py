@@ -6,9 +6,8 @@ import re
 from collections.abc import Sequence
 from statistics import median
 
-from rapidfuzz.distance import Levenshtein
-
 from foveate.data.columns import NUMBER
+from foveate.edits import measure_likeness
 
 _WORDS = """source target src tgt trg input output word words wordform pronunciation pron ipa
     phonemes phoneme phones transcription grapheme graphemes lemma form inflected
@@ -110,9 +109,8 @@ def _is_pair(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
     symbols = first[1].split()
     if len(symbols) > 1 and {one for row in rest for one in row[1].split()}.issuperset(symbols):
         return True
-    likeness = Levenshtein.normalized_similarity
-    usual = median(likeness(*row[:2]) for row in rest)
-    return min(likeness(*first), usual) >= ALIKE
+    usual = median(measure_likeness([(row[0], row[1])]) for row in rest)
+    return min(measure_likeness([(first[0], first[1])]), usual) >= ALIKE
 
 
 def _is_number(field: str) -> bool:
