@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,6 +126,87 @@ MORE = [
 ]  # fmt: skip
 
 
+P = [(s, "".join(filter(str.isalpha, t.lower()))) for s, t in L]  # words
+KINDS = [
+    # Columns: numbers of rows, ids, labels, names of columns of several kinds.
+    Form("r.tsv", "orig\tnorm\n" + "".join(rows(n, s, t) for n, (s, t) in enumerate(P, 1)), 8,
+         "'orig' and 'norm'"),
+    Form("r.csv", '"orig";"norm"\n' + "".join(
+        f'"{n}";"{s}";"{t}"\n' for n, (s, t) in enumerate(P, 1)), 8, "'orig' and 'norm'"),
+    Form("id.csv", "id,sentence\n" + "".join(f"{n},{s}\n" for n, (s, _) in enumerate(S)), None,
+         "id: numbers of rows"),
+    Form("leipzig.txt", "".join(rows(n, s) for n, (s, _) in enumerate(S)), None, "--columns 1,2"),
+    Form("links.tsv", "".join(rows(1276 + n * n, 77 * n) for n in range(9)), None, "numbers"),
+    Form("voice.tsv", "path\tsentence\ttranslation\tclient_id\n" + "".join(
+        rows(f"a_{n}.mp3", s, t, f"{n:064x}") for n, (s, t) in enumerate(S)), 12, "'sentence'"),
+    Form("split.tsv", "split\ten\tde\n" + "".join(
+        rows("dev" if n % 3 else "train", s, t) for n, (s, t) in enumerate(S)), None,
+         "split: one of a few words"),
+    Form("codes.tsv", "".join(rows("eng", s, "deu", t) for s, t in S), 12, "2 and 4"),
+    Form("opus.tsv", "".join(
+        rows(f"en/{n}.xml", f"de/{n}.xml", s, t) for n, (s, t) in enumerate(S)), 12, "3 and 4"),
+    Form("scores.txt", "".join(f"{s} ||| {t} ||| 0.5 0.{n} ||| 0-0 1-1\n"
+                               for n, (s, t) in enumerate(S)), 12, "1 and 2"),
+    Form("anki2.txt", "#separator:tab\n#html:false\n" + "".join(rows(*p) for p in S), 12,
+         "2 lines of comment"),
+    Form("plain.csv", "".join(f"{s},{s}ed\n" for s, _ in L), 8, "names no columns"),
+    # Dictionaries.
+    Form("kaldi.txt", "<eps> SIL\n!SIL SIL\n<UNK> SPN\n" + "".join(f"{s} {t}\n" for s, t in L), 8,
+         "3 rows for noise"),
+    Form("cmu07", ";;; by hand\n\"CLOSE-QUOTE  K L OW1 Z\n" + "".join(
+        f"{s.upper()}  {t}\n{s.upper()}(1)  {t} S\n" for s, t in L), 17, "dictionary"),
+    Form("julius.htkdic", "".join(f"{s} [{s}] {t.lower()}\n" for s, t in L), 8, "dictionary"),
+    Form("lexp.txt", "".join(f"{s} 0.9 0.12 1.1 0.98 {t}\n" for s, t in L), 8, "4 numbers"),
+    Form("brackets.txt", "".join(rows(s, f"[{s}a]") for s, _ in L), 8, "brackets around"),
+    Form("ipa.csv", "".join(f'{s},"/{s}/, /{s}a/"\n' for s, _ in L), 16, "two targets"),
+    Form("ipa.json", json.dumps({"sw": [{f"{s}{n}": f"/{s}/" for s, _ in L for n in "ab"}]}), 16,
+         "keys are sources"),
+    Form("festival.scm", "".join(f'("{s}" n ((({t}) 1)))\n' for s, t in L), None, "Festival"),
+    Form("barred.txt", "".join(f"{s}|{t}\n" for s, t in L), None, r"sed -E 's/ *\| */\t/'"),
+    Form("celex.cd", "".join(f"{n}\\{s}\\{t}\n" for n, (s, t) in enumerate(L)), None, "tr '"),
+    # Objects.
+    Form("lists.json", json.dumps({"en": [s for s, _ in S], "de": [t for _, t in S]}), 12, "'de'"),
+    Form("pandas.json", json.dumps({"en": {str(n): s for n, (s, _) in enumerate(S)},
+                                    "de": {str(n): t for n, (_, t) in enumerate(S)}}), 12, "'de'"),
+    Form("named.json", json.dumps({f"s{n}": {"en": s, "de": t} for n, (s, t) in enumerate(S)}), 12,
+         "'en' and 'de'"),
+    Form("behind.json", "".join(json.dumps({"en": s, "de": t}, indent=1) + "\n" for s, t in S), 12),
+    Form("chat.jsonl", "".join(json.dumps({"messages": [
+        {"role": "user", "content": s}, {"role": "assistant", "content": t}]}) + "\n"
+        for s, t in S), 12, "'messages.1.content'"),
+    Form("label.jsonl", "".join(json.dumps({"text": s, "label": n % 2}) + "\n"
+                                for n, (s, _) in enumerate(S)), None, "label: numbers"),
+    Form("lists.jsonl", "".join(json.dumps({"w": s, "p": [t, t + " S"], "c": ["n"]}) + "\n"
+                                for s, t in L), 16, "left out: c: always the same"),
+    # XML.
+    Form("regions.tmx", "".join(
+        part if n % 2 else part.replace('"en"', '"en-GB"').replace('"de"', '"DE"')
+        for n, part in enumerate(tmx(S).splitlines(keepends=True))), 12, "without their regions"),
+    Form("pls.xml", '<?xml version="1.0"?>\n<lexicon version="1.0">\n' + "".join(
+        f"<lexeme><grapheme>{s}</grapheme><phoneme>{t}</phoneme></lexeme>\n" for s, t in L)
+        + "</lexicon>", 8),
+    Form("de.ts", '<?xml version="1.0"?>\n<!DOCTYPE TS>\n<TS version="2.1"><context>\n' + "".join(
+        f"<message><source>{s}</source><translation>{t}</translation></message>\n"
+        for s, t in S) + "</context></TS>", 12),
+    Form("latin1.tmx", tmx([(s, "Größe und Höhe") for s, _ in S]).encode("cp1252"), None,
+         "iconv -f CP1252"),
+    # Texts of other kinds.
+    Form("wide.tsv", "".join(rows(*p) for p in S).encode("utf-16"), None,
+         "iconv -f UTF-16 -t UTF-8"),
+    Form("wide2.tsv", "".join(rows(*p) for p in S).encode("utf-16-le"), None, "UTF-16LE"),
+    Form("old.xls", b"\xd0\xcf\x11\xe0" + bytes(99), None, "older office program"),
+    Form("table.md", "| en | de |\n|---|---|\n" + "".join(f"| {s} | {t} |\n" for s, t in S), None,
+         "Markdown"),
+    Form("a.m2", "".join(f"S {s}\nA 1 2|||R|||x|||REQUIRED|||-NONE-|||0\n\n" for s, _ in S), None,
+         "corrections"),
+    Form("a.yml", "".join(f"- source: {s}\n  target: {t}\n" for s, t in P), None, "yq "),
+    Form("map.yml", "".join(f"{s}: {t}\n" for s, t in P), None, r"sed -E 's/ *: */\t/'"),
+    Form("a.properties", "".join(f"{s}={t}\n" for s, t in P), None, r"sed -E 's/ *= */\t/'"),
+    Form("twos.txt", "".join(f"{s}\n{t}\n\n" for s, t in S), None, "paste - -"),
+    Form("bare.txt", "".join(f"{s}|||{t}\n" for s, t in P), None, r"\|\|\|"),
+]  # fmt: skip
+
+
 def run(capsys: pytest.CaptureFixture[str], *argv: str | Path) -> tuple[int, str, str]:
     capsys.readouterr()
     status = main([*map(str, argv)])
@@ -173,7 +255,7 @@ def test_the_page_of_forms_shows_what_is_said(
     assert page.read_text(encoding="utf-8") == head + table
 
 
-@pytest.mark.parametrize("form", [*THIRTY, *MORE], ids=lambda form: form.name)
+@pytest.mark.parametrize("form", [*THIRTY, *MORE, *KINDS], ids=lambda form: form.name)
 def test_form(form: Form, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, _, err = run(capsys, "check", write(tmp_path, form), "--rules-only")
     if form.name == "norm.tsv":  # the class of a word could be meant: it is asked about
@@ -381,6 +463,48 @@ def test_the_case_of_the_training_is_found_and_read() -> None:
     assert find_case(source.upper() for source, _ in L) == "upper"
     assert find_case(source for source, _ in S) == "keep"
     assert clean_source(" HELLO\u200b", frozenset("helo"), "lower") == "hello"
+
+
+@pytest.mark.parametrize("name", ["barred.txt", "celex.cd", "table.md", "festival.scm", "map.yml"])
+def test_the_call_that_is_named_makes_pairs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    path = write(tmp_path, next(form for form in KINDS if form.name == name))
+    _, _, err = run(capsys, "check", path, "--rules-only")
+    call = err[err.index("sed ") if "sed " in err else err.index("tr ") :].strip()
+    subprocess.run(["/bin/sh", "-c", call], cwd=tmp_path, check=True)
+    columns = "2,3" if name == "celex.cd" else None
+    found = [(p.source, p.target) for p in read_pairs(tmp_path / "pairs.tsv", columns=columns)]
+    assert set(found) <= {*S, *L, *P} and len(found) >= 8
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (("train", "a.en", "a.de"), "two files are one argument: a.en,a.de"),
+        (("train", "a.en", "a.de", "--out", "m"), "two files are one argument: a.en,a.de"),
+        (("train", "a.en", "--lr", "0.1"), "--learning-rate X"),
+        (("train", "a.en", "--epochs", "10"), "--max-updates N, or --minutes X"),
+        (("train", "a.en", "--init", "old"), "--init; here it is "),
+        (("train", "--train-src", "a.en"), "SOURCE,TARGET as one argument"),
+        (("score", "m", "a.en"), "evaluate MODEL PAIRS"),
+        (("predict", "m", "a.en"), "foveate translate MODEL FILE"),
+        (("preprocess", "a.en"), "prepares the pairs by itself"),
+        (("evaluate", "m", "--references", "a.de"), "foveate.measure"),
+    ],
+)
+def test_calls_of_other_toolkits_lead_to_ours(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    call: tuple[str, ...],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.en", "a.de"):
+        (tmp_path / name).write_text("x\n")
+    status, _, err = run(capsys, *call)
+    assert status == 2 and said in err
 
 
 def test_standard_input_has_any_form(
