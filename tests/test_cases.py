@@ -59,6 +59,50 @@ def xliff(units: list[tuple[str, str]]) -> str:
     )
 
 
+# Where each input that was once read wrongly has its tests; the numbers are those of a list of
+# such inputs, and forms stand below.
+ROWS = {
+    1: {"test_cases.py": ["index.csv", "many.csv", "id.csv", "leipzig.txt", "r.tsv", "voice.tsv"]},
+    2: {"test_cases.py": ["unimorph", "tatoeba.tsv", "anki.txt", "mfa.dict", "norm.tsv"]},
+    3: {"test_cases.py": ["cmu", "cmu.dict", "cmu07", "kaldi.txt", "julius.htkdic"]},
+    4: {"test_cases.py": ["memory.tmx", "named.xml", "csv.txt", "excel.csv", "array.json"]},
+    6: {"test_cases.py": ["lines.jsonl", "nested.txt", "pandas.json", "chat.jsonl"]},
+    7: {"test_readers.py": ["test_parquet_lists_of_targets_are_several_pairs"]},
+    8: {
+        "test_cases.py": [
+            "test_dev_equal_to_training_is_told_with_a_true_interval",
+            "test_what_is_held_out_is_counted_in_sources",
+        ]
+    },
+    9: {"test_cases.py": ["test_words_have_no_bleu"]},
+    10: {"test_cases.py": ["test_other_pairs_do_not_resume_a_run"]},
+    11: {
+        "test_cases.py": ["blank.csv"],
+        "test_readers.py": ["test_blank_rows_are_skipped_in_every_format"],
+    },
+    12: {
+        "test_translator.py": ["test_the_command_asks_about_a_file_of_pairs"],
+        "test_cases.py": ["test_input_unlike_training_is_told"],
+    },
+    14: {"test_cases.py": ["test_words_that_were_never_seen_are_copied"]},
+    17: {"test_cases.py": ["test_the_rows_of_n_best_are_sorted_by_what_is_shown"]},
+    19: {"test_cases.py": ["test_a_picture_with_boxes_says_so"]},
+    20: {"test_cases.py": ["test_a_line_far_longer_than_in_training_is_cut"]},
+    21: {"test_cases.py": ["test_worse_than_the_sources_as_they_are_is_told"]},
+    23: {"test_cases.py": ["test_right_by_source_and_by_row_have_their_names"]},
+    24: {"test_cases.py": ["test_calls_of_other_toolkits_lead_to_ours"]},
+}
+
+
+def test_every_row_has_its_tests() -> None:
+    forms = {form.name for form in [*THIRTY, *MORE, *KINDS]}
+    for row, places in ROWS.items():
+        for name, tests in places.items():
+            text = (Path(__file__).parent / name).read_text(encoding="utf-8")
+            for test in tests:
+                assert test in forms or f"\ndef {test}(" in text, (row, test)
+
+
 @dataclass(frozen=True)
 class Form:
     """A file, how many pairs it has (None: it is refused), and what is said about it."""
@@ -463,6 +507,20 @@ def test_the_case_of_the_training_is_found_and_read() -> None:
     assert find_case(source.upper() for source, _ in L) == "upper"
     assert find_case(source for source, _ in S) == "keep"
     assert clean_source(" HELLO\u200b", frozenset("helo"), "lower") == "hello"
+
+
+def test_input_unlike_training_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the model that comes along, which knows lower case alone."""
+    path = tmp_path / "words.txt"
+    path.write_text(
+        "\ufeffhello\nHello\n hello\nhello \nhel\u200blo\n   \nпривет\nмир\ncaf\u00e9\n"
+    )
+    status, out, err = run(capsys, "translate", "english", path)
+    assert status == 0
+    assert out.splitlines()[:6] == ["HH AH L OW"] * 5 + [""]
+    assert "1 of 9 lines were read in lower case" in err
+    assert "3 of 9 lines have source tokens that were not seen in training" in err
+    assert "'р' in 2" in err and "(in lines): Cyrillic in 2:" in err and "'é' in 1" in err
 
 
 @pytest.mark.parametrize("name", ["barred.txt", "celex.cd", "table.md", "festival.scm", "map.yml"])
