@@ -20,7 +20,7 @@ RECORDS = [
 
 def rows(place: Path, column: str, **more: object) -> list[tuple[str, dict[str, str]]]:
     found = read_source_rows(place, column, report=lambda _: None, **more)  # type: ignore[arg-type]
-    return [(line.text, dict(line.others)) for line in found]
+    return [(row.line.text, dict(row.others)) for row in found]
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "json", "parquet"])

@@ -35,6 +35,7 @@ from foveate.flags import ESSENTIAL
 
 if TYPE_CHECKING:
     from foveate.data.lines import Line
+    from foveate.data.source_rows import SourceRow
     from foveate.formats import OutputFormat
     from foveate.parts import Parts
     from foveate.records import Sampling, Translation
@@ -183,7 +184,7 @@ def translate(
     is_at_once = is_dialogue or unbuffered
     rows = demand_good(file, _read(file, columns, translator, is_at_once=is_at_once))
     copies = tee(rows)
-    texts, lines = (line.text for line in copies[0]), copies[1]
+    texts = (row.line.text for row in copies[0])
     found: Iterable[Translation] = run(texts)
     if is_dialogue:
         say("type a line to translate, Ctrl-D to end")
@@ -191,9 +192,9 @@ def translate(
         found = chain.from_iterable(run([text], start=n) for n, text in enumerate(texts))
     remarks = Remarks(translator)
     with open_output(out) as stream:
-        for line, translation in watch(zip(lines, remarks.watch(found), strict=True)):
+        for (line, others), translation in watch(zip(copies[1], remarks.watch(found), strict=True)):
             remarks.see(line.text)
-            stream.writelines(format_translation(line.text, translation, format, line.others))
+            stream.writelines(format_translation(line.text, translation, format, others))
             if is_at_once:
                 stream.flush()
     remarks.tell()
@@ -202,15 +203,15 @@ def translate(
 
 def _read(
     file: str, columns: str | None, translator: Translator, *, is_at_once: bool
-) -> Iterator[Line]:
+) -> Iterator[SourceRow]:
     """Return the sources of a file: its lines, or a column of a table."""
     from foveate.data.readers import read_all_lines
-    from foveate.data.source_rows import read_source_rows
+    from foveate.data.source_rows import SourceRow, read_source_rows
 
     if columns is not None:
         return read_source_rows(file, columns, knows_tag=partial(_knows, translator), report=say)
     lines = read_all_lines(file)
-    return lines if is_at_once else _refuse_tables(file, lines, translator)
+    return map(SourceRow, lines if is_at_once else _refuse_tables(file, lines, translator))
 
 
 def _knows(translator: Translator, tags: str) -> bool:
@@ -242,7 +243,7 @@ def _describe_work(translator: Translator, file: str, options: Mapping[str, Any]
 def _translate_parts(
     translator: Translator,
     run: Callable[..., Iterator[Translation]],
-    read: Callable[[], Iterator[Line]],
+    read: Callable[[], Iterator[SourceRow]],
     file: str,
     out: str,
     about: Mapping[str, Any],
@@ -255,13 +256,13 @@ def _translate_parts(
 
     with Parts(out, about) as parts:
         if not parts.state.is_complete:
-            lines = read()
-            parts.skip(lines)
+            rows = read()
+            parts.skip(row.line for row in rows)
             begin = parts.state.lines
             if begin:
                 say(f"{out}: goes on after {begin:,} lines")
             remarks = Remarks(translator, begin=begin)
-            windows = iter(lambda: list(islice(lines, WINDOW)), [])
+            windows = iter(lambda: list(islice(rows, WINDOW)), [])
             done = (_translate_part(run, window, parts, remarks, format) for window in windows)
             for _ in watch(chain.from_iterable(done), _count_lines(file), begin=begin):
                 pass
@@ -274,7 +275,7 @@ def _translate_parts(
 
 def _translate_part(
     run: Callable[..., Iterator[Translation]],
-    lines: Sequence[Line],
+    rows: Sequence[SourceRow],
     parts: Parts,
     remarks: Remarks,
     format: OutputFormat,
@@ -282,13 +283,14 @@ def _translate_part(
     """Translate some lines, yield them, and write all; one that fails has an empty output."""
     from foveate.formats import format_translation
 
+    lines = [row.line for row in rows]
     failed = {line.number: line.problem for line in lines if line.problem}
     texts = ["" if line.problem else line.text for line in lines]
     found: list[str] = []
     answers = remarks.watch(_answer(run, texts, parts.state.lines, lines, failed))
-    for text, line, answer in zip(texts, lines, answers, strict=True):
+    for text, (line, others), answer in zip(texts, rows, answers, strict=True):
         remarks.see(text)
-        found += format_translation(line.text, answer, format, line.others)
+        found += format_translation(line.text, answer, format, others)
         yield text
     parts.add(lines, found, failed)
 

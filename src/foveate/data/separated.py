@@ -132,7 +132,7 @@ def _read_fields(
     path: str, lines: Iterator[Line], separator: str, num_columns: int, choice: Choice
 ) -> Rows:
     source, target, is_plain = choice.source[0], choice.target[0], choice.is_plain
-    for number, text, fault, *_ in lines:
+    for number, text, fault, _ in lines:
         fields = text.split(separator)
         if len(fields) != num_columns or fault:
             if set(fields) == {SENTENCE_END}:

@@ -26,6 +26,13 @@ KnowsTag = Callable[[str], bool]
 Fields = Iterator[tuple[Line, Sequence[Any]]]
 
 
+class SourceRow(NamedTuple):
+    """A source as a line, and the other columns of its table, each with its name."""
+
+    line: Line
+    others: tuple[tuple[str, str], ...] = ()
+
+
 class _Table(NamedTuple):
     """A table: names of its columns, some of its rows, and all of them with their lines."""
 
@@ -37,8 +44,8 @@ class _Table(NamedTuple):
 
 def read_source_rows(
     where: str | Path, asked: str, *, knows_tag: KnowsTag | None = None, report: Report
-) -> Iterator[Line]:
-    r"""Read the source of every row of a table; `others` of a line has the other columns.
+) -> Iterator[SourceRow]:
+    r"""Read the source of every row of a table.
 
     Args:
         where: the file; `-` is standard input.
@@ -55,8 +62,8 @@ def read_source_rows(
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = pathlib.Path(folder, "words.csv")
         ...     _ = path.write_text("id,word\n7,cat\n", encoding="utf-8")
-        ...     lines = list(read_source_rows(path, "word", report=print))
-        >>> lines[0].text, lines[0].others
+        ...     rows = list(read_source_rows(path, "word", report=print))
+        >>> rows[0].line.text, rows[0].others
         ('cat', (('id', '7'),))
     """
     name = str(where)
@@ -69,11 +76,11 @@ def read_source_rows(
     others = [n for n in range(len(table.names)) if n not in source.source]
     for line, fields in table.rows:
         if line.problem:
-            yield line
+            yield SourceRow(line)
             continue
         texts = ["" if value is None else str(value) for value in fields]
         kept = tuple((table.names[n], texts[n]) for n in others)
-        yield line._replace(text=source.join(texts, source.source), others=kept)
+        yield SourceRow(line._replace(text=source.join(texts, source.source)), kept)
 
 
 def _open(name: str, asked: str, report: Report) -> _Table | None:
@@ -127,13 +134,13 @@ def _read_records(records: Iterator[Record], names: Sequence[str]) -> Fields:
         yield Line(record.line, "", record.problem), [columns.get(name) for name in names]
 
 
-def demand_good(where: str, lines: Iterator[Line]) -> Iterator[Line]:
-    """Yield lines until one has a problem.
+def demand_good(where: str, rows: Iterator[SourceRow]) -> Iterator[SourceRow]:
+    """Yield rows until one has a problem.
 
     Raises:
         DataError: one has.
     """
-    for line in lines:
-        if line.problem:
-            raise DataError(f"{show_name(where)}:{line.number}: {line.problem}")
-        yield line
+    for row in rows:
+        if row.line.problem:
+            raise DataError(f"{show_name(where)}:{row.line.number}: {row.line.problem}")
+        yield row
