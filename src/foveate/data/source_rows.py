@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from foveate.data.columns import choose_source, flatten
 from foveate.data.csv_rows import open_csv
+from foveate.data.encodings import advise_encoding
 from foveate.data.forms import recognise
 from foveate.data.json_lines import read_json_records, read_value_records
 from foveate.data.lines import Line, is_gzip_name, read_numbered_lines, show_name, take_head
@@ -142,5 +143,6 @@ def demand_good(where: str, rows: Iterator[SourceRow]) -> Iterator[SourceRow]:
     """
     for row in rows:
         if row.line.problem:
-            raise DataError(f"{show_name(where)}:{row.line.number}: {row.line.problem}")
+            advice = f"; {advise_encoding(where)}" if "not UTF-8" in row.line.problem else ""
+            raise DataError(f"{show_name(where)}:{row.line.number}: {row.line.problem}{advice}")
         yield row
