@@ -734,6 +734,12 @@ def test_right_by_source_and_by_row_have_their_names(
     assert status == 0 and "1 sources, 4 pairs" in out
     shown = {line[:20].rstrip(): line[20:].split()[0] for line in out.splitlines() if "%" in line}
     assert (shown["exact match"], shown["exact match by row"]) == ("100.0", "75.0")
+    status, out, _ = run(capsys, "evaluate", model, path, "--threads", "1", "--by-row")
+    assert status == 0 and "1 sources, 4 pairs" in out
+    line = next(line for line in out.splitlines() if line.startswith("exact match "))
+    # Wilson with the effective number of one source with four rows: 1
+    assert line.split() == ["exact", "match", "75.0", "%", "11.8", "%", "to", "98.5", "%"]
+    assert "exact_match|refs:1|interval:wilson-kish|" in out
 
 
 @pytest.mark.parametrize("cut", [0.5, 0.9])

@@ -501,7 +501,7 @@ def format_bin(row: dict[str, Any]) -> str:
 
 def format_evaluation(evaluation: Evaluation) -> str:
     """Return a whole evaluation as text: scores, scores by length, signatures."""
-    counts = f"{len(evaluation.sources):,} sources, {evaluation.num_pairs:,} pairs"
+    counts = f"{evaluation.num_sources:,} sources, {evaluation.num_pairs:,} pairs"
     scores = {name: evaluation.metrics[name] for name in evaluation.telling}
     every = [*evaluation.metrics.values()]  # of JSON, too
     if evaluation.has_several_rows:

@@ -207,8 +207,7 @@ def count_shares(rows: Iterable[Row], recipe: str) -> Statistics:
         recipe: begin of the signature.
     """
     numbers = np.array(list(rows), dtype=np.float64).reshape(-1, 2)
-    is_even = len(set(numbers[:, 1].tolist())) < 2
-    interval = "wilson" if is_even else "wilson-kish"
+    interval = "wilson" if bool((numbers[:, 1] == 1).all()) else "wilson-kish"
     return Statistics(numbers, _divide, partial(_sign_share, recipe, interval), is_share=True)
 
 
