@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from foveate.console import say
-from foveate.data.oddities import find_script
 from foveate.text.vocabulary import UNK
 
 if TYPE_CHECKING:
@@ -87,6 +86,8 @@ class Remarks:
             yield translation
 
     def _see_unknown(self, translation: Translation) -> None:
+        from foveate.data.oddities import find_script
+
         tokens = translation.source_tokens
         self._num_with_unknown += 1
         unknown = {tokens[place] for place in translation.unknown}
@@ -131,6 +132,8 @@ class Remarks:
 
     def _say_scripts(self) -> str:
         """Name the scripts that no source of the training has, with what to do; or nothing."""
+        from foveate.data.oddities import find_script
+
         known = {
             find_script(letter)
             for entry in self._translator.source_codec.vocabulary.entries
