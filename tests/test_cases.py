@@ -130,7 +130,7 @@ THIRTY = [
     Form("moses.txt", "".join(rows(s, t, separator=" ||| ") for s, t in S), 12),
     Form("cmu", ";;; by hand\n" + "".join(f"{s.upper()}  {t}\n" for s, t in L), 8, "dictionary"),
     Form("cmu.dict", "# by hand\nbalde(2) B AA0 L D\n" + "".join(f"{s} {t}\n" for s, t in L), 9),
-    Form("lexiconp.txt", "".join(f"{s} 0.5 {t}\n" for s, t in L), 8, "1 numbers behind a word"),
+    Form("lexiconp.txt", "".join(f"{s} 0.5 {t}\n" for s, t in L), 8, "1 number behind every word"),
     Form("names.csv", "source,target\n" + "".join(rows(*p, separator=",") for p in L), 8),
     Form("index.csv", ",en,de\n" + "".join(f"{n},{s},{t}\n" for n, (s, t) in enumerate(S)), 12),
     Form("excel.csv", "sep=;\nen;de\n" + "".join(f"{s};{t}\n" for s, t in S), 12),
@@ -731,11 +731,11 @@ def test_right_by_source_and_by_row_have_their_names(
     _, out, _ = run(capsys, "translate", model, path, "--threads", "1")
     path.write_text(rows("balde", out.rstrip("\n")) * 3 + rows("balde", "other"))
     status, out, _ = run(capsys, "evaluate", model, path, "--threads", "1")
-    assert status == 0 and "1 sources, 4 pairs" in out
+    assert status == 0 and "1 source, 4 pairs" in out
     shown = {line[:20].rstrip(): line[20:].split()[0] for line in out.splitlines() if "%" in line}
     assert (shown["exact match"], shown["exact match by row"]) == ("100.0", "75.0")
     status, out, _ = run(capsys, "evaluate", model, path, "--threads", "1", "--by-row")
-    assert status == 0 and "1 sources, 4 pairs" in out
+    assert status == 0 and "1 source, 4 pairs" in out
     line = next(line for line in out.splitlines() if line.startswith("exact match "))
     # Wilson with the effective number of one source with four rows: 1
     assert line.split() == ["exact", "match", "75.0", "%", "11.8", "%", "to", "98.5", "%"]

@@ -610,6 +610,7 @@ def _sign_own(recipe: str, resamples: int, seed: int) -> str:
     return f"{recipe}{interval}|v:{_version()}"
 
 
+@lru_cache(maxsize=1)
 def _version() -> str:
     try:
         return importlib.metadata.version("foveate")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from foveate.console import say
+from foveate.counted import counted
 from foveate.text.vocabulary import UNK
 
 if TYPE_CHECKING:
@@ -102,20 +103,21 @@ class Remarks:
         if self._num_folded:
             case = self._translator.bundle.text.source_case
             say(
-                f"{self._num_folded:,} of {self._count:,} {self._noun}s were read in {case} case: "
-                "the sources of the training had no other letters"
+                f"{self._num_folded:,} of {counted(self._count, self._noun)} were read in "
+                f"{case} case: the sources of the training had no other letters"
             )
         if self._num_with_unknown:
             say(self._say_unknown())
         if self._cut.count:
             say(
-                f"{self._cut.show(self._noun)}: cut to {self._translator.max_source:,} tokens, far "
+                f"{self._cut.show(self._noun)}: cut to "
+                f"{counted(self._translator.max_source, 'token')}, far "
                 "more than the sources of the training had (--max-source N lifts it)"
             )
         if self._unfinished.count:
             say(
-                f"{self._unfinished.count:,} of {self._count:,} outputs did not come to their end, "
-                "or lack what was demanded (--max-length N allows longer ones): "
+                f"{self._unfinished.count:,} of {counted(self._count, 'output')} did not come "
+                "to their end, or lack what was demanded (--max-length N allows longer ones): "
                 f"{self._unfinished.show(self._noun)}"
             )
 
@@ -126,8 +128,8 @@ class Remarks:
         how = "copied" if self._translator.bundle.decoding.stand_ins else "read as unknown"
         lower = "; in lower case all are known" if self._is_lower_known else ""
         return (
-            f"{self._num_with_unknown:,} of {self._count:,} {self._noun}s have source tokens that "
-            f"were not seen in training ({how}): {named}{more}{lower}{self._say_scripts()}"
+            f"{self._num_with_unknown:,} of {counted(self._count, self._noun)} have source tokens "
+            f"that were not seen in training ({how}): {named}{more}{lower}{self._say_scripts()}"
         )
 
     def _say_scripts(self) -> str:

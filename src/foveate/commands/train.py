@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from foveate.commands.arguments import Columns, Place, missing_torch, read_table
+from foveate.commands.groups import ESSENTIAL, FURTHER
 from foveate.console import say
-from foveate.flags import ESSENTIAL, build_flags, given_flags, merge_config, offer_whole_help
+from foveate.flags import build_flags, given_flags, merge_config, offer_whole_help
 
 if TYPE_CHECKING:
     from foveate.config import Config
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 else:
     Flags = build_flags()
 
+IS_WHOLE = False  # `--help-all` reads the signature below with True
 
 app = App(
     name="train",
@@ -53,15 +55,15 @@ def train(
     columns: Columns = None,
     dev: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="PAIRS")] = None,
     test: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="PAIRS")] = None,
-    words: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
+    words: Annotated[Place | None, Parameter(group=FURTHER, show=IS_WHOLE)] = None,
     config: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
     resume: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     report: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="FILE.html")] = None,
     learning_curve: Annotated[
-        bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
+        bool, Parameter(group=FURTHER, negative="", show_default=False, show=IS_WHOLE)
     ] = False,
     with_traditional: Annotated[
-        bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
+        bool, Parameter(group=FURTHER, negative="", show_default=False, show=IS_WHOLE)
     ] = False,
     flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # noqa: B008 (frozen)
 ) -> int:

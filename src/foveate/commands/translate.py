@@ -28,10 +28,11 @@ from foveate.commands.arguments import (
     check_positive,
     load_translator,
 )
+from foveate.commands.groups import ESSENTIAL
 from foveate.commands.remarks import Remarks
 from foveate.console import say
+from foveate.counted import counted
 from foveate.errors import ConfigError
-from foveate.flags import ESSENTIAL
 
 if TYPE_CHECKING:
     from foveate.data.lines import Line
@@ -260,7 +261,7 @@ def _translate_parts(
             parts.skip(row.line for row in rows)
             begin = parts.state.lines
             if begin:
-                say(f"{out}: goes on after {begin:,} lines")
+                say(f"{out}: goes on after {counted(begin, 'line')}")
             remarks = Remarks(translator, begin=begin)
             windows = iter(lambda: list(islice(rows, WINDOW)), [])
             done = (_translate_part(run, window, parts, remarks, format) for window in windows)
@@ -270,7 +271,7 @@ def _translate_parts(
         num_failed = parts.state.num_failed
         parts.finish()
     if num_failed:
-        say(f"{num_failed:,} lines have no output; {out}.errors.tsv says why")
+        say(f"no output for {counted(num_failed, 'line')}; {out}.errors.tsv says why")
 
 
 def _translate_part(

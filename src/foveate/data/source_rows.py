@@ -10,6 +10,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from foveate.counted import counted
 from foveate.data.columns import choose_source, flatten
 from foveate.data.csv_rows import open_csv
 from foveate.data.encodings import advise_encoding
@@ -111,7 +112,7 @@ def _read_tsv(lines: Iterator[Line], separator: str, num_columns: int) -> Fields
     for line in lines:
         fields = line.text.split(separator)
         if len(fields) != num_columns and line.text.strip() and not line.problem:
-            problem = f"{len(fields)} columns instead of {num_columns}"
+            problem = f"{counted(len(fields), 'column')} instead of {num_columns}"
             line = line._replace(problem=problem)
         yield line, [*fields, *[""] * num_columns][:num_columns]
 
