@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from foveate.counted import counted
 from foveate.drawing import load_drawer
 from foveate.errors import SearchError
 from foveate.inside_values import Choice, Explanation, TreeNode
@@ -263,7 +264,7 @@ class Translation:
 
     def __repr__(self) -> str:
         looks = "no attention" if self.attention is None else "{}x{}".format(*self.attention.shape)
-        others = f", {len(self.alternatives)} alternatives" * bool(self.alternatives)
+        others = f", {counted(len(self.alternatives), 'alternative')}" * bool(self.alternatives)
         return f"<Translation {self.text!r}, score {self.score:.3f}, {looks}{others}>"
 
     def _repr_html_(self) -> str:
