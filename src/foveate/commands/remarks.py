@@ -66,6 +66,7 @@ class Remarks:
         self._begin = begin
         self._count = self._num_with_unknown = self._num_folded = 0
         self._unknown: Counter[str] = Counter()
+        self._scripts: Counter[str] = Counter()
         self._is_lower_known = True
         self._cut, self._unfinished = Places(), Places()
 
@@ -86,9 +87,13 @@ class Remarks:
             yield translation
 
     def _see_unknown(self, translation: Translation) -> None:
+        from foveate.data.oddities import find_script
+
         tokens = translation.source_tokens
         self._num_with_unknown += 1
-        self._unknown.update({tokens[place] for place in translation.unknown})
+        unknown = {tokens[place] for place in translation.unknown}
+        self._unknown.update(sorted(unknown))
+        self._scripts.update({find_script(one) for token in unknown for one in token} - {""})
         if self._is_lower_known:
             codec = self._translator.source_codec
             self._is_lower_known = UNK not in codec.encode(codec.join(tokens).lower())
@@ -123,8 +128,29 @@ class Remarks:
         how = "copied" if self._translator.bundle.decoding.stand_ins else "read as unknown"
         lower = "; in lower case all are known" if self._is_lower_known else ""
         return (
-            f"{self._num_with_unknown:,} of {counted(self._count, self._noun)} have source "
-            f"tokens that were not seen in training ({how}): {named}{more}{lower}"
+            f"{self._num_with_unknown:,} of {counted(self._count, self._noun)} have source tokens "
+            f"that were not seen in training ({how}): {named}{more}{lower}{self._say_scripts()}"
+        )
+
+    def _say_scripts(self) -> str:
+        """Name the scripts that no source of the training has, with what to do; or nothing."""
+        from foveate.data.oddities import find_script
+
+        known = {
+            find_script(letter)
+            for entry in self._translator.source_codec.vocabulary.entries
+            for letter in entry
+        }
+        others = {name: count for name, count in self._scripts.items() if name not in known}
+        if not others or not known - {""}:
+            return ""
+        named = ", ".join(
+            f"{name if name == 'CJK' else name.capitalize()} in {count:,}"
+            for name, count in others.items()
+        )
+        return (
+            f"; the training had no letters of these scripts (in {self._noun}s): {named}: write "
+            "them in the script of the training, or train with pairs that have them"
         )
 
 
