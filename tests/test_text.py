@@ -559,6 +559,8 @@ def test_characters_that_are_mostly_composed_are_learnt_by_their_parts(is_target
 
 def test_a_few_accents_do_not_take_characters_apart() -> None:
     french = ["été", "garçon", "mère", "forêt", "bureau", "jardin", "velo", "chaux"] * 9
+    vietnamese = ["đồng", "hay", "khác", "nếu", "được", "những", "toàn", "khôi"] * 9
+    assert {codec.normalization for codec in build(vietnamese, french)} == {"NFC"}
     assert {codec.normalization for codec in build(french, make_rows("phones", 72))} == {"NFC"}
     assert {codec.normalization for codec in build(HANGUL, HANGUL, normalization="NFC")} == {"NFC"}
     symbols = [" ".join(word) for word in HANGUL]  # what stands between blanks stays whole

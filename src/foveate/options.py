@@ -65,8 +65,8 @@ class TextOptions:
     training sources, if they have only one)."""
     normalization: Normalization = "auto"
     """Unicode normal form of both sides, kept in the model; decomposed reads parts of characters
-    (NFD) and writes whole ones (found: decomposed where most characters of a side have parts, else
-    NFC)."""
+    (NFD) and writes whole ones (found: decomposed where most letters of a side have parts, as in
+    Hangul, else NFC)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,7 @@ ASCII_SIZE = 95  # printable; codes (SMILES, proteins, URLs) have no larger alph
 MAX_ALPHABET = 8_000  # characters that a subword vocabulary grows to hold
 MAX_COMPARED = 300  # pairs whose letters are compared
 SPELLED_KINDS = ("characters", "tagged")
-MOSTLY = 0.5  # share of the different characters
+MOSTLY = 0.5  # share of the letters that a side has, each as often as it stands there
 ALIKE = 0.7  # likeness from which on a target is its source, respelled; translations have 0.3
 
 
@@ -144,9 +144,9 @@ def are_respelled(pairs: Sequence[tuple[str, str]]) -> bool:
 
 
 def detect_form(sides: Iterable[tuple[str, Sequence[str]]]) -> Normalization:
-    """Choose the normal form of both sides: decomposed where most characters of one are composed.
+    """Choose the normal form of both sides: decomposed where most letters of one are composed.
 
-    Only sides of characters are asked, and every different character counts once, tags left out.
+    Only sides of characters are asked, and they leave blanks and tags out.
 
     Args:
         sides: the kind of the tokens of each, and rows of it in NFC.
@@ -156,9 +156,9 @@ def detect_form(sides: Iterable[tuple[str, Sequence[str]]]) -> Normalization:
         ('decomposed', 'NFC')
     """
     for kind, rows in sides:
-        letters = {letter for row in rows for letter in TAG.sub("", row)}
-        composed = [one for one in letters if len(unicodedata.normalize("NFD", one)) > 1]
-        if kind in SPELLED_KINDS and len(composed) > MOSTLY * len(letters):
+        letters = Counter(letter for row in rows for letter in TAG.sub("", row).replace(" ", ""))
+        composed = [n for one, n in letters.items() if len(unicodedata.normalize("NFD", one)) > 1]
+        if kind in SPELLED_KINDS and sum(composed) > MOSTLY * letters.total():
             return "decomposed"
     return "NFC"
 
