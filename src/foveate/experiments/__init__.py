@@ -9,9 +9,11 @@
 PyTorch is loaded when an experiment runs, not before.
 """
 
+from foveate.experiments.copy_reverse import COPY_REVERSE
+from foveate.experiments.data_size import DATA
 from foveate.experiments.experiment import Experiment
 from foveate.experiments.length import LENGTH
 
 __all__ = ["EXPERIMENTS"]
 
-EXPERIMENTS: dict[str, Experiment] = {one.name: one for one in (LENGTH,)}
+EXPERIMENTS: dict[str, Experiment] = {one.name: one for one in (LENGTH, COPY_REVERSE, DATA)}
