@@ -10,7 +10,6 @@ import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
