@@ -318,7 +318,7 @@ def draw_curves(scores: Scores) -> list[Picture]:
                 "strings that are wholly right, per cent",
                 f"{task.capitalize()} a random string",
                 xlabel="letters of the string",
-                limit=(str(LONGEST), "longest in training"),
+                limit=(str(LONGEST), "longer than in training"),
             ),
         )
         for task, models in scores.items()

@@ -245,7 +245,7 @@ def draw_pictures(scores: Scores) -> list[Picture]:
                 ylabel,
                 title.rstrip("."),
                 xlabel="source length in characters",
-                limit=(limit, "longest in training"),
+                limit=(limit, "longer than in training"),
             ),
         )
         for metric, name, ylabel, title, caption in PICTURES
