@@ -58,8 +58,8 @@ def run(budget: Budget, report: Report) -> Findings:
     demo = load_demo("pronunciation")
     pairs = collect_pairs(demo, budget.seed)
     sizes = choose_sizes(len(pairs), budget)
-    tests = demo.test.rows(range(budget.shrink(TEST_PAIRS, 20)))
-    dev = demo.dev.rows(range(budget.shrink(DEV_PAIRS, 20)))
+    tests = demo.test.rows(range(budget.shrink(TEST_PAIRS, 8)))
+    dev = demo.dev.rows(range(budget.shrink(DEV_PAIRS, 8)))
     work = [plan_updates(name, size, budget) + EVALUATION_SIZE for name in LABELS for size in sizes]
     progress = Progress(report, sum(work))
     scores: Scores = {name: {} for name in LABELS}
