@@ -41,30 +41,53 @@ def test_the_tasks_are_what_they_are_called() -> None:
     assert written == {"copy": "banana", "reverse": "ananab", "sort": "aaabnn"}
 
 
-def test_dates_are_joined_on_both_sides_and_none_of_the_test_was_learnt() -> None:
+@pytest.fixture(scope="module")
+def dates() -> dict[str, length.Dates]:
     demo = load_demo("dates")
-    train, test = map(length.split_dates, (demo.train, demo.test))
-    assert not any(";" in text for pair in test for text in pair)
-    unseen = [date for date in test if date not in set(train)]
-    table = length.draw_by_length(unseen, 3, random.Random(1))
+    tables = {"train": demo.train, "test": demo.test}
+    return {split: length.split_dates(table) for split, table in tables.items()}
+
+
+def test_single_dates_are_short_and_hardly_any_of_the_test_was_learnt(
+    dates: dict[str, length.Dates],
+) -> None:
+    for pairs in dates.values():
+        assert len(pairs) > 100
+        assert all(len(source) <= 12 and ";" not in source + target for source, target in pairs)
+    assert len(set(dates["test"]) & set(dates["train"])) < 0.05 * len(dates["test"])
+
+
+def test_dates_are_joined_on_both_sides(dates: dict[str, length.Dates]) -> None:
+    table = length.draw_by_length(dates["test"], 3, random.Random(1))
     bins = [length.name_bin(source) for source in table.sources()]
     assert {label: bins.count(label) for label in length.list_bins()} == dict.fromkeys(
         length.list_bins(), 3
     )
-    known = dict(train + test)
+    known = dict(dates["test"])
     for source, target in zip(table.sources(), table.targets(), strict=True):
         assert "; ".join(known[date] for date in source.split("; ")) == target
 
 
-def test_no_test_word_is_learnt_and_small_sets_begin_the_large_ones() -> None:
+def test_the_lengths_of_training_are_those_that_the_picture_says(
+    dates: dict[str, length.Dates],
+) -> None:
+    table = length.draw_pairs(dates["train"], 200, random.Random(2))
+    seen = {length.name_bin(source) for source in table.sources()}
+    assert seen == set(length.list_bins()[: length.NUM_TRAINED])
+
+
+def test_no_test_word_is_learnt_and_small_sets_begin_the_large_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     demo = load_demo("pronunciation")
-    pairs = data_size.collect_pairs(demo, seed=3)
-    held = {*demo.test.sources(), *demo.dev.sources()}
-    assert not held & {word for word, _ in pairs}
-    assert len({word for word, _ in pairs}) == len(pairs)
     bundled = list(zip(demo.train.sources(), demo.train.targets(), strict=True))
+    tested = demo.test.source(0)
+    path = tmp_path / "some.dict"
+    path.write_text(f"{bundled[7][0]} AA\n{tested} AA1\nqqq K\nxyzzy Z IH1 Z IY0\n")
+    monkeypatch.setattr(data_size, "find_dictionary", lambda: path)
+    pairs = data_size.collect_pairs(demo, seed=3)
     assert pairs[: data_size.BUNDLED_PAIRS] == bundled
-    assert pairs == data_size.collect_pairs(demo, seed=3)
+    assert sorted(pairs[data_size.BUNDLED_PAIRS :]) == [("qqq", "K"), ("xyzzy", "Z IH Z IY")]
 
 
 def test_a_dictionary_gives_words_with_one_pronunciation(tmp_path: Path) -> None:
@@ -122,11 +145,14 @@ def shrink_copying(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copy_reverse, "LENGTHS", (3, 5, 8))
     monkeypatch.setattr(copy_reverse, "LONGEST", 5)
     monkeypatch.setattr(copy_reverse, "DRAWN", 5)
+    few = {name: copy_reverse.RIVALS[name] for name in ("attention", "traditional")}
+    monkeypatch.setattr(copy_reverse, "RIVALS", few)
     monkeypatch.setattr(copy_reverse, "OPTIONS", {**copy_reverse.OPTIONS, **SMALL})
 
 
 def shrink_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data_size, "OPTIONS", SMALL)
+    monkeypatch.setattr(data_size, "find_dictionary", lambda: None)
 
 
 SHRINK: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
