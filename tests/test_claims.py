@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -155,11 +154,7 @@ def shrink_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data_size, "find_dictionary", lambda: None)
 
 
-SHRINK: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
-    "length": shrink_length,
-    "copy-reverse": shrink_copying,
-    "data": shrink_data,
-}
+SHRINK = {"copy-reverse": shrink_copying, "data": shrink_data}
 
 
 @pytest.mark.parametrize("name", SHRINK)
@@ -171,15 +166,33 @@ def test_an_experiment_runs_from_end_to_end(name: str, monkeypatch: pytest.Monke
         assert what
         told.append(done / total)
 
-    found = EXPERIMENTS[name].run(Budget(scale=0.002, seed=1), listen)
+    check_findings(EXPERIMENTS[name].run(Budget(scale=0.001, seed=1), listen))
     assert told == sorted(told)
     assert told[-1] == pytest.approx(1)
-    assert all(picture.svg.startswith("<svg") for picture in found.pictures)
-    check_findings(found)
+
+
+def test_an_experiment_that_was_stopped_goes_on_with_the_models_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shrink_length(monkeypatch)
+    budget = Budget(scale=0.001, seed=1, folder=tmp_path)
+
+    def stop(done: float, total: float, what: str) -> None:
+        if what.startswith("traditional"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        length.run(budget, stop)
+    bundle = tmp_path / "attention" / "bundle.json"
+    written = bundle.stat().st_mtime_ns
+    check_findings(length.run(budget, lambda *told: None))
+    assert bundle.stat().st_mtime_ns == written
+    assert {path.name for path in tmp_path.iterdir()} == set(length.LABELS)
 
 
 def check_findings(found: Findings) -> None:
     assert found.pictures
+    assert all(picture.svg.startswith("<svg") for picture in found.pictures)
     assert len({picture.name for picture in found.pictures}) == len(found.pictures)
     for table in found.tables:
         assert {len(row) for row in table.rows} == {len(table.header)}
@@ -198,7 +211,11 @@ def check_numbers(value: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize(("name", "scale"), [("length", 0.3), ("data", 0.5)])
-def test_the_claim_holds_in_small(name: str, scale: float, tmp_path: Path) -> None:
-    found = EXPERIMENTS[name].run(Budget(scale, seed=1, folder=tmp_path), lambda *told: None)
+@pytest.mark.parametrize(("name", "scale"), [("length", 0.3), ("copy-reverse", 0.7), ("data", 0.5)])
+def test_the_claim_holds_in_small(name: str, scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = {one: copy_reverse.RIVALS[one] for one in ("attention", "traditional")}
+    monkeypatch.setattr(copy_reverse, "RIVALS", few)
+    tasks = {one: copy_reverse.TASKS[one] for one in ("copy", "reverse")}
+    monkeypatch.setattr(copy_reverse, "TASKS", tasks)
+    found = EXPERIMENTS[name].run(Budget(scale, seed=1), lambda *told: None)
     assert found.holds, found.found

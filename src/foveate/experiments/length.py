@@ -50,7 +50,7 @@ OPTIONS: dict[str, Any] = {
     "num_validations": 4,
 }
 # A set number of updates and not minutes, so that a seed gives the same models everywhere. They
-# take the same time on two cores.
+# take about the same time.
 UPDATES = {"attention": 1400, "traditional": 3000, "transformer": 1350}
 TRAINING_SIZE, EVALUATION_SIZE = 10.0, 1.0  # shares of the time
 
