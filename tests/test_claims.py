@@ -164,6 +164,7 @@ def shrink_data(monkeypatch: pytest.MonkeyPatch) -> None:
 SHRINK = {"copy-reverse": shrink_copying, "data": shrink_data}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SHRINK)
 def test_an_experiment_runs_from_end_to_end(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     SHRINK[name](monkeypatch)
