@@ -33,10 +33,16 @@ def describe(values: dict[str, Any], pictures: list[str]) -> str:
             f"{titles[name]['title']} {titles[name]['caption']}"
             for name in pictures
         ),
-        f"It took {run['minutes']:.0f} minutes, with seed {run['seed']}"
-        + (f" and {100 * run['scale']:g} % of the work." if run["scale"] < 1 else "."),
+        describe_run(run),
     ]
     return "\n\n".join(parts)
+
+
+def describe_run(run: dict[str, Any]) -> str:
+    """Say how a run was done; the minutes of one that was stopped and went on say nothing."""
+    share = f", with {100 * run['scale']:g} % of the work" if run["scale"] < 1 else ""
+    time = "" if run["is_resumed"] else f" It took {run['minutes']:.0f} minutes."
+    return f"This is seed {run['seed']}{share}.{time}"
 
 
 def main(folder: str, *pictures: str) -> None:

@@ -61,7 +61,7 @@ def experiment(
     chosen = find_experiment(name, EXPERIMENTS)
     check_call(scale, seed, out, resume)
     folder = choose_folder(chosen.name, out, resume)
-    return run_experiment(chosen, folder, scale, seed)
+    return run_experiment(chosen, folder, scale, seed, resume)
 
 
 def list_experiments(experiments: dict[str, Experiment]) -> str:
@@ -113,7 +113,9 @@ def choose_folder(name: str, out: str | None, resume: bool) -> Path:
     return Path(out)
 
 
-def run_experiment(chosen: Experiment, folder: Path, scale: float, seed: int) -> int:
+def run_experiment(
+    chosen: Experiment, folder: Path, scale: float, seed: int, is_resumed: bool = False
+) -> int:
     """Run an experiment, write what it found, and say where; return the exit status."""
     from foveate.experiments.display import ExperimentDisplay
     from foveate.experiments.experiment import Budget
@@ -130,7 +132,7 @@ def run_experiment(chosen: Experiment, folder: Path, scale: float, seed: int) ->
     except KeyboardInterrupt:
         say(f"stopped; this goes on: {command} --resume")
         return 130
-    run = Run(command, budget, (time.monotonic() - begin) / 60)
+    run = Run(command, budget, (time.monotonic() - begin) / 60, is_resumed)
     page = write_findings(chosen, findings, run, folder)
     print(f"{HELD if findings.holds else FAILED} {findings.claim}\n\n{findings.found}\n")
     print(f"the page: {page}")

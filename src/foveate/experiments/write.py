@@ -22,11 +22,15 @@ FAILED = "The claim did not hold in this run."
 
 @dataclass(frozen=True)
 class Run:
-    """How an experiment was run: the command, its budget, and the minutes that it took."""
+    """How an experiment was run: the command, its budget, and the minutes that it took.
+
+    A run that goes on from an earlier one knows its own minutes only.
+    """
 
     command: str
     budget: Budget
     minutes: float
+    is_resumed: bool = False
 
 
 def write_findings(experiment: Experiment, findings: Findings, run: Run, folder: Path) -> Path:
@@ -64,6 +68,7 @@ def format_numbers(experiment: Experiment, findings: Findings, run: Run) -> str:
             "seed": run.budget.seed,
             "scale": run.budget.scale,
             "minutes": round(run.minutes, 2),
+            "is_resumed": run.is_resumed,
             "versions": find_versions(),
         },
         "numbers": findings.numbers,
@@ -166,8 +171,9 @@ def _draw_method(findings: Findings, run: Run) -> Iterator[str]:
     yield from _draw_paragraphs(findings.method)
     versions = ", ".join(f"{name} {number}" for name, number in find_versions().items())
     yield f"<pre><code>{_show(run.command)}</code></pre>"
+    before = " It went on from a run that was stopped." if run.is_resumed else ""
     yield (
-        f"<p>Seed {run.budget.seed}. It took {run.minutes:.1f} minutes. {_show(versions)}. "
+        f"<p>Seed {run.budget.seed}. It took {run.minutes:.1f} minutes.{before} {_show(versions)}. "
         'All numbers are in <a href="numbers.json">numbers.json</a>.</p></section>'
     )
 
