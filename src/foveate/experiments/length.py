@@ -145,7 +145,9 @@ def conclude(scores: Scores, minutes: Mapping[str, float], budget: Budget) -> Fi
         for name, bins in scores.items()
     }
     return Findings(
-        claim="One vector loses long sources, and attention does not.",
+        claim=(
+            "Within the lengths of training, one vector loses long sources, and attention does not."
+        ),
         expected=EXPECTED,
         found=describe(scores, short, long, beyond),
         holds=judge(errors["traditional"], errors["attention"], short, long),
