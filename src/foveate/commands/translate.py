@@ -9,7 +9,7 @@ from dataclasses import asdict
 from functools import partial
 from itertools import chain, islice, tee
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 from cyclopts import App, Parameter
 
@@ -35,6 +35,7 @@ from foveate.flags import ESSENTIAL
 
 if TYPE_CHECKING:
     from foveate.data.lines import Line
+    from foveate.dictionary import Dictionary, DictionaryForm
     from foveate.formats import OutputFormat
     from foveate.parts import Parts
     from foveate.records import Sampling, Translation
@@ -57,6 +58,7 @@ Examples:
   foveate translate model big.txt.gz --out big.jsonl --format jsonl
   foveate translate model new.txt --prefix "Dear " --must-not "Sir" --mbr chrf
   foveate translate model huge.txt --out huge.out --resume
+  foveate translate english words.txt --format lexicon --out lexicon.txt
 """,
 )
 
@@ -68,7 +70,9 @@ def translate(
     /,
     *,
     out: Annotated[Place, Parameter(group=ESSENTIAL, alias="-o")] = "-",
-    format: Annotated[Literal["text", "tsv", "jsonl"], Parameter(group=ESSENTIAL)] = "text",
+    format: Annotated[
+        Literal["text", "tsv", "jsonl", "lexicon", "festival", "pls"], Parameter(group=ESSENTIAL)
+    ] = "text",
     attention: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     resume: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     unbuffered: Annotated[
@@ -102,7 +106,8 @@ def translate(
         file: Text, one source a line; - is standard input.
         out: Where to write; - is standard output. A file appears only when it is complete.
         format: text has one output a line. tsv has a row for each of the n best: source, output,
-            score, rank, probability, confidence. jsonl has everything.
+            score, rank, probability, confidence. jsonl has everything. The others are dictionaries
+            for speech engines: lexicon for sherpa-onnx, Kaldi and MFA, festival, and pls (W3C).
         attention: Add the attention weights to jsonl.
         resume: Write --out in parts, and go on after the last one if the command was stopped. A
             line that fails has an empty output and stands in OUT.errors.tsv.
@@ -160,13 +165,18 @@ def translate(
         "choices": choices,
         "tree": tree,
     }
+    dictionary = _make_dictionary(format, translator)
+    form = cast("OutputFormat", format)
+    write = dictionary.add if dictionary else partial(format_translation, form=form)
     run = partial(translator.translate, **wishes)
     run([])  # raises what is wrong with the call before a line is read
     if resume:
         if unbuffered:
             raise ConfigError("--unbuffered: does not go with --resume, which writes whole parts")
+        if dictionary:
+            raise ConfigError(f"--format {format}: does not go with --resume; use tsv")
         about = _describe_work(translator, file, {**wishes, "format": format, "backend": backend})
-        _translate_parts(translator, run, file, out, about, format)
+        _translate_parts(translator, run, file, out, about, form)
         return 0
     is_dialogue = file == "-" and sys.stdin.isatty()
     is_at_once = is_dialogue or unbuffered
@@ -180,13 +190,35 @@ def translate(
         found = chain.from_iterable(run([line], start=n) for n, line in enumerate(lines))
     remarks = Remarks(translator)
     with open_output(out) as stream:
+        stream.write(dictionary.begin() if dictionary else "")
         for source, translation in watch(zip(sources, remarks.watch(found), strict=True)):
             remarks.see(source)
-            stream.writelines(format_translation(source, translation, format))
+            stream.writelines(write(source, translation))
             if is_at_once:
                 stream.flush()
+        stream.write(dictionary.end() if dictionary else "")
     remarks.tell()
+    if dictionary:
+        _tell_left_out(dictionary)
     return 0
+
+
+def _make_dictionary(format: str, translator: Translator) -> Dictionary | None:
+    """Return what writes a pronunciation dictionary, where one is asked for."""
+    from foveate.dictionary import DICTIONARY_FORMS, Dictionary
+    from foveate.text.vocabulary import RESERVED
+
+    if format not in DICTIONARY_FORMS:
+        return None
+    codec = translator.bundle.target_codec
+    phonemes = codec.vocabulary.entries[len(RESERVED) :]
+    language = translator.bundle.summary.training.get("language") or "und"
+    return Dictionary(cast("DictionaryForm", format), codec.kind, phonemes, language)
+
+
+def _tell_left_out(dictionary: Dictionary) -> None:
+    for reason, count in dictionary.left_out.items():
+        say(f"left out of the dictionary: {reason} ({count:,})")
 
 
 def _describe_work(translator: Translator, file: str, options: Mapping[str, Any]) -> dict[str, Any]:
