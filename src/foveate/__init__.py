@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from foveate.estimator import Seq2Seq
     from foveate.evaluation import evaluate
     from foveate.metrics import get_scorer, measure
+    from foveate.publish import push_to_hub
     from foveate.records import Choice, Pair, Request, Sampling, Translation, TreeNode
     from foveate.translator import Translator
 
@@ -64,6 +65,7 @@ __all__ = [
     "evaluate",
     "get_scorer",
     "measure",
+    "push_to_hub",
     "read_pairs",
 ]
 
@@ -86,6 +88,7 @@ _HOMES = {
     "evaluate": "evaluation",
     "get_scorer": "metrics",
     "measure": "metrics",
+    "push_to_hub": "publish",
     "read_pairs": "data.readers",
 }
 
