@@ -111,6 +111,6 @@ def tell_of_hub(name: str) -> Iterator[None]:
         raise BundleError(
             f"{name}: the hub has no such model, or it is private: hf auth login"
         ) from None
-    except (errors.HTTPError, errors.HFValidationError, OSError) as error:
+    except (errors.HTTPError, errors.HFValidationError, OSError) as error:  # type: ignore[attr-defined]
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise BundleError(f"{name}: the hub does not answer as it should: {reason}") from None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +17,7 @@ from foveate.flags import ESSENTIAL, build_flags, given_flags, merge_config, off
 if TYPE_CHECKING:
     from foveate.config import Config
     from foveate.data.table import PairTable
+    from foveate.training.report import Listener, Report
     from foveate.training.run import Trained
 
     Flags = Any
@@ -57,6 +58,7 @@ def train(
     config: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
     resume: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     report: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="FILE.html")] = None,
+    tensorboard: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="DIR")] = None,
     learning_curve: Annotated[
         bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
     ] = False,
@@ -81,6 +83,7 @@ def train(
         resume: Go on with the unfinished run in MODEL. Give the same command, with this flag.
         report: A page that shows the run while it lasts: curves, outputs, and attention as it
             forms. Open it in a browser.
+        tensorboard: Write what the run says as events, too: tensorboard --logdir DIR.
         learning_curve: Train again on a quarter and on a half of PAIRS, to see whether more pairs
             would help. Takes three times the minutes.
         with_traditional: Train a model without attention too, to see what attention gives on PAIRS.
@@ -105,7 +108,7 @@ def train(
     dev_table = read_table(dev, **limits) if dev is not None else None
     test_table = read_table(test, **limits) if test is not None else None
     listed = read_words(words) if words is not None else ()
-    trained = run_training(table, dev_table, options, out, resume, listed, page)
+    trained = run_training(table, dev_table, options, out, resume, listed, page, tensorboard)
     if trained is None or trained.was_interrupted:
         kept = f"the best model so far is in {out}; " if trained is not None else ""
         is_begun = (Path(out) / "state").is_dir()
@@ -168,18 +171,33 @@ def run_training(
     resume: bool,
     words: Collection[str],
     page: Path | None,
+    tensorboard: str | None,
 ) -> Trained | None:
     """Train with the progress shown; None when it was stopped with nothing to show."""
     from foveate.console import TrainingDisplay
 
     try:
         from foveate.training.ensemble import train_models as run
+        from foveate.training.events import EventWriter
     except ModuleNotFoundError as error:
         raise missing_torch(error) from None
-    with TrainingDisplay() as display, suppress(KeyboardInterrupt):
+    with ExitStack() as stack, suppress(KeyboardInterrupt):
+        listeners: list[Listener] = [stack.enter_context(TrainingDisplay())]
+        if tensorboard is not None:
+            listeners.append(stack.enter_context(EventWriter(Path(tensorboard))))
         where: Any = {"out": Path(out), "resume": resume, "page": page}
-        return run(table, dev, config, report=display, words=words, **where)
+        return run(table, dev, config, report=join_listeners(listeners), words=words, **where)
     return None
+
+
+def join_listeners(listeners: Sequence[Listener]) -> Listener:
+    """Return a listener that tells several."""
+
+    def tell_all(report: Report) -> None:
+        for listener in listeners:
+            listener(report)
+
+    return tell_all
 
 
 def finish_training(trained: Trained, out: str, test: PairTable | None) -> None:
