@@ -14,7 +14,10 @@ from foveate.significance import LEVEL, Difference
 
 MOST_SHOWN = 10  # rows that differ
 WIDEST = 28  # characters of a cell in the terminal
-LOWER_IS_BETTER = ("token_error_rate", "character_error_rate")
+LOWER_IS_BETTER = (
+    *("word_error_rate", "phoneme_error_rate"),
+    *("token_error_rate", "character_error_rate"),
+)
 
 
 def format_comparison(comparison: Comparison) -> str:

@@ -46,7 +46,7 @@ class Summary:
         diagnosis: by set of pairs, what is wrong in the outputs (`evaluation.diagnose`).
         ensemble: what each model scores alone.
         traditional: by set of pairs, what a model without attention scores.
-        learning_curve: dev scores by number of pairs.
+        learning_curve: scores by number of pairs, on dev or on a test set.
         exported: what kind of export this is.
         extra: further facts, by name.
     """
@@ -143,6 +143,7 @@ SHAPES: dict[str, Any] = {
             "reliability?": RELIABILITY,
         }
     },
+    "learning_curve": [{"pairs": int, "metric": str, **INTERVAL, "set?": str}],
     "ensemble": {"metric": str, "alone": [float], "together?": float},
     "traditional": {str: {str: SCORE}},
 }
