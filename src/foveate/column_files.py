@@ -8,11 +8,9 @@ Rows, their order and all columns are kept.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from glob import glob
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
@@ -63,7 +61,7 @@ class TranslateFile:
                     marked = empty.replace_schema_metadata(_mark(empty.schema, self.translate))
                     writer = parquet.ParquetWriter(part, marked.schema)
             writer.close()
-            os.replace(part, out)
+            part.replace(out)
         finally:
             with suppress(FileNotFoundError):
                 part.unlink()
@@ -105,7 +103,8 @@ def list_files(pattern: str) -> list[Path]:
     Raises:
         DataError: there are none.
     """
-    paths = sorted(Path(path) for path in glob(pattern) if Path(path).is_file())
+    path = Path(pattern)
+    paths = sorted(file for file in path.parent.glob(path.name) if file.is_file())
     if not paths:
         raise DataError(f"{pattern}: there are no such files")
     return paths
@@ -128,8 +127,7 @@ def _run_on_ray(
     ray.init(ignore_reinit_error=True, log_to_driver=False, include_dashboard=False)
     ray.data.DataContext.get_current().enable_progress_bars = False
     files = ray.data.from_items(list(rows), override_num_blocks=len(rows))
-    limit = {"concurrency": workers} if workers else {}
-    yield from files.map(work, **limit).iter_rows()
+    yield from files.map(work, concurrency=workers or None).iter_rows()
 
 
 def _require(library: str, extra: str) -> None:

@@ -34,6 +34,7 @@ from foveate.errors import ConfigError
 from foveate.flags import ESSENTIAL
 
 if TYPE_CHECKING:
+    from foveate.column_files import Engine
     from foveate.data.lines import Line
     from foveate.dictionary import Dictionary, DictionaryForm
     from foveate.formats import OutputFormat
@@ -64,6 +65,7 @@ Examples:
   foveate translate model new.txt --prefix "Dear " --must-not "Sir" --mbr chrf
   foveate translate model table.csv --columns word --format tsv
   foveate translate model huge.txt --out huge.out --resume
+  foveate translate model 'in/*.parquet' --engine ray --columns text --out out
   foveate translate english words.txt --format lexicon --out lexicon.txt
 """,
 )
@@ -82,6 +84,7 @@ def translate(
     attention: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     resume: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     columns: Annotated[str | None, Parameter(group=ESSENTIAL, metavar="SOURCE")] = None,
+    engine: Annotated[Literal["local", "ray"] | None, Parameter(group=ESSENTIAL)] = None,
     unbuffered: Annotated[
         bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
     ] = False,
@@ -120,6 +123,8 @@ def translate(
             line that fails has an empty output and stands in OUT.errors.tsv.
         columns: FILE is a table: TSV, CSV, JSON or parquet. Translate this column, by name, number
             or path; tsv and jsonl keep the others. 1+3 joins two columns, as in training.
+        engine: FILE is a pattern of parquet files and --out a folder. Translate file by file, here
+            (local) or on Ray, and keep all columns. The same command goes on with what is missing.
         unbuffered: Answer each line at once, for a program that waits for the answer.
         choices: Add the N likeliest tokens at every place of an output to jsonl.
         tree: Add all prefixes that the search held to jsonl.
@@ -149,7 +154,8 @@ def translate(
     from foveate.formats import format_translation
     from foveate.output import check_file, open_output
 
-    check_file(out)
+    if engine is None:
+        check_file(out)
     for flag, is_given in (("attention", attention), ("choices", choices), ("tree", tree)):
         if is_given and format != "jsonl":
             raise ConfigError(f"--{flag}: only with --format jsonl")
@@ -158,7 +164,6 @@ def translate(
     check_positive(temperature=temperature, top_p=top_p)
     check_finite(length_penalty=length_penalty)
     sampling = _sampling(sample, temperature, top_k, top_p, seed)
-    translator = load_translator(model, backend, threads, trust_code, max_source)
     wishes: Wishes = {
         "beam_size": beam_size,
         "n_best": n_best,
@@ -174,6 +179,12 @@ def translate(
         "choices": choices,
         "tree": tree,
     }
+    if engine is not None:
+        if format != "text" or resume or unbuffered or n_best > 1:
+            raise ConfigError("--engine: adds a column of outputs; leave out what is about lines")
+        loading = {"backend": backend, "max_source": max_source, "trust_code": trust_code}
+        return _translate_columns(model, file, out, columns or "text", engine, loading, wishes)
+    translator = load_translator(model, backend, threads, trust_code, max_source)
     dictionary = _make_dictionary(format, translator)
     form = cast("OutputFormat", format)
 
@@ -216,6 +227,29 @@ def translate(
     remarks.tell()
     if dictionary:
         _tell_left_out(dictionary)
+    return 0
+
+
+def _translate_columns(
+    model: str,
+    files: str,
+    out: str,
+    column: str,
+    engine: Engine,
+    loading: Mapping[str, Any],
+    wishes: Wishes,
+) -> int:
+    """Translate a column of many parquet files; see `foveate.column_files`."""
+    from foveate.column_files import list_files, translate_files
+    from foveate.console import watch
+    from foveate.engines import Translate
+
+    total = len(list_files(files))
+    translate = Translate(model, column, **loading, **wishes)
+    rows = 0
+    for _, count in watch(translate_files(files, out, translate, engine), total, "files"):
+        rows += count
+    say(f"{total:,} files with {rows:,} rows are in {out}")
     return 0
 
 
