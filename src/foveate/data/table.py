@@ -170,6 +170,16 @@ class PairTable:
         return max(count, 1)
 
 
+def hash_tables(*tables: PairTable | None) -> str:
+    """Return the sha256 of all texts of some tables, in hexadecimal."""
+    digest = hashlib.sha256()
+    for part in tables:
+        if part is not None:
+            for text in (*part.sources(), "", *part.targets(), ""):
+                digest.update(text.encode("utf-8") + b"\n")
+    return digest.hexdigest()
+
+
 def _normalize(raw: bytes) -> bytes:
     """Return a source in the form in which two spellings of a letter are the same."""
     return raw if raw.isascii() else normalize_text(raw.decode("utf-8"), "NFC").encode("utf-8")

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+
 import foveate.torch_loading  # noqa: F401  # isort: skip  # before torch
 import torch
+from numpy.typing import NDArray
 
 from foveate.errors import ConfigError
 from foveate.models.build import build_model
 from foveate.models.copying import LexicalPrior
 from foveate.models.randomness import OwnGenerator
+from foveate.models.seq2seq import Seq2SeqModel
 from foveate.records import SoftTargets
 from foveate.torch_loading import keep_kernels
 from foveate.training.prepare import Prepared
 from foveate.training.trainer import Trainer
+
+LEXICON = ("copying.words", "copying.chances")
 
 
 def build_trainer(prepared: Prepared, soft_targets: SoftTargets | None = None) -> Trainer:
@@ -38,10 +46,32 @@ def build_trainer(prepared: Prepared, soft_targets: SoftTargets | None = None) -
         )
     if lexicon is not None and isinstance(model.copying, LexicalPrior):
         model.copying.set_lexicon(*lexicon.likeliest(model.copying.words.shape[1]))
+    if prepared.parent is not None:
+        inherit(model, prepared.parent.bundle.weights)
     # Soft targets are of one way to split the target: then no other ways are sampled.
     encode = prepared.encode_epoch if soft_targets is None else lambda epoch: prepared.pairs
     model = model.to(choose_device(training.device))
     return Trainer(model, training, encode, lexicon, soft_targets)
+
+
+@torch.no_grad()
+def inherit(model: Seq2SeqModel, weights: Mapping[str, NDArray[np.float32]]) -> None:
+    """Give a new model the weights of an old one, whose vocabularies may be smaller.
+
+    Rows of tokens that the old one did not have stay as they are. So do rows of its lexicon that
+    are empty.
+
+    Args:
+        model: has the same sizes.
+        weights: of the old model, by parameter name.
+    """
+    for name, parameter in model.named_parameters():
+        old = torch.from_numpy(weights[name])
+        if name in LEXICON:
+            known = torch.from_numpy(weights[LEXICON[1]]).sum(dim=1) > 0
+            parameter[: len(old)][known] = old[known]
+        else:
+            parameter[: len(old)].copy_(old)
 
 
 def choose_device(name: str) -> torch.device:

@@ -7,7 +7,6 @@ decide together. Knows no files and trains nothing.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from foveate.bundle import Bundle, Decoding, Summary
 from foveate.config import Config, restore_options
 from foveate.data.batching import EncodedPairs, encode_table
-from foveate.data.table import PairTable
+from foveate.data.table import PairTable, hash_tables
 from foveate.errors import ConfigError, DataError
 from foveate.options import AttendingOptions, LetterCase, ModelOptions, Options
 from foveate.own_code import AttentionFactory, import_attention
@@ -29,11 +28,11 @@ from foveate.text.codec import Codec
 from foveate.text.detection import build_codecs
 from foveate.text.stand_ins import KINDS, choose_stand_ins
 from foveate.training.defaults import DataFacts, resolve
+from foveate.training.going_on import Parent
+from foveate.training.holding import choose_dev
 from foveate.training.lexicon import Lexicon
 
 ROUND_TRIPS = 1000  # texts of each side that are checked
-LARGEST_DEV = 2000
-LEAST_PAIRS = 10  # fewer are too few to hold some out
 LENGTHS = ("max_updates", "minutes")  # may grow when a run of one model goes on
 INDIFFERENT = ("jobs",)  # changes no result
 
@@ -56,6 +55,7 @@ class Prepared:
         fingerprint: of the pairs that were given.
         decoding: what decoding has to know of the lengths.
         lexicon: of the pairs, where the options want one.
+        parent: the model that this one goes on from.
         notes: what somebody should know of the pairs.
     """
 
@@ -70,6 +70,7 @@ class Prepared:
     fingerprint: str
     decoding: Decoding
     lexicon: Lexicon | None = None
+    parent: Parent | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -91,12 +92,13 @@ class Prepared:
     def encode_epoch(self, epoch: int) -> EncodedPairs:
         """Return the pairs as ids; subwords are sampled afresh in every epoch."""
         sampling, seed = self.options.training.subword_sampling, self.options.training.seed
-        if sampling == 0 or not self.facts.has_subwords:
-            return self.pairs
+        codecs, pairs = (self.source_codec, self.target_codec), self.pairs
         seed = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0] >> 1)
-        return encode_table(
-            self.table, self.source_codec, self.target_codec, sampling=sampling, seed=seed
-        )
+        if sampling > 0 and self.facts.has_subwords:
+            pairs = encode_table(self.table, *codecs, sampling=sampling, seed=seed)
+        if self.parent is not None:
+            pairs = self.parent.mix(pairs, codecs, sampling, seed)
+        return pairs
 
     def to_bundle(self, weights: dict[str, NDArray[np.float32]], summary: Summary) -> Bundle:
         """Return the bundle of a model of these pairs."""
@@ -117,7 +119,7 @@ def prepare(
     dev: PairTable | None,
     config: Config,
     *,
-    codecs: Codecs | None = None,
+    parent: Parent | None = None,
     requested: Config | None = None,
     measure_speed: Callable[[], float] = lambda: 1.0,
 ) -> Prepared:
@@ -127,7 +129,7 @@ def prepare(
         table: the pairs.
         dev: pairs to select the best weights by; None takes some from `table`.
         config: the options.
-        codecs: vocabularies that were learnt already.
+        parent: a model to go on from, whose options are among `config`.
         requested: the options as they were asked for, where `config` is that of a member.
         measure_speed: tells how fast the machine is, beside the slow core of the defaults; asked
             only where something depends on it.
@@ -136,15 +138,18 @@ def prepare(
         ConfigError: options that do not go together.
         DataError: there is nothing to learn from.
     """
-    training, held, notes = _choose_dev(table, dev, config.seed)
+    training, held, notes = choose_dev(table, dev, config.seed)
     case = find_case(training.sources()) if config.source_case == "auto" else config.source_case
     training, held = _fold(training, config.source_case), _fold(held, case)
-    if codecs is None:
+    if parent is None:
         codecs = build_codecs(training.sources, training.targets, len(training), config)
+    else:
+        codecs, more = parent.grow(training)
+        notes += more
     pairs = encode_table(training, *codecs)
     if not len(pairs):
         raise DataError("there are no pairs to train on")
-    facts = dataclasses.replace(_find_facts(pairs, codecs), source_case=case)
+    facts = dataclasses.replace(_find_facts(pairs, codecs, parent), source_case=case)
     resolved = resolve(
         config,
         facts,
@@ -153,7 +158,7 @@ def prepare(
     )
     notes += _check_round_trip("source", codecs[0], training.sources())
     notes += _check_round_trip("target", codecs[1], training.targets())
-    fingerprint = _hash_tables(table, dev)
+    fingerprint = hash_tables(table, dev)
     return _assemble(
         (training, held),
         codecs,
@@ -161,6 +166,7 @@ def prepare(
         facts,
         (requested or config, resolved),
         fingerprint,
+        parent,
         notes,
     )
 
@@ -173,6 +179,7 @@ def restore(
     codecs: Codecs,
     origin: str,
     *,
+    parent: Parent | None = None,
     requested: Config | None = None,
 ) -> Prepared:
     """Prepare what a run that was stopped had, from what it wrote down.
@@ -184,24 +191,25 @@ def restore(
         run: what `describe` made.
         codecs: the vocabularies.
         origin: what to call the run in an error.
+        parent: the model that it goes on from.
         requested: the options as they were asked for, where `config` is that of a member.
 
     Raises:
         ConfigError: the options are others.
         DataError: the pairs are others.
     """
-    fingerprint = _hash_tables(table, dev)
+    fingerprint = hash_tables(table, dev)
     requested = requested or config
     check_same_run(requested, fingerprint, run, origin)
-    training, held, _ = _choose_dev(table, dev, config.seed)
+    training, held, _ = choose_dev(table, dev, config.seed)
     told = {name: config.given[name] for name in LENGTHS if name in config.given}
     resolved = restore_options({**run["options"], **told}, origin)
     case = resolved.text.source_case
     training, held = _fold(training, config.source_case), _fold(held, case)
     pairs = encode_table(training, *codecs)
-    facts = _find_facts(pairs, codecs)
+    facts = _find_facts(pairs, codecs, parent)
     configs = requested, resolved
-    return _assemble((training, held), codecs, pairs, facts, configs, fingerprint, ())
+    return _assemble((training, held), codecs, pairs, facts, configs, fingerprint, parent, ())
 
 
 def describe(prepared: Prepared) -> dict[str, Any]:
@@ -210,6 +218,7 @@ def describe(prepared: Prepared) -> dict[str, Any]:
         "requested": dict(prepared.requested.given),
         "options": prepared.options.to_dict(),
         "data": prepared.fingerprint,
+        "parent": prepared.parent.describe() if prepared.parent is not None else {},
     }
 
 
@@ -233,61 +242,6 @@ def check_same_run(config: Config, fingerprint: str, run: dict[str, Any], origin
         )
 
 
-def hold_out(table: PairTable, seed: int, most: int = LARGEST_DEV) -> tuple[PairTable, PairTable]:
-    """Split a dev set off: a twentieth of the pairs, at most `most`, a tenth if few.
-
-    With fewer than ten pairs, or one source, there is nothing to spare: dev is then the training
-    pairs.
-    """
-    if len(table) < LEAST_PAIRS:
-        return table, table
-    count = min(max(len(table) // 20, min(50, len(table) // 10)), most)
-    try:
-        return table.split_off(max(count, 1), seed)
-    except DataError:
-        return table, table
-
-
-def _choose_dev(
-    table: PairTable, dev: PairTable | None, seed: int
-) -> tuple[PairTable, PairTable, tuple[str, ...]]:
-    if dev is not None:
-        return table, dev, _tell_overlap(table, dev)
-    training, held = hold_out(table, seed)
-    if held is table:
-        return (
-            table,
-            table,
-            (
-                f"dev: the {len(table):,} training pairs themselves, too few to hold some out: "
-                "the scores say nothing about new ones",
-            ),
-        )
-    count = len(set(held.sources()))
-    sources = f"{count:,} source{'s' * (count > 1)}"
-    return (
-        training,
-        held,
-        (
-            f"dev: {len(held):,} pairs held out of the training pairs, of {sources} that no other "
-            "pair has",
-        ),
-    )
-
-
-def _tell_overlap(table: PairTable, dev: PairTable) -> tuple[str, ...]:
-    """Say how many sources of dev stand in the training pairs, too."""
-    wanted = set(dev.sources())
-    seen = len(wanted.intersection(table.sources()))
-    if not seen:
-        return ()
-    every = "all" if seen == len(wanted) else f"{seen:,} of"
-    return (
-        f"dev: {every} {len(wanted):,} sources stand in the training pairs, too: what the scores "
-        "say of these is no measure of new ones",
-    )
-
-
 def _fold(table: PairTable, case: LetterCase) -> PairTable:
     """Return pairs whose sources are in a case."""
     if case in ("auto", "keep"):
@@ -297,10 +251,11 @@ def _fold(table: PairTable, case: LetterCase) -> PairTable:
     )
 
 
-def _find_facts(pairs: EncodedPairs, codecs: Codecs) -> DataFacts:
+def _find_facts(pairs: EncodedPairs, codecs: Codecs, parent: Parent | None) -> DataFacts:
     source, target = codecs
+    num_mixed = parent.count_mixed(len(pairs)) if parent is not None else 0
     return DataFacts(
-        len(pairs),
+        len(pairs) + num_mixed,
         float(pairs.source_lengths.mean()),
         float(pairs.target_lengths.mean()),
         len(source.vocabulary),
@@ -308,6 +263,7 @@ def _find_facts(pairs: EncodedPairs, codecs: Codecs) -> DataFacts:
         source.kind,
         target.kind,
         source is target,
+        is_going_on=parent is not None,
     )
 
 
@@ -318,6 +274,7 @@ def _assemble(
     facts: DataFacts,
     configs: tuple[Config, Options],
     fingerprint: str,
+    parent: Parent | None,
     notes: tuple[str, ...],
 ) -> Prepared:
     ratio = pairs.target_lengths / np.maximum(pairs.source_lengths, 1)
@@ -326,20 +283,15 @@ def _assemble(
     has_lexicon = isinstance(model, AttendingOptions) and model.lexicon
     if has_lexicon or configs[1].training.guidance:
         lexicon = Lexicon(pairs, facts.source_size, facts.target_size)
+    decoding = Decoding(
+        length_ratio=round(largest, 2),
+        longest_source=int(pairs.source_lengths.max()),
+        stand_ins=_find_stand_ins(tables[0], codecs, model),
+    )
+    if parent is not None:
+        decoding = parent.widen(decoding)
     return Prepared(
-        *tables,
-        *codecs,
-        pairs,
-        facts,
-        *configs,
-        fingerprint,
-        Decoding(
-            length_ratio=round(largest, 2),
-            longest_source=int(pairs.source_lengths.max()),
-            stand_ins=_find_stand_ins(tables[0], codecs, model),
-        ),
-        lexicon=lexicon,
-        notes=notes,
+        *tables, *codecs, pairs, facts, *configs, fingerprint, decoding, lexicon, parent, notes
     )
 
 
@@ -363,12 +315,3 @@ def _check_round_trip(side: str, codec: Codec, texts: Iterator[str]) -> tuple[st
         f"{side}: {len(changed):,} of {len(looked_at):,} texts do not come back exactly from "
         f"their {codec.kind} tokens: {changed[0]!r} as {example!r}",
     )
-
-
-def _hash_tables(table: PairTable, dev: PairTable | None) -> str:
-    digest = hashlib.sha256()
-    for part in (table, dev):
-        if part is not None:
-            for text in (*part.sources(), "", *part.targets(), ""):
-                digest.update(text.encode("utf-8") + b"\n")
-    return digest.hexdigest()

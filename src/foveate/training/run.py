@@ -27,11 +27,12 @@ from foveate.torch_loading import threads_here
 from foveate.training.appraisal import appraise
 from foveate.training.build import build_trainer
 from foveate.training.defaults import describe_plan
+from foveate.training.holding import hold_out
 from foveate.training.interrupt import InterruptGate
 from foveate.training.onlooker import Onlooker
 from foveate.training.opening import Machine, extend, open_run, own_folder
 from foveate.training.planning import plan_run
-from foveate.training.prepare import Prepared, hold_out
+from foveate.training.prepare import Prepared
 from foveate.training.recorder import Recorder
 from foveate.training.report import Listener, Report, be_silent
 from foveate.training.schedule import Schedule
