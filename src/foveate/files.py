@@ -102,11 +102,16 @@ def read_regular(folder: Path, name: str, most: int) -> bytes:
         return stream.readall()
 
 
+def remove(path: Path) -> None:
+    """Remove a file or a folder, as far as that is possible."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def remove_left_overs(path: Path) -> None:
     """Remove what a killed `name_aside(path)` left beside a path."""
     if path.parent.is_dir():
         for found in path.parent.glob(f".{glob.escape(path.name)}.????????.part"):
-            if found.is_dir() and not found.is_symlink():
-                shutil.rmtree(found, ignore_errors=True)
-            else:
-                found.unlink(missing_ok=True)
+            remove(found)

@@ -1,4 +1,4 @@
-"""A vocabulary that grows: what new texts need is added behind, so that old ids stay as they are."""
+"""A vocabulary that grows: what new texts need is added behind, so old ids stay as they are."""
 
 from __future__ import annotations
 

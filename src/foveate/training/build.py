@@ -9,8 +9,9 @@ import numpy as np
 import foveate.torch_loading  # noqa: F401  # isort: skip  # before torch
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from foveate.errors import ConfigError
+from foveate.errors import ConfigError, ModelMismatchError
 from foveate.models.build import build_model
 from foveate.models.copying import LexicalPrior
 from foveate.models.randomness import OwnGenerator
@@ -21,6 +22,12 @@ from foveate.training.prepare import Prepared
 from foveate.training.trainer import Trainer
 
 LEXICON = ("copying.words", "copying.chances")
+GROWING = (  # parameters with a row for each token
+    "source_embedding.weight",
+    "target_embedding.weight",
+    "output_bias",
+    *LEXICON,
+)
 
 
 def build_trainer(prepared: Prepared, soft_targets: SoftTargets | None = None) -> Trainer:
@@ -64,14 +71,30 @@ def inherit(model: Seq2SeqModel, weights: Mapping[str, NDArray[np.float32]]) -> 
     Args:
         model: has the same sizes.
         weights: of the old model, by parameter name.
+
+    Raises:
+        ModelMismatchError: the weights are not those of such a model.
     """
     for name, parameter in model.named_parameters():
-        old = torch.from_numpy(weights[name])
+        old = _find_rows(name, parameter, weights)
+        rows = parameter[: len(old)] if name in GROWING else parameter
         if name in LEXICON:
             known = torch.from_numpy(weights[LEXICON[1]]).sum(dim=1) > 0
-            parameter[: len(old)][known] = old[known]
+            rows[known] = old[known]
         else:
-            parameter[: len(old)].copy_(old)
+            rows.copy_(old)
+
+
+def _find_rows(name: str, parameter: Tensor, weights: Mapping[str, NDArray[np.float32]]) -> Tensor:
+    """Return the old weights of a parameter, which fit into it."""
+    shape, old = parameter.shape, weights.get(name, np.zeros((0, 0, 0), np.float32))
+    grows = name in GROWING and old.shape[1:] == shape[1:] and len(old) <= len(parameter)
+    if old.shape != shape and not grows:
+        raise ModelMismatchError(
+            f"the old model has other weights than its options say: {name} is {old.shape}, "
+            f"not {tuple(shape)}: copy or train it again"
+        )
+    return torch.from_numpy(old)
 
 
 def choose_device(name: str) -> torch.device:

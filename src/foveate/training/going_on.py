@@ -160,7 +160,9 @@ class Parent:
         if not mixed:
             return note
         share = 100 * mixed / (mixed + num_pairs)
-        return f"{note}; every pass has {mixed:,} old pairs beside the {num_pairs:,} ({share:.0f} %)"
+        return (
+            f"{note}; every pass has {mixed:,} old pairs beside the {num_pairs:,} ({share:.0f} %)"
+        )
 
     def describe(self) -> dict[str, Any]:
         """Return what a run that goes on later must have been begun with."""

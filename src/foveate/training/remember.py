@@ -56,6 +56,29 @@ def choose_memory(
     return {}
 
 
+def keep_memory(
+    before: Memory,
+    memory: Memory,
+    source_codec: Codec,
+    target_codec: Codec,
+    evaluation: Evaluation | None,
+) -> Memory:
+    """Add a new memory to that of the model before, which is dropped where dev speaks against it.
+
+    Args:
+        before: of the old model.
+        memory: of the new pairs; where both have a source, it counts.
+        source_codec: of the sources.
+        target_codec: of the targets.
+        evaluation: of the new model without memory on dev; None when there was no time.
+    """
+    if before and evaluation is not None:
+        known = compare_on_known(before, Matching(source_codec, target_codec), evaluation)
+        if sum(recalled for recalled, _ in known) < sum(written for _, written in known):
+            return memory
+    return {**before, **memory}
+
+
 def _can_help(target_codec: Codec, evaluation: Evaluation | None) -> bool:
     return evaluation is not None and target_codec.kind not in SUBWORD_KINDS
 

@@ -27,6 +27,7 @@ from foveate.torch_loading import threads_here
 from foveate.training.appraisal import appraise
 from foveate.training.build import build_trainer
 from foveate.training.defaults import describe_plan
+from foveate.training.going_on import Parent
 from foveate.training.holding import hold_out
 from foveate.training.interrupt import InterruptGate
 from foveate.training.onlooker import Onlooker
@@ -72,6 +73,8 @@ def train(
     words: Collection[str] = (),
     machine: Machine | None = None,
     page: Path | None = None,
+    parent: Parent | None = None,
+    overwrite: bool = False,
 ) -> Trained:
     """Train one model on pairs and return it; with `out`, leave it there as a bundle.
 
@@ -87,6 +90,8 @@ def train(
             preferred.
         machine: tells the time, and how fast it is.
         page: an HTML file to watch the run in, written as it goes.
+        parent: a model to go on from.
+        overwrite: a model in `out` may be replaced, when this one is ready.
 
     Raises:
         ConfigError: options that do not go together, or another run's with `resume`.
@@ -99,8 +104,9 @@ def train(
     begin = machine.clock()
     config = config.replace(models=None, distill=None)  # several: training/ensemble.py
     recorder = Recorder(out, report or be_silent, watch_in(page, out))
-    with own_folder(out, resume), recorder.shown():
-        prepared = open_run(table, dev, config, recorder, resume, machine)
+    told: Any = {"parent": parent, "overwrite": overwrite}
+    with own_folder(out, resume, overwrite), recorder.shown():
+        prepared = open_run(table, dev, config, recorder, resume, machine, **told)
         return run_prepared(prepared, recorder, words=words, machine=machine, begin=begin)
 
 
@@ -328,6 +334,7 @@ class _Run:
             is_complete=not was_interrupted,
             options=prepared.options.training,
             words=words,
+            parent=prepared.parent,
         )
         self.recorder.tell(self._report("end", dev=self.trainer.counters.best_scores or None))
         self.recorder.save_bundle(bundle)
