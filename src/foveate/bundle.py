@@ -40,7 +40,7 @@ from foveate.card import format_card
 from foveate.confidence import Confidence
 from foveate.config import format_toml, parse_toml
 from foveate.errors import BundleError, ConfigError
-from foveate.files import read_regular
+from foveate.files import is_aside, read_regular
 from foveate.first_format import convert_manifest, restore_options
 from foveate.options import NGRAM_SIZE, ModelOptions, TextOptions, find_architecture, restore_part
 from foveate.own_code import AttentionFactory
@@ -229,7 +229,7 @@ def refuse_foreign(path: Path) -> None:
     """Raise a BundleError when `path` holds something that Foveate did not write."""
     if path.is_dir():
         ours = {MANIFEST, "state", "log.jsonl"}
-        names = {entry.name for entry in path.iterdir()}
+        names = {entry.name for entry in path.iterdir() if not is_aside(entry.name)}
         if names and not names & ours:
             raise BundleError(f"{path}: is not empty and not a model: choose another folder")
     elif path.exists():

@@ -33,6 +33,16 @@ def name_aside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
 
+def is_aside(name: str) -> bool:
+    """Say whether a name is one of `name_aside`.
+
+    Example:
+        >>> is_aside(name_aside(Path("model")).name), is_aside("film.part")
+        (True, False)
+    """
+    return name.startswith(".") and name.endswith(".part")
+
+
 def replace_file(path: Path, content: bytes | str, *, is_synced: bool = True) -> None:
     """Put `content` at `path` in one step; what stood there stays whole until then.
 

@@ -81,7 +81,7 @@ def train_models(
         )
     recorder = Recorder(out, report or be_silent, watch_in(page, out))
     threads = threads_here(config.threads or granted_threads())
-    told: Any = {"parent": parent, "overwrite": overwrite, "requested": config}
+    told: Any = {"parent": parent, "overwrite": overwrite, "words": words, "requested": config}
     with own_folder(out, resume, overwrite), recorder.shown(), threads:
         member = _configure_member(config)
         shared = open_run(table, dev, member, recorder, resume, machine, **told)

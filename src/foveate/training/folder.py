@@ -64,8 +64,8 @@ def check_new_run(out: Path, overwrite: bool = False) -> None:
         raise BundleError(f"{out}: holds a model already: choose another folder, or overwrite it")
     if holds_progress(out):
         raise BundleError(
-            f"{out}: holds a training run: add --resume to go on with it, choose another folder, or "
-            "overwrite it"
+            f"{out}: holds a training run: add --resume to go on with it, choose another folder "
+            "or overwrite it"
         )
 
 

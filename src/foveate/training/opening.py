@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,7 @@ def open_run(
     *,
     parent: Parent | None = None,
     overwrite: bool = False,
+    words: Collection[str] = (),
     requested: Config | None = None,
 ) -> Prepared:
     """Prepare a new run and write that down, or take up what one that was stopped had.
@@ -69,6 +71,7 @@ def open_run(
     if resume and state is not None and state.is_begun:
         run = state.read_run()
         refuse_other_parent(parent, run, str(out))
+        _refuse_other_words(words, run, str(out))
         codecs = state.read_codecs(restore_options(run["options"], str(out)).text)
         prepared = restore(
             table, dev, config, run, codecs, str(out), parent=parent, requested=requested
@@ -94,8 +97,23 @@ def open_run(
         recorder.note(parent.tell(len(prepared.pairs)))
     for note in prepared.notes:
         recorder.note(note)
-    recorder.begin(prepared)
+    recorder.begin(prepared, words=_hash_words(words))
     return prepared
+
+
+def _hash_words(words: Collection[str]) -> str:
+    """Return what a list of words is known by; nothing for none."""
+    listed = words if isinstance(words, Sequence) else sorted(words)
+    return hashlib.sha256("\n".join(listed).encode()).hexdigest() if listed else ""
+
+
+def _refuse_other_words(words: Collection[str], run: dict[str, Any], origin: str) -> None:
+    asked = _hash_words(words)
+    if asked != run.get("words", asked):
+        begun = "another list of words" if run["words"] else "no list of words"
+        raise ConfigError(
+            f"{origin}: was begun with {begun}: resume with the same, or train into another folder"
+        )
 
 
 def _refuse_without_state(prepared: Prepared, run: dict[str, Any], recorder: Recorder) -> None:
@@ -123,6 +141,7 @@ def extend(saved: SavedState, prepared: Prepared, recorder: Recorder) -> Schedul
             f"{recorder.out}: was begun with more {noun} ({begun[place]:g}, now it is "
             f"{asked[place]:g}): resume with the same or more, or train into another folder"
         )
+    saved.counters.stale = 0  # who wants more has new patience
     if recorder.state is not None and recorder.state.is_begun:
         recorder.state.change_run(describe(prepared))
     return schedule.extend(training.max_updates, training.minutes, saved.counters)

@@ -50,8 +50,8 @@ class Recorder:
         self._is_log_broken = False
         self._page_problem = ""
 
-    def begin(self, prepared: Prepared) -> None:
-        """Write down what the run begins with.
+    def begin(self, prepared: Prepared, **more: str) -> None:
+        """Write down what the run begins with, and more that is to stay the same.
 
         Raises:
             BundleError: it cannot be written.
@@ -61,7 +61,8 @@ class Recorder:
         try:
             (self.out / LOG).unlink(missing_ok=True)
             codecs = prepared.source_codec, prepared.target_codec
-            self.state.begin({**describe(prepared), "replaces": find_id(self.out)}, *codecs)
+            run = {**describe(prepared), "replaces": find_id(self.out), **more}
+            self.state.begin(run, *codecs)
             for folder in (self.state.path, self.out, self.out.parent):
                 sync_folder(folder)
         except OSError as error:

@@ -104,7 +104,7 @@ def train(
     begin = machine.clock()
     config = config.replace(models=None, distill=None)  # several: training/ensemble.py
     recorder = Recorder(out, report or be_silent, watch_in(page, out))
-    told: Any = {"parent": parent, "overwrite": overwrite}
+    told: Any = {"parent": parent, "overwrite": overwrite, "words": words}
     with own_folder(out, resume, overwrite), recorder.shown():
         prepared = open_run(table, dev, config, recorder, resume, machine, **told)
         return run_prepared(prepared, recorder, words=words, machine=machine, begin=begin)
