@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--new", nargs=3, required=True, metavar=("TRAIN", "DEV", "TEST"))
     parser.add_argument("--work", type=Path, required=True, help="folder for the models")
     parser.add_argument("--old-updates", type=int, default=6000)
+    parser.add_argument("--old-option", nargs="*", default=[], help="of the old model: NAME=VALUE")
     parser.add_argument("--alone-updates", type=int, default=3000)
     parser.add_argument("--updates", type=int, default=1500, help="of a run that goes on")
     parser.add_argument(
@@ -44,7 +45,8 @@ def main() -> None:
     seed = {"seed": given.seed, "threads": 1}
     settings = {**seed, "max_updates": given.updates, **dict(map(parse, given.option))}
     first = given.work / "old"
-    run(old, None, Config(**seed, max_updates=given.old_updates), first)
+    sizes = dict(map(parse, given.old_option))
+    run(old, None, Config(**seed, **sizes, max_updates=given.old_updates), first)
     run(new, dev, Config(**seed, max_updates=given.alone_updates), given.work / "alone")
     models = {"old": first, "new pairs alone": given.work / "alone"}
     for name, mixed in (("goes on", None), ("goes on, old pairs mixed in", old)):

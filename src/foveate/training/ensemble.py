@@ -16,7 +16,7 @@ from foveate.bundle import Bundle
 from foveate.config import Config
 from foveate.data.batching import encode_table
 from foveate.data.table import PairTable
-from foveate.errors import ModelMismatchError
+from foveate.errors import ConfigError, ModelMismatchError
 from foveate.evaluation import evaluate
 from foveate.files import sync_folder
 from foveate.options import Options
@@ -85,10 +85,19 @@ def train_models(
     with own_folder(out, resume, overwrite), recorder.shown(), threads:
         member = _configure_member(config)
         shared = open_run(table, dev, member, recorder, resume, machine, **told)
+        _refuse_large(config, shared)
         recorder.tidy()
         if recorder.has_bundle_of():
             return reload_model(shared, recorder)
         return _Ensemble(shared, config, recorder, machine).train(words)
+
+
+def _refuse_large(config: Config, shared: Prepared) -> None:
+    if config.distill and shared.num_parts > 1:
+        raise ConfigError(
+            f"distill: {len(shared.table):,} pairs are too many: what the models find likely at "
+            "every step of them would not fit into the memory; leave it out, or give fewer"
+        )
 
 
 class _Ensemble:

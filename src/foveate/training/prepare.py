@@ -25,12 +25,13 @@ from foveate.own_code import AttentionFactory, import_attention
 from foveate.search.workers import granted_threads
 from foveate.text.cleaning import find_case, fold_case
 from foveate.text.codec import Codec
-from foveate.text.detection import build_codecs
+from foveate.text.detection import MAX_SAMPLES, build_codecs
 from foveate.text.stand_ins import KINDS, choose_stand_ins
 from foveate.training.defaults import DataFacts, resolve
 from foveate.training.going_on import Parent
 from foveate.training.holding import choose_dev
 from foveate.training.lexicon import Lexicon
+from foveate.training.parting import choose_part, count_parts, take_part
 
 ROUND_TRIPS = 1000  # texts of each side that are checked
 LENGTHS = ("max_updates", "minutes")  # may grow when a run of one model goes on
@@ -48,7 +49,7 @@ class Prepared:
         dev: the pairs to choose weights by.
         source_codec: text to ids of the source side.
         target_codec: the same object when both sides share a vocabulary.
-        pairs: `table` as ids.
+        pairs: `table` as ids, or its first part where it is large.
         facts: what sizes depend on.
         requested: the options as they were asked for.
         options: the same, with everything that the data decide.
@@ -56,6 +57,7 @@ class Prepared:
         decoding: what decoding has to know of the lengths.
         lexicon: of the pairs, where the options want one.
         parent: the model that this one goes on from.
+        num_parts: how many epochs a pass over all pairs has.
         notes: what somebody should know of the pairs.
     """
 
@@ -71,6 +73,7 @@ class Prepared:
     decoding: Decoding
     lexicon: Lexicon | None = None
     parent: Parent | None = None
+    num_parts: int = 1
     notes: tuple[str, ...] = ()
 
     @property
@@ -93,9 +96,12 @@ class Prepared:
         """Return the pairs as ids; subwords are sampled afresh in every epoch."""
         sampling, seed = self.options.training.subword_sampling, self.options.training.seed
         codecs, pairs = (self.source_codec, self.target_codec), self.pairs
+        part = choose_part(epoch, self.num_parts, seed)
         seed = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0] >> 1)
-        if sampling > 0 and self.facts.has_subwords:
-            pairs = encode_table(self.table, *codecs, sampling=sampling, seed=seed)
+        is_sampled = sampling > 0 and self.facts.has_subwords
+        if is_sampled or self.num_parts > 1:
+            some, strength = take_part(self.table, part, self.num_parts), sampling * is_sampled
+            pairs = encode_table(some, *codecs, sampling=strength, seed=seed)
         if self.parent is not None:
             pairs = self.parent.mix(pairs, codecs, sampling, seed)
         return pairs
@@ -139,17 +145,21 @@ def prepare(
         DataError: there is nothing to learn from.
     """
     training, held, notes = choose_dev(table, dev, config.seed)
-    case = find_case(training.sources()) if config.source_case == "auto" else config.source_case
+    case = (
+        find_case(training.joined_sources()) if config.source_case == "auto" else config.source_case
+    )
     training, held = _fold(training, config.source_case), _fold(held, case)
     if parent is None:
-        codecs = build_codecs(training.sources, training.targets, len(training), config)
+        sides, sample = (training.sources, training.targets), training.spread(MAX_SAMPLES)
+        codecs = build_codecs(*sides, len(training), config, sample)
     else:
         codecs, more = parent.grow(training)
         notes += more
-    pairs = encode_table(training, *codecs)
+    pairs = encode_table(take_part(training, 0, count_parts(training)), *codecs)
     if not len(pairs):
         raise DataError("there are no pairs to train on")
-    facts = dataclasses.replace(_find_facts(pairs, codecs, parent), source_case=case)
+    facts = _find_facts(len(training), pairs, codecs, parent)
+    facts = dataclasses.replace(facts, source_case=case)
     resolved = resolve(
         config,
         facts,
@@ -206,8 +216,8 @@ def restore(
     resolved = restore_options({**run["options"], **told}, origin)
     case = resolved.text.source_case
     training, held = _fold(training, config.source_case), _fold(held, case)
-    pairs = encode_table(training, *codecs)
-    facts = _find_facts(pairs, codecs, parent)
+    pairs = encode_table(take_part(training, 0, count_parts(training)), *codecs)
+    facts = _find_facts(len(training), pairs, codecs, parent)
     configs = requested, resolved
     return _assemble((training, held), codecs, pairs, facts, configs, fingerprint, parent, ())
 
@@ -251,11 +261,13 @@ def _fold(table: PairTable, case: LetterCase) -> PairTable:
     )
 
 
-def _find_facts(pairs: EncodedPairs, codecs: Codecs, parent: Parent | None) -> DataFacts:
+def _find_facts(
+    num_pairs: int, pairs: EncodedPairs, codecs: Codecs, parent: Parent | None
+) -> DataFacts:
     source, target = codecs
-    num_mixed = parent.count_mixed(len(pairs)) if parent is not None else 0
+    num_mixed = parent.count_mixed(num_pairs) if parent is not None else 0
     return DataFacts(
-        len(pairs) + num_mixed,
+        num_pairs + num_mixed,
         float(pairs.source_lengths.mean()),
         float(pairs.target_lengths.mean()),
         len(source.vocabulary),
@@ -291,7 +303,17 @@ def _assemble(
     if parent is not None:
         decoding = parent.widen(decoding)
     return Prepared(
-        *tables, *codecs, pairs, facts, *configs, fingerprint, decoding, lexicon, parent, notes
+        *tables,
+        *codecs,
+        pairs,
+        facts,
+        *configs,
+        fingerprint,
+        decoding,
+        lexicon,
+        parent,
+        count_parts(tables[0]),
+        notes,
     )
 
 

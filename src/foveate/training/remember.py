@@ -16,6 +16,7 @@ from foveate.text.memory import (
     count_targets,
     leave_one_out,
 )
+from foveate.training.parting import WHOLE_BYTES
 
 Pairs = Callable[[], Iterable[tuple[str, str]]]
 
@@ -38,10 +39,13 @@ def choose_memory(
         table: the training pairs.
         source_codec: of the sources.
         target_codec: of the targets.
-        is_wanted: True and False are obeyed; None asks the dev set and the pairs.
+        is_wanted: True and False are obeyed; None asks the dev set and the pairs. There is none of
+            a large table then: it would be as large as that.
         evaluation: of the model without memory on the dev set; None when there was no time.
     """
-    if is_wanted is False or (is_wanted is None and not _can_help(target_codec, evaluation)):
+    is_large = table.size_in_bytes > WHOLE_BYTES
+    is_open = is_wanted is None
+    if is_wanted is False or (is_open and (is_large or not _can_help(target_codec, evaluation))):
         return {}
 
     matching = Matching(source_codec, target_codec)
