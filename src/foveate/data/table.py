@@ -5,6 +5,7 @@ Knows nothing of files and tokens.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -150,12 +151,10 @@ class PairTable:
 
     def _hash_sources(self, seed: int) -> NDArray[np.uint64]:
         """Return a hash of every source: the same of all spellings, in any order of rows."""
-        keyed = hashlib.blake2b(digest_size=8, key=str(seed).encode())
+        hasher = functools.partial(hashlib.blake2b, digest_size=8, key=str(seed).encode())
         digests = bytearray()
-        for form in map(_normalize, self._sources):
-            hasher = keyed.copy()
-            hasher.update(form)
-            digests += hasher.digest()
+        for raw in self._sources:
+            digests += hasher(raw if raw.isascii() else _normalize(raw)).digest()
         return np.frombuffer(digests, ">u8").astype(np.uint64)
 
     def _count_to_hold(self, share_or_count: float) -> int:
@@ -177,7 +176,7 @@ def hash_tables(*tables: PairTable | None) -> str:
 
 def _normalize(raw: bytes) -> bytes:
     """Return a source in the form in which two spellings of a letter are the same."""
-    return raw if raw.isascii() else normalize_text(raw.decode("utf-8"), "NFC").encode("utf-8")
+    return normalize_text(raw.decode("utf-8"), "NFC").encode("utf-8")
 
 
 def _choose_hashes(hashes: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
