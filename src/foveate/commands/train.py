@@ -13,7 +13,14 @@ from cyclopts import App, Parameter
 from foveate.commands.arguments import Columns, Place, missing_torch, read_table
 from foveate.console import say
 from foveate.errors import ConfigError
-from foveate.flags import ESSENTIAL, build_flags, given_flags, merge_config, offer_whole_help
+from foveate.flags import (
+    ESSENTIAL,
+    FURTHER,
+    build_flags,
+    given_flags,
+    merge_config,
+    offer_whole_help,
+)
 
 if TYPE_CHECKING:
     from foveate.config import Config
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 else:
     Flags = build_flags()
 
+IS_WHOLE = False  # `--help-all` reads the signature below with True
 
 app = App(
     name="train",
@@ -56,21 +64,22 @@ def train(
     columns: Columns = None,
     dev: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="PAIRS")] = None,
     test: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="PAIRS")] = None,
-    words: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
+    words: Annotated[Place | None, Parameter(group=FURTHER, show=IS_WHOLE)] = None,
     config: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
     from_: Annotated[Place | None, Parameter(name="--from", group=ESSENTIAL, metavar="OLD")] = None,
-    mix: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="PAIRS")] = None,
+    mix: Annotated[Place | None, Parameter(group=FURTHER, metavar="PAIRS", show=IS_WHOLE)] = None,
     mix_share: Annotated[
-        float | None, Parameter(group=ESSENTIAL, metavar="X", show_default=False)
+        float | None,
+        Parameter(group=FURTHER, metavar="X", show_default=False, show=IS_WHOLE),
     ] = None,
     resume: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     overwrite: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     report: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="FILE.html")] = None,
     learning_curve: Annotated[
-        bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
+        bool, Parameter(group=FURTHER, negative="", show_default=False, show=IS_WHOLE)
     ] = False,
     with_traditional: Annotated[
-        bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
+        bool, Parameter(group=FURTHER, negative="", show_default=False, show=IS_WHOLE)
     ] = False,
     flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # noqa: B008 (frozen)
 ) -> int:

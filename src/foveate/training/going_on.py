@@ -96,10 +96,11 @@ class Parent:
             for name, value in config.given.items()
             if flat_fields()[name].part is not TrainingOptions and name not in FREE
         }
+        values = have.to_dict()
         changed = [
-            f"{name} is {getattr(have, name)} there, and was to be {value}"
+            f"{name} is {values[name]} there, and was to be {value}"
             for name, value in asked.items()
-            if value not in ("auto", getattr(have, name))
+            if value not in ("auto", values[name])
         ]
         if changed:
             raise ConfigError(
