@@ -66,14 +66,18 @@ def train(
     test: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="PAIRS")] = None,
     words: Annotated[Place | None, Parameter(group=FURTHER, show=IS_WHOLE)] = None,
     config: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
-    from_: Annotated[Place | None, Parameter(name="--from", group=ESSENTIAL, metavar="OLD")] = None,
+    from_: Annotated[
+        Place | None, Parameter(name="--from", group=FURTHER, metavar="OLD", show=IS_WHOLE)
+    ] = None,
     mix: Annotated[Place | None, Parameter(group=FURTHER, metavar="PAIRS", show=IS_WHOLE)] = None,
     mix_share: Annotated[
         float | None,
         Parameter(group=FURTHER, metavar="X", show_default=False, show=IS_WHOLE),
     ] = None,
     resume: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
-    overwrite: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
+    overwrite: Annotated[
+        bool, Parameter(group=FURTHER, negative="", show_default=False, show=IS_WHOLE)
+    ] = False,
     report: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="FILE.html")] = None,
     learning_curve: Annotated[
         bool, Parameter(group=FURTHER, negative="", show_default=False, show=IS_WHOLE)
