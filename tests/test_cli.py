@@ -7,6 +7,7 @@ import gzip
 import importlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -154,6 +155,10 @@ def test_short_help_shows_what_is_essential_and_where_the_rest_is(run: Run, comm
     shown = [name for name in field_names() if f"--{name.replace('_', '-')} " in short]
     assert tuple(shown) == tuple(name for name in field_names() if name in SHOWN)
     assert f"foveate {command} --help-all" in short
+    num_shown, num_whole = (
+        len(re.findall(r"^│ \*?\s+--|^│ --", help_text, re.M)) for help_text in (short, whole)
+    )
+    assert num_shown <= 11 < 40 < num_whole
     assert "Range: a number from 0 to 0.95." in " ".join(whole.replace("│", " ").split())
     assert "Only attention and traditional." in " ".join(whole.replace("│", " ").split())
 

@@ -37,6 +37,8 @@ def format_card(bundle: Bundle) -> str:
         ]
         if split == "dev" and summary.ensemble:
             lines += ["", _format_ensemble(summary.ensemble)]
+        if before := summary.before.get(split):
+            lines += ["", f"The model before had {format_before(before)}."]
         lines += _format_errors(split, summary.diagnosis.get(split))
     lines += _format_learning_curve(summary.learning_curve)
     lines += [
@@ -72,6 +74,18 @@ def _format_learning_curve(points: list[dict[str, Any]]) -> list[str]:
         "|---:|---:|---|",
         *rows,
     ]
+
+
+def format_before(metrics: dict[str, Any]) -> str:
+    """Say what another model has on the same pairs.
+
+    Example:
+        >>> format_before({"exact_match": {"value": 0.5, "low": 0.4, "high": 0.6}})
+        'exact match 0.5'
+    """
+    return ", ".join(
+        f"{name.replace('_', ' ')} {score['value']:.4g}" for name, score in metrics.items()
+    )
 
 
 def _format_ensemble(scores: dict[str, Any]) -> str:

@@ -332,6 +332,32 @@ def _interval(name: str, score: Score) -> str:
     return f"{low} to {high}" if score.low < score.high else ""
 
 
+def format_before(
+    scores: Mapping[str, Any], before: Mapping[str, Any], telling: Collection[str] | None = None
+) -> str:
+    """Return a table of the scores of a model beside those of the one that it goes on from.
+
+    Args:
+        scores: by set of pairs and metric.
+        before: the same of the old model.
+        telling: the metrics to show; None is all.
+
+    Example:
+        >>> new, old = ({"dev": {"exact_match": {"value": value}}} for value in (0.6, 0.5))
+        >>> print(format_before(new, old))
+        pairs  metric       before  now
+        dev    exact match  50.0 %  60.0 %
+    """
+    rows = [
+        (split, METRIC_LABELS.get(name, name), *(format_metric(name, one) for one in values))
+        for split, metrics in before.items()
+        for name, score in metrics.items()
+        if telling is None or name in telling
+        for values in [(score["value"], scores[split][name]["value"])]
+    ]
+    return format_table(("pairs", "metric", "before", "now"), rows)
+
+
 def format_ensemble(scores: Mapping[str, Any] | None) -> str:
     """Return in a line what each model of an ensemble has on dev; nothing for one model.
 

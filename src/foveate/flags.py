@@ -27,11 +27,12 @@ from foveate.options import ARCHITECTURES, ModelOptions, TextOptions, TrainingOp
 from foveate.ranges import describe_range, strip_range
 
 ESSENTIAL = Group("Essential", sort_key=1)
-SHOWN = ("architecture", "minutes", "seed", "models", "threads")  # by --help; all by --help-all
+FURTHER = Group("Further", sort_key=2)  # of the command itself, shown by --help-all
+SHOWN = ("architecture", "minutes", "seed", "models")  # by --help; all by --help-all
 GROUPS = {
-    TextOptions: Group("Text", sort_key=2),
-    ModelOptions: Group("Model", sort_key=3),
-    TrainingOptions: Group("Training", sort_key=4),
+    TextOptions: Group("Text", sort_key=3),
+    ModelOptions: Group("Model", sort_key=4),
+    TrainingOptions: Group("Training", sort_key=5),
 }
 
 
@@ -82,7 +83,7 @@ def offer_whole_help(app: App, command: Callable[..., int]) -> None:
     name = f"foveate {app.name[0]}"
 
     def show_whole_help() -> int:
-        names = {**command.__globals__, "Flags": build_flags(is_whole=True)}
+        names = {**command.__globals__, "Flags": build_flags(is_whole=True), "IS_WHOLE": True}
         whole = types.FunctionType(command.__code__, names, command.__name__)
         whole.__doc__, whole.__annotations__ = command.__doc__, command.__annotations__
         whole.__defaults__, whole.__kwdefaults__ = command.__defaults__, command.__kwdefaults__

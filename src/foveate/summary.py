@@ -45,6 +45,8 @@ class Summary:
         words: entries of the list of words, where there is one.
         diagnosis: by set of pairs, what is wrong in the outputs (`evaluation.diagnose`).
         ensemble: what each model scores alone.
+        parent: id of the model that this one goes on from.
+        before: by set of pairs, what that one scores.
         traditional: by set of pairs, what a model without attention scores.
         learning_curve: scores by number of pairs, on dev or on a test set.
         exported: what kind of export this is.
@@ -68,6 +70,8 @@ class Summary:
     words: int | None = None
     diagnosis: dict[str, Any] = field(default_factory=dict)
     ensemble: dict[str, Any] = field(default_factory=dict)
+    parent: str = ""
+    before: dict[str, Any] = field(default_factory=dict)
     traditional: dict[str, Any] = field(default_factory=dict)
     learning_curve: list[Any] = field(default_factory=list)
     exported: str = ""
@@ -145,6 +149,7 @@ SHAPES: dict[str, Any] = {
     },
     "learning_curve": [{"pairs": int, "metric": str, **INTERVAL, "set?": str}],
     "ensemble": {"metric": str, "alone": [float], "together?": float},
+    "before": {str: {str: SCORE}},
     "traditional": {str: {str: SCORE}},
 }
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Literal
 
 from foveate.config import Config
@@ -22,6 +22,8 @@ from foveate.text.tokenizers import (
     RARE_CHARACTERS,
     TAG,
     ByteTokenizer,
+    CharacterTokenizer,
+    Tokenizer,
     WhitespaceTokenizer,
     build_tokenizer,
     count_common,
@@ -33,6 +35,7 @@ FoundKind = Literal["characters", "tagged", "whitespace", "unigram"]
 Texts = Callable[[], Iterable[str]]
 
 MAX_SAMPLES = 20_000  # rows that are looked at
+CHUNK = 10_000  # rows whose tokens are counted at once
 MAX_WORDS = 50_000  # whitespace tokens: the vocabulary of words has no other end
 LONG = 40  # letters from which on characters cost more than they give
 IDEOGRAPH = 3  # letters that one East Asian character is worth
@@ -157,7 +160,11 @@ def default_vocabulary_size(num_pairs: int) -> int:
 
 
 def build_codecs(
-    sources: Texts, targets: Texts, num_pairs: int, config: Config
+    sources: Texts,
+    targets: Texts,
+    num_pairs: int,
+    config: Config,
+    sample: Sequence[tuple[str, str]] | None = None,
 ) -> tuple[Codec, Codec]:
     """Find the tokens of both sides, learn their vocabularies, and return source and target codec.
 
@@ -169,6 +176,7 @@ def build_codecs(
         targets: the same of the target side.
         num_pairs: how many pairs there are.
         config: the options.
+        sample: pairs from everywhere, where somebody has them at hand.
 
     Raises:
         ConfigError: a shared vocabulary, or copying, is asked for sides whose tokens differ.
@@ -182,7 +190,10 @@ def build_codecs(
     """
     if num_pairs < 1:
         raise DataError("there are no pairs to learn a vocabulary from")
-    pairs = _sample(sources, targets, num_pairs, config)
+    if sample is None:
+        sample = _sample(sources, targets, num_pairs)
+    normalize = partial(normalize_text, normalization=config.normalization)
+    pairs = [(normalize(source), normalize(target)) for source, target in sample]
     source_rows = list(dict.fromkeys(source for source, _ in pairs))
     target_rows = list(dict.fromkeys(target for _, target in pairs))
     is_respelled = are_respelled(pairs)
@@ -211,13 +222,10 @@ def build_codecs(
     return source, target
 
 
-def _sample(
-    sources: Texts, targets: Texts, num_pairs: int, config: Config
-) -> list[tuple[str, str]]:
+def _sample(sources: Texts, targets: Texts, num_pairs: int) -> list[tuple[str, str]]:
     """Take pairs from everywhere: files are often sorted."""
-    rows = islice(zip(sources(), targets(), strict=True), 0, None, -(-num_pairs // MAX_SAMPLES))
-    normalize = partial(normalize_text, normalization=config.normalization)
-    return [(normalize(source), normalize(target)) for source, target in rows]
+    step = -(-num_pairs // MAX_SAMPLES)
+    return list(islice(zip(sources(), targets(), strict=True), 0, None, step))
 
 
 def _choose_kinds(
@@ -243,10 +251,10 @@ def _choose_kinds(
 
 
 def _build_codec(sides: Sequence[Texts], kind: str, num_pairs: int, config: Config) -> Codec:
+    normalize = partial(normalize_text, normalization=config.normalization)
+
     def rows() -> Iterator[str]:
-        for texts in sides:
-            for text in texts():
-                yield normalize_text(text, config.normalization)
+        return map(normalize, chain.from_iterable(texts() for texts in sides))
 
     if kind in SUBWORD_KINDS:
         size = config.vocabulary_size or _fitting_size(rows(), num_pairs)
@@ -256,8 +264,23 @@ def _build_codec(sides: Sequence[Texts], kind: str, num_pairs: int, config: Conf
     if isinstance(tokenizer, ByteTokenizer):
         return Codec(tokenizer, Vocabulary(tokenizer.alphabet), config.normalization)
     max_size = MAX_WORDS if isinstance(tokenizer, WhitespaceTokenizer) else None
-    vocabulary = Vocabulary.learn((tokenizer.split(row) for row in rows()), max_size)
+    texts = chain.from_iterable(texts() for texts in sides)
+    vocabulary = Vocabulary.from_counts(_count_tokens(texts, tokenizer, normalize), max_size)
     return Codec(tokenizer, vocabulary, config.normalization)
+
+
+def _count_tokens(
+    texts: Iterator[str], tokenizer: Tokenizer, normalize: Callable[[str], str]
+) -> Counter[str]:
+    """Count tokens; where a line end is one or none, in thousands of texts at once."""
+    counts = Counter[str]()
+    is_joined = isinstance(tokenizer, CharacterTokenizer | WhitespaceTokenizer)
+    while chunk := list(islice(texts, CHUNK)):
+        for piece in ["\n".join(chunk)] if is_joined else chunk:
+            counts.update(tokenizer.split(normalize(piece)))
+        if isinstance(tokenizer, CharacterTokenizer):
+            counts["\n"] -= len(chunk) - 1  # our own
+    return +counts
 
 
 def _fitting_size(rows: Iterable[str], num_pairs: int) -> int:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from foveate.bundle import Bundle, save_bundle
+from foveate.bundle import Bundle
 from foveate.config import Config
 from foveate.data.batching import encode_table
 from foveate.data.table import PairTable
-from foveate.errors import ModelMismatchError
+from foveate.errors import ConfigError, ModelMismatchError
 from foveate.evaluation import evaluate
 from foveate.files import sync_folder
 from foveate.options import Options
@@ -30,6 +30,7 @@ from foveate.training.distillation import (
     write_soft_targets,
 )
 from foveate.training.folder import MEMBER, STATE
+from foveate.training.going_on import Parent
 from foveate.training.opening import Machine, open_run, own_folder
 from foveate.training.prepare import Prepared
 from foveate.training.recorder import Recorder
@@ -54,6 +55,8 @@ def train_models(
     words: Collection[str] = (),
     machine: Machine | None = None,
     page: Path | None = None,
+    parent: Parent | None = None,
+    overwrite: bool = False,
 ) -> Trained:
     """Train as many models as the configuration says, and join them to one bundle.
 
@@ -73,16 +76,28 @@ def train_models(
             words=words,
             machine=machine,
             page=page,
+            parent=parent,
+            overwrite=overwrite,
         )
     recorder = Recorder(out, report or be_silent, watch_in(page, out))
     threads = threads_here(config.threads or granted_threads())
-    with own_folder(out, resume), recorder.shown(), threads:
+    told: Any = {"parent": parent, "overwrite": overwrite, "words": words, "requested": config}
+    with own_folder(out, resume, overwrite), recorder.shown(), threads:
         member = _configure_member(config)
-        shared = open_run(table, dev, member, recorder, resume, machine, requested=config)
+        shared = open_run(table, dev, member, recorder, resume, machine, **told)
+        _refuse_large(config, shared)
         recorder.tidy()
         if recorder.has_bundle_of():
             return reload_model(shared, recorder)
         return _Ensemble(shared, config, recorder, machine).train(words)
+
+
+def _refuse_large(config: Config, shared: Prepared) -> None:
+    if config.distill and shared.num_parts > 1:
+        raise ConfigError(
+            f"distill: {len(shared.table):,} pairs are too many: what the models find likely at "
+            "every step of them would not fit into the memory; leave it out, or give fewer"
+        )
 
 
 class _Ensemble:
@@ -121,9 +136,9 @@ class _Ensemble:
             is_complete=is_complete,
             options=options.training,
             words=words,
+            parent=self.shared.parent,
         )
-        if self.recorder.out is not None:
-            save_bundle(bundle, self.recorder.out)
+        self.recorder.save_bundle(bundle)
         self._conclude_page(bundle)
         return Trained(translator, options, bundle.summary, table, dev, not is_complete)
 

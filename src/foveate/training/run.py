@@ -27,11 +27,13 @@ from foveate.torch_loading import threads_here
 from foveate.training.appraisal import appraise
 from foveate.training.build import build_trainer
 from foveate.training.defaults import describe_plan
+from foveate.training.going_on import Parent
+from foveate.training.holding import hold_out
 from foveate.training.interrupt import InterruptGate
 from foveate.training.onlooker import Onlooker
 from foveate.training.opening import Machine, extend, open_run, own_folder
 from foveate.training.planning import plan_run
-from foveate.training.prepare import Prepared, hold_out
+from foveate.training.prepare import Prepared
 from foveate.training.recorder import Recorder
 from foveate.training.report import Listener, Report, be_silent
 from foveate.training.schedule import Schedule
@@ -71,6 +73,8 @@ def train(
     words: Collection[str] = (),
     machine: Machine | None = None,
     page: Path | None = None,
+    parent: Parent | None = None,
+    overwrite: bool = False,
 ) -> Trained:
     """Train one model on pairs and return it; with `out`, leave it there as a bundle.
 
@@ -86,6 +90,8 @@ def train(
             preferred.
         machine: tells the time, and how fast it is.
         page: an HTML file to watch the run in, written as it goes.
+        parent: a model to go on from.
+        overwrite: a model in `out` may be replaced, when this one is ready.
 
     Raises:
         ConfigError: options that do not go together, or another run's with `resume`.
@@ -98,8 +104,9 @@ def train(
     begin = machine.clock()
     config = config.replace(models=None, distill=None)  # several: training/ensemble.py
     recorder = Recorder(out, report or be_silent, watch_in(page, out))
-    with own_folder(out, resume), recorder.shown():
-        prepared = open_run(table, dev, config, recorder, resume, machine)
+    told: Any = {"parent": parent, "overwrite": overwrite, "words": words}
+    with own_folder(out, resume, overwrite), recorder.shown():
+        prepared = open_run(table, dev, config, recorder, resume, machine, **told)
         return run_prepared(prepared, recorder, words=words, machine=machine, begin=begin)
 
 
@@ -327,6 +334,7 @@ class _Run:
             is_complete=not was_interrupted,
             options=prepared.options.training,
             words=words,
+            parent=prepared.parent,
         )
         self.recorder.tell(self._report("end", dev=self.trainer.counters.best_scores or None))
         self.recorder.save_bundle(bundle)
@@ -341,7 +349,7 @@ class _Run:
             dev_pairs=len(prepared.dev),
             parameters=trainer.num_parameters,
             updates=counters.update,
-            epochs=round(trainer.epoch, 2),
+            epochs=round(trainer.epoch / prepared.num_parts, 2),
             minutes=round(counters.seconds / 60, 2),
             best_update=counters.best_update,
             seed=trainer.options.seed,
@@ -374,7 +382,7 @@ class _Run:
             kind,
             update=counters.update,
             total_updates=total,
-            epoch=round(self.trainer.epoch, 3),
+            epoch=round(self.trainer.epoch / self.prepared.num_parts, 3),
             seconds=round(counters.seconds, 2),
             seconds_left=round(left, 1),
             learning_rate=self.trainer.learning_rate,
