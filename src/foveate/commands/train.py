@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack, suppress
@@ -126,6 +127,7 @@ def train(
 
     options = merge_config(config, given_flags(flags))
     options = options.replace(threads=cut_threads(options.threads, say))
+    refuse_ranks(options, report, learning_curve, with_traditional)
     check_folder(out, resume=resume or was_killed_early(Path(out)), overwrite=overwrite)
     _refuse_alone(from_, mix, mix_share, learning_curve, with_traditional)
     page = check_page(report)
@@ -143,6 +145,8 @@ def train(
         old = read_table(mix, **limits) if mix is not None else None
         how["parent"] = read_parent(from_, old, mix_share, options)
     trained = run_training(table, dev_table, options, out, how, tensorboard)
+    if is_other_rank():
+        return 0
     if trained is None or trained.was_interrupted:
         kept = f"the best model so far is in {out}; " if trained is not None else ""
         is_begun = (Path(out) / "state").is_dir()
@@ -219,21 +223,47 @@ def run_training(
         config: the options.
         out: folder of the model.
         how: further arguments of `train_models`.
+        tensorboard: folder for events, where they are wanted.
     """
     from foveate.console import TrainingDisplay
 
     try:
         from foveate.training.ensemble import train_models as run
         from foveate.training.events import EventWriter
+        from foveate.training.torchrun import join_ranks, share_machine
     except ModuleNotFoundError as error:
         raise missing_torch(error) from None
+    ranks = join_ranks()
     with ExitStack() as stack, suppress(KeyboardInterrupt):
-        listeners: list[Listener] = [stack.enter_context(TrainingDisplay())]
-        if tensorboard is not None:
+        listeners: list[Listener] = [] if ranks.rank else [stack.enter_context(TrainingDisplay())]
+        if tensorboard is not None and not ranks.rank:
             listeners.append(stack.enter_context(EventWriter(Path(tensorboard))))
         told = join_listeners(listeners)
-        return run(table, dev, config, report=told, out=Path(out), **how)
+        place = stack.enter_context(ranks.own_place(Path(out), how["resume"]))
+        machine = share_machine(ranks) if ranks.size > 1 else None
+        return run(table, dev, config, report=told, out=place, machine=machine, **how)
     return None
+
+
+def is_other_rank() -> bool:
+    """Say whether torchrun began this process, and another one keeps the run."""
+    return os.environ.get("RANK", "0") != "0"
+
+
+def refuse_ranks(config: Config, report: str | None, curve: bool, traditional: bool) -> None:
+    """Raise a ConfigError for what the processes of torchrun do not do together."""
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return
+    flags = {
+        "--models": config.models > 1,
+        "--distill": config.distill,
+        "--report": report is not None,
+        "--learning-curve": curve,
+        "--with-traditional": traditional,
+    }
+    for flag, is_given in flags.items():
+        if is_given:
+            raise ConfigError(f"{flag}: does not go with torchrun: train it in one process")
 
 
 def join_listeners(listeners: Sequence[Listener]) -> Listener:

@@ -19,6 +19,7 @@ from foveate.models.seq2seq import Seq2SeqModel
 from foveate.records import SoftTargets
 from foveate.torch_loading import keep_kernels
 from foveate.training.prepare import Prepared
+from foveate.training.ranks import Ranks
 from foveate.training.trainer import Trainer
 
 LEXICON = ("copying.words", "copying.chances")
@@ -30,12 +31,15 @@ GROWING = (  # parameters with a row for each token
 )
 
 
-def build_trainer(prepared: Prepared, soft_targets: SoftTargets | None = None) -> Trainer:
+def build_trainer(
+    prepared: Prepared, soft_targets: SoftTargets | None = None, ranks: Ranks | None = None
+) -> Trainer:
     """Build a new model, which depends on the seed alone, and its trainer.
 
     Args:
         prepared: the pairs and the options.
         soft_targets: of every step of the pairs, learnt instead of their targets.
+        ranks: the processes that train together.
     """
     options, facts, lexicon = prepared.options, prepared.facts, prepared.lexicon
     training = options.training
@@ -58,7 +62,7 @@ def build_trainer(prepared: Prepared, soft_targets: SoftTargets | None = None) -
     # Soft targets are of one way to split the target: then no other ways are sampled.
     encode = prepared.encode_epoch if soft_targets is None else lambda epoch: prepared.pairs
     model = model.to(choose_device(training.device))
-    return Trainer(model, training, encode, lexicon, soft_targets)
+    return Trainer(model, training, encode, lexicon, soft_targets, ranks)
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from foveate.training.build import choose_device
 from foveate.training.folder import check_new_run, is_new_run_possible, lock_folder
 from foveate.training.going_on import Parent, refuse_other_parent
 from foveate.training.prepare import Prepared, describe, prepare, restore
+from foveate.training.ranks import Ranks
 from foveate.training.recorder import Recorder
 from foveate.training.schedule import Schedule
 from foveate.training.speed import measure_speed
@@ -33,6 +34,7 @@ class Machine:
 
     clock: Callable[[], float] = time.perf_counter
     measure_speed: Callable[[torch.device], float] = measure_speed
+    ranks: Ranks = field(default_factory=Ranks)
 
 
 @contextmanager

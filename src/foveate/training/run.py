@@ -141,7 +141,8 @@ def run_prepared(
     recorder.go_on(saved.counters.update if saved is not None else 0)
     threads = prepared.options.training.threads or granted_threads()
     with threads_here(threads), tell_out_of_memory():
-        run = _Run(prepared, build_trainer(prepared, soft_targets), recorder, machine.clock)
+        trainer = build_trainer(prepared, soft_targets, machine.ranks)
+        run = _Run(prepared, trainer, recorder, machine.clock)
         if saved is not None and schedule is not None:
             run.trainer.restore(saved.counters, saved.tensors)
             total = schedule.total_updates
@@ -202,7 +203,7 @@ class _Run:
         self.recorder, self.clock = recorder, clock
         self.selector = Selector(prepared, trainer)
         self.onlooker: Onlooker | None = None
-        self.gate = InterruptGate()
+        self.gate = InterruptGate(trainer.ranks)
 
     def plan(self, begin: float) -> Schedule:
         """Make the schedule of a new run."""
