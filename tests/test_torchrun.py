@@ -18,7 +18,7 @@ from foveate.cli import main
 from foveate.search.workers import count_cores, granted_threads
 from foveate.training.ranks import Ranks
 
-SMALL = ["--num-validations", "2", "--hidden-size", "16", "--no-memory"]
+SMALL = ["--hidden-size", "16", "--no-memory"]
 TOGETHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 
@@ -63,7 +63,7 @@ def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_two_processes_end_with_the_weights_of_one(pairs: Path, tmp_path: Path) -> None:
-    told = ["--max-updates", "12", "--dropout", "0"]
+    told = ["--max-updates", "12", "--num-validations", "2", "--dropout", "0"]
     alone, together = tmp_path / "alone", tmp_path / "together"
     assert main(["train", str(pairs), "--out", str(alone), "--threads", "1", *SMALL, *told]) == 0
     run = train_together(pairs, together, *told)
