@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -205,8 +205,8 @@ def save_bundle(bundle: Bundle, path: str | Path, *, keep_card: bool = True) -> 
     refuse_foreign(path)
     files = collect_files(bundle)
     hashes = {name: digest(data) for name, data in files.items()}
-    card = format_card(bundle).encode("utf-8", "backslashreplace")
     identity = identify(FORMAT_VERSION, hashes)
+    card = format_card(replace(bundle, id=identity)).encode("utf-8", "backslashreplace")
     manifest = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
 
+from foveate.metric_names import FRACTIONS, METRIC_LABELS, format_metric
 from foveate.printable import make_printable
 
 if TYPE_CHECKING:
@@ -27,16 +28,6 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-METRIC_LABELS = {
-    "exact_match": "exact match",
-    "exact_match_by_row": "exact match by row",
-    "word_error_rate": "word error rate",
-    "phoneme_error_rate": "phoneme error rate",
-    "token_error_rate": "token error rate",
-    "character_error_rate": "character error rate",
-    "bleu": "BLEU",
-    "chrf": "chrF",
-}
 NOTHING, BLANK = "∅", "␣"
 WORST_COLUMNS = ("source", "output", "reference")
 KIND_LABELS: dict[Kind, str] = {
@@ -55,10 +46,6 @@ KIND_LABELS: dict[Kind, str] = {
     "repeat": "that repeat a pair",
 }
 RECORDED = ("variants", "repeat")  # kinds that speak against no pair
-FRACTIONS = (
-    *("exact_match", "exact_match_by_row", "word_error_rate", "phoneme_error_rate"),
-    *("token_error_rate", "character_error_rate"),
-)
 SECONDS_BETWEEN_LINES = 5.0
 FEWEST_SHOWN = 10  # sources whose share of right outputs is worth a line
 SECONDS_BETWEEN_LATE_LINES = 15.0
@@ -104,16 +91,6 @@ def format_duration(seconds: float) -> str:
     if minutes >= 60:
         return f"{minutes // 60} h {minutes % 60} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def format_metric(name: str, value: float) -> str:
-    """Return the value of a metric: rates in per cent, BLEU and chrF as they are.
-
-    Example:
-        >>> format_metric("exact_match", 0.612), format_metric("bleu", 39.04)
-        ('61.2 %', '39.0')
-    """
-    return f"{100 * value:.1f} %" if name in FRACTIONS else f"{value:.1f}"
 
 
 def format_report(report: Report) -> str:

@@ -81,6 +81,8 @@ def train(
         bool, Parameter(group=FURTHER, negative="", show_default=False, show=IS_WHOLE)
     ] = False,
     report: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="FILE.html")] = None,
+    language: Annotated[str | None, Parameter(group=FURTHER, metavar="CODE", show=IS_WHOLE)] = None,
+    licence: Annotated[str | None, Parameter(group=FURTHER, metavar="NAME", show=IS_WHOLE)] = None,
     tensorboard: Annotated[
         Place | None, Parameter(group=FURTHER, metavar="DIR", show=IS_WHOLE)
     ] = None,
@@ -113,6 +115,9 @@ def train(
         overwrite: A model that is in MODEL already is replaced, once the new one is ready.
         report: A page that shows the run while it lasts: curves, outputs, and attention as it
             forms. Open it in a browser.
+        language: For the card and for dictionaries: code of the sources' language, such as en, or
+            of both sides, such as en,de.
+        licence: For the card: under which licence the model may be used, such as BSD-3-Clause.
         tensorboard: Write what the run says as events, too: tensorboard --logdir DIR.
         learning_curve: Train again on an eighth, a quarter and a half of PAIRS, to see whether more
             pairs would help, on --test where it is given. Takes four times the minutes.
@@ -124,6 +129,7 @@ def train(
     from foveate.output import check_folder, check_page
     from foveate.search.workers import cut_threads
     from foveate.training.folder import was_killed_early
+    from foveate.training.origin import describe_data
 
     options = merge_config(config, given_flags(flags))
     options = options.replace(threads=cut_threads(options.threads, say))
@@ -141,6 +147,16 @@ def train(
     test_table = read_table(test, **limits) if test is not None else None
     listed = read_words(words) if words is not None else ()
     how: dict[str, Any] = {"resume": resume, "overwrite": overwrite, "words": listed, "page": page}
+    how["origin"] = {
+        "data": [
+            file
+            for part, place in (("train", pairs), ("dev", dev), ("test", test))
+            if place is not None
+            for file in describe_data(place, part)
+        ],
+        **({"language": language} if language else {}),
+        **({"licence": licence} if licence else {}),
+    }
     if from_ is not None:
         old = read_table(mix, **limits) if mix is not None else None
         how["parent"] = read_parent(from_, old, mix_share, options)

@@ -262,7 +262,7 @@ def _make_dictionary(format: str, translator: Translator) -> Dictionary | None:
         return None
     codec = translator.bundle.target_codec
     phonemes = codec.vocabulary.entries[len(RESERVED) :]
-    language = translator.bundle.summary.training.get("language") or "und"
+    language = str(translator.bundle.summary.origin.get("language", "und")).partition(",")[0]
     return Dictionary(cast("DictionaryForm", format), codec.kind, phonemes, language)
 
 

@@ -7,7 +7,7 @@ With distillation they are the teachers of one more model, and that is the resul
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from foveate.training.distillation import (
 from foveate.training.folder import MEMBER, STATE
 from foveate.training.going_on import Parent
 from foveate.training.opening import Machine, open_run, own_folder
+from foveate.training.origin import describe_origin
 from foveate.training.prepare import Prepared
 from foveate.training.recorder import Recorder
 from foveate.training.report import Listener, be_silent
@@ -57,6 +58,7 @@ def train_models(
     page: Path | None = None,
     parent: Parent | None = None,
     overwrite: bool = False,
+    origin: Mapping[str, Any] | None = None,
 ) -> Trained:
     """Train as many models as the configuration says, and join them to one bundle.
 
@@ -78,8 +80,9 @@ def train_models(
             page=page,
             parent=parent,
             overwrite=overwrite,
+            origin=origin,
         )
-    recorder = Recorder(out, report or be_silent, watch_in(page, out))
+    recorder = Recorder(out, report or be_silent, watch_in(page, out), origin)
     threads = threads_here(config.threads or granted_threads())
     told: Any = {"parent": parent, "overwrite": overwrite, "words": words, "requested": config}
     with own_folder(out, resume, overwrite), recorder.shown(), threads:
@@ -127,6 +130,7 @@ class _Ensemble:
     def _finish(self, bundle: Bundle, words: Collection[str], is_complete: bool) -> Trained:
         table, dev = self.shared.table, self.shared.dev
         bundle.summary.was_interrupted = not is_complete
+        bundle.summary.origin = describe_origin(self.recorder.origin)
         options = self._describe_whole()
         translator = appraise(
             bundle,

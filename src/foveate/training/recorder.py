@@ -7,7 +7,7 @@ row of the log, that finds no room is told and left out.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ class Recorder:
         out: the folder of the run; None keeps nothing.
         listener: is told everything.
         watcher: keeps a page of the run, where one is wanted.
+        origin: what the card is to say of data, licence and language.
     """
 
     def __init__(
@@ -42,10 +43,12 @@ class Recorder:
         out: Path | None = None,
         listener: Listener = be_silent,
         watcher: Watcher | None = None,
+        origin: Mapping[str, Any] | None = None,
     ) -> None:
         self.out = out
         self.listener = listener
         self.watcher = watcher
+        self.origin = origin or {}
         self.state = StateFolder(out) if out is not None else None
         self._is_log_broken = False
         self._page_problem = ""

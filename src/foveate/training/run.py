@@ -7,7 +7,7 @@ happens after an update is done before its state is saved, once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from foveate.training.holding import hold_out
 from foveate.training.interrupt import InterruptGate
 from foveate.training.onlooker import Onlooker
 from foveate.training.opening import Machine, extend, open_run, own_folder
+from foveate.training.origin import describe_origin
 from foveate.training.planning import plan_run
 from foveate.training.prepare import Prepared
 from foveate.training.recorder import Recorder
@@ -75,6 +76,7 @@ def train(
     page: Path | None = None,
     parent: Parent | None = None,
     overwrite: bool = False,
+    origin: Mapping[str, Any] | None = None,
 ) -> Trained:
     """Train one model on pairs and return it; with `out`, leave it there as a bundle.
 
@@ -92,6 +94,7 @@ def train(
         page: an HTML file to watch the run in, written as it goes.
         parent: a model to go on from.
         overwrite: a model in `out` may be replaced, when this one is ready.
+        origin: what the card is to say of data, licence and language (training/origin.py).
 
     Raises:
         ConfigError: options that do not go together, or another run's with `resume`.
@@ -103,7 +106,7 @@ def train(
     machine = machine or Machine()
     begin = machine.clock()
     config = config.replace(models=None, distill=None)  # several: training/ensemble.py
-    recorder = Recorder(out, report or be_silent, watch_in(page, out))
+    recorder = Recorder(out, report or be_silent, watch_in(page, out), origin)
     told: Any = {"parent": parent, "overwrite": overwrite, "words": words}
     with own_folder(out, resume, overwrite), recorder.shown():
         prepared = open_run(table, dev, config, recorder, resume, machine, **told)
@@ -356,6 +359,7 @@ class _Run:
             seed=trainer.options.seed,
             was_interrupted=was_interrupted,
             training={**vars(trainer.options), "learning_rate": trainer.peak},
+            origin=describe_origin(self.recorder.origin),
             examples=self.selector.validation.sources[:MOST_EXAMPLES],
         )
 
