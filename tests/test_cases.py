@@ -59,6 +59,50 @@ def xliff(units: list[tuple[str, str]]) -> str:
     )
 
 
+# Where each input that was once read wrongly has its tests; the numbers are those of a list of
+# such inputs, and forms stand below.
+ROWS = {
+    1: {"test_cases.py": ["index.csv", "many.csv", "id.csv", "leipzig.txt", "r.tsv", "voice.tsv"]},
+    2: {"test_cases.py": ["unimorph", "tatoeba.tsv", "anki.txt", "mfa.dict", "norm.tsv"]},
+    3: {"test_cases.py": ["cmu", "cmu.dict", "cmu07", "kaldi.txt", "julius.htkdic"]},
+    4: {"test_cases.py": ["memory.tmx", "named.xml", "csv.txt", "excel.csv", "array.json"]},
+    6: {"test_cases.py": ["lines.jsonl", "nested.txt", "pandas.json", "chat.jsonl"]},
+    7: {"test_readers.py": ["test_parquet_lists_of_targets_are_several_pairs"]},
+    8: {
+        "test_cases.py": [
+            "test_dev_equal_to_training_is_told_with_a_true_interval",
+            "test_what_is_held_out_is_counted_in_sources",
+        ]
+    },
+    9: {"test_cases.py": ["test_words_have_no_bleu"]},
+    10: {"test_cases.py": ["test_other_pairs_do_not_resume_a_run"]},
+    11: {
+        "test_cases.py": ["blank.csv"],
+        "test_readers.py": ["test_blank_rows_are_skipped_in_every_format"],
+    },
+    12: {
+        "test_translator.py": ["test_the_command_asks_about_a_file_of_pairs"],
+        "test_cases.py": ["test_input_unlike_training_is_told"],
+    },
+    14: {"test_cases.py": ["test_words_that_were_never_seen_are_copied"]},
+    17: {"test_cases.py": ["test_the_rows_of_n_best_are_sorted_by_what_is_shown"]},
+    19: {"test_cases.py": ["test_a_picture_with_boxes_says_so"]},
+    20: {"test_cases.py": ["test_a_line_far_longer_than_in_training_is_cut"]},
+    21: {"test_cases.py": ["test_worse_than_the_sources_as_they_are_is_told"]},
+    23: {"test_cases.py": ["test_right_by_source_and_by_row_have_their_names"]},
+    24: {"test_cases.py": ["test_calls_of_other_toolkits_lead_to_ours"]},
+}
+
+
+def test_every_row_has_its_tests() -> None:
+    forms = {form.name for form in [*THIRTY, *MORE, *KINDS]}
+    for row, places in ROWS.items():
+        for name, tests in places.items():
+            text = (Path(__file__).parent / name).read_text(encoding="utf-8")
+            for test in tests:
+                assert test in forms or f"\ndef {test}(" in text, (row, test)
+
+
 @dataclass(frozen=True)
 class Form:
     """A file, how many pairs it has (None: it is refused), and what is said about it."""
@@ -86,7 +130,7 @@ THIRTY = [
     Form("moses.txt", "".join(rows(s, t, separator=" ||| ") for s, t in S), 12),
     Form("cmu", ";;; by hand\n" + "".join(f"{s.upper()}  {t}\n" for s, t in L), 8, "dictionary"),
     Form("cmu.dict", "# by hand\nbalde(2) B AA0 L D\n" + "".join(f"{s} {t}\n" for s, t in L), 9),
-    Form("lexiconp.txt", "".join(f"{s} 0.5 {t}\n" for s, t in L), 8, "1 numbers behind a word"),
+    Form("lexiconp.txt", "".join(f"{s} 0.5 {t}\n" for s, t in L), 8, "1 number behind every word"),
     Form("names.csv", "source,target\n" + "".join(rows(*p, separator=",") for p in L), 8),
     Form("index.csv", ",en,de\n" + "".join(f"{n},{s},{t}\n" for n, (s, t) in enumerate(S)), 12),
     Form("excel.csv", "sep=;\nen;de\n" + "".join(f"{s};{t}\n" for s, t in S), 12),
@@ -465,6 +509,20 @@ def test_the_case_of_the_training_is_found_and_read() -> None:
     assert clean_source(" HELLO\u200b", frozenset("helo"), "lower") == "hello"
 
 
+def test_input_unlike_training_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the model that comes along, which knows lower case alone."""
+    path = tmp_path / "words.txt"
+    path.write_text(
+        "\ufeffhello\nHello\n hello\nhello \nhel\u200blo\n   \nпривет\nмир\ncaf\u00e9\n"
+    )
+    status, out, err = run(capsys, "translate", "english", path)
+    assert status == 0
+    assert out.splitlines()[:6] == ["HH AH L OW"] * 5 + [""]
+    assert "1 of 9 lines were read in lower case" in err
+    assert "3 of 9 lines have source tokens that were not seen in training" in err
+    assert "'р' in 2" in err and "(in lines): Cyrillic in 2:" in err and "'é' in 1" in err
+
+
 @pytest.mark.parametrize("name", ["barred.txt", "celex.cd", "table.md", "festival.scm", "map.yml"])
 def test_the_call_that_is_named_makes_pairs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
@@ -673,9 +731,15 @@ def test_right_by_source_and_by_row_have_their_names(
     _, out, _ = run(capsys, "translate", model, path, "--threads", "1")
     path.write_text(rows("balde", out.rstrip("\n")) * 3 + rows("balde", "other"))
     status, out, _ = run(capsys, "evaluate", model, path, "--threads", "1")
-    assert status == 0 and "1 sources, 4 pairs" in out
+    assert status == 0 and "1 source, 4 pairs" in out
     shown = {line[:20].rstrip(): line[20:].split()[0] for line in out.splitlines() if "%" in line}
     assert (shown["exact match"], shown["exact match by row"]) == ("100.0", "75.0")
+    status, out, _ = run(capsys, "evaluate", model, path, "--threads", "1", "--by-row")
+    assert status == 0 and "1 source, 4 pairs" in out
+    line = next(line for line in out.splitlines() if line.startswith("exact match "))
+    # Wilson with the effective number of one source with four rows: 1
+    assert line.split() == ["exact", "match", "75.0", "%", "11.8", "%", "to", "98.5", "%"]
+    assert "exact_match|refs:1|interval:wilson-kish|" in out
 
 
 @pytest.mark.parametrize("cut", [0.5, 0.9])

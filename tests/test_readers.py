@@ -359,7 +359,7 @@ BAD_ROWS = [
     ("a.tsv", b"x\tcaf\xe9", "not UTF-8 (byte 0xe9 at position 6)"),
     ("a.tsv", b"x\ty\0", "NUL character in the target"),
     ("a.tsv", b"x" * 24 + b"\ty", "source has 24 characters, more than max_characters 23"),
-    ("a.csv", b"x", "1 columns, but 2 in the header"),
+    ("a.csv", b"x", "1 column, but 2 in the header"),
     ("a.csv", b"x,y,z", "3 columns, but 2 in the header"),
     ("a.csv", b"x,", "empty target"),
     ("a.csv", b"x,\xff", "not UTF-8 (byte 0xff"),

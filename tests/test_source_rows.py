@@ -20,7 +20,7 @@ RECORDS = [
 
 def rows(place: Path, column: str, **more: object) -> list[tuple[str, dict[str, str]]]:
     found = read_source_rows(place, column, report=lambda _: None, **more)  # type: ignore[arg-type]
-    return [(line.text, dict(line.others)) for line in found]
+    return [(row.line.text, dict(row.others)) for row in found]
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "json", "parquet"])
@@ -105,3 +105,11 @@ def test_a_table_is_asked_about(
     path.write_text(content)
     assert main(["translate", "english", str(path)]) == 2
     assert f"{path} --columns {column}" in capsys.readouterr().err
+
+
+def test_the_encoding_of_lines_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "words.txt"
+    path.write_bytes("plain\nGröße und Höhe\n".encode("cp1252"))
+    assert main(["translate", "english", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert "words.txt:2: not UTF-8" in said and "iconv -f CP1252 -t UTF-8" in said

@@ -220,6 +220,7 @@ def write_file(name: str, folder: Path, has_columns: bool) -> str:
     return name
 
 
+@pytest.mark.long
 def test_every_documented_call_without_pytorch_works(plain: Path, tmp_path: Path) -> None:
     # Of calls that differ in the names of files alone, one is enough.
     different = {re.sub(r"\w+\.", "a.", " ".join(argv)): argv for argv in documented_calls()}

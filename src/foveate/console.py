@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
 
+from foveate.counted import counted
 from foveate.metric_names import FRACTIONS, METRIC_LABELS, format_metric
 from foveate.printable import make_printable
 
@@ -504,7 +505,7 @@ def format_bin(row: dict[str, Any]) -> str:
 
 def format_evaluation(evaluation: Evaluation) -> str:
     """Return a whole evaluation as text: scores, scores by length, signatures."""
-    counts = f"{len(evaluation.sources):,} sources, {evaluation.num_pairs:,} pairs"
+    counts = f"{counted(evaluation.num_sources, 'source')}, {counted(evaluation.num_pairs, 'pair')}"
     scores = {name: evaluation.metrics[name] for name in evaluation.telling}
     every = [*evaluation.metrics.values()]  # of JSON, too
     if evaluation.has_several_rows:
@@ -568,9 +569,10 @@ def format_findings(
     ]
     record = f" For the record: {', '.join(parts[1])}." if parts[1] else ""
     if not num_odd:
-        return f"{num_pairs:,} pairs, none with a reason to look.{record}"
+        return f"{counted(num_pairs, 'pair')}, none with a reason to look.{record}"
     return (
-        f"{num_pairs:,} pairs, {num_odd:,} with a reason to look: {', '.join(parts[0])}.{record}\n"
+        f"{counted(num_pairs, 'pair')}, {num_odd:,} with a reason to look: "
+        f"{', '.join(parts[0])}.{record}\n"
         f"Look first at the lines {', '.join(map(str, lines))}; most pairs with a reason may "
         "still be right."
     )

@@ -62,6 +62,11 @@ class Evaluation:
     split: Split
 
     @property
+    def num_sources(self) -> int:
+        """How many different sources there are."""
+        return len(set(self.sources))
+
+    @property
     def has_several_rows(self) -> bool:
         """Whether a source stands in several rows, so that sources and rows count differently."""
         return self.num_pairs > len(self.sources)
@@ -74,7 +79,7 @@ class Evaluation:
         """Return the numbers, ready for JSON."""
         return {
             "pairs": self.num_pairs,
-            "sources": len(self.sources),
+            "sources": self.num_sources,
             "metrics": {name: score.to_dict() for name, score in self.metrics.items()},
             "exact_match_by_row": self.by_row.to_dict(),
             "by_source_length": self.by_source_length,

@@ -207,8 +207,7 @@ def count_shares(rows: Iterable[Row], recipe: str) -> Statistics:
         recipe: begin of the signature.
     """
     numbers = np.array(list(rows), dtype=np.float64).reshape(-1, 2)
-    is_even = len(set(numbers[:, 1].tolist())) < 2
-    interval = "wilson" if is_even else "wilson-kish"
+    interval = "wilson" if bool((numbers[:, 1] == 1).all()) else "wilson-kish"
     return Statistics(numbers, _divide, partial(_sign_share, recipe, interval), is_share=True)
 
 
@@ -611,6 +610,7 @@ def _sign_own(recipe: str, resamples: int, seed: int) -> str:
     return f"{recipe}{interval}|v:{_version()}"
 
 
+@lru_cache(maxsize=1)
 def _version() -> str:
     try:
         return importlib.metadata.version("foveate")

@@ -12,16 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from foveate.commands.arguments import Columns, Place, missing_torch, read_table
+from foveate.commands.groups import ESSENTIAL, FURTHER
 from foveate.console import say
 from foveate.errors import ConfigError
-from foveate.flags import (
-    ESSENTIAL,
-    FURTHER,
-    build_flags,
-    given_flags,
-    merge_config,
-    offer_whole_help,
-)
+from foveate.flags import build_flags, given_flags, merge_config, offer_whole_help
 
 if TYPE_CHECKING:
     from foveate.config import Config

@@ -28,14 +28,16 @@ from foveate.commands.arguments import (
     check_positive,
     load_translator,
 )
+from foveate.commands.groups import ESSENTIAL
 from foveate.commands.remarks import Remarks
 from foveate.console import say
+from foveate.counted import counted
 from foveate.errors import ConfigError
-from foveate.flags import ESSENTIAL
 
 if TYPE_CHECKING:
     from foveate.column_files import Engine
     from foveate.data.lines import Line
+    from foveate.data.source_rows import SourceRow
     from foveate.dictionary import Dictionary, DictionaryForm
     from foveate.formats import OutputFormat
     from foveate.parts import Parts
@@ -188,10 +190,10 @@ def translate(
     dictionary = _make_dictionary(format, translator)
     form = cast("OutputFormat", format)
 
-    def write(line: Line, found: Translation) -> list[str]:
+    def write(row: SourceRow, found: Translation) -> list[str]:
         if dictionary:
-            return dictionary.add(line.text, found)
-        return format_translation(line.text, found, form, line.others)
+            return dictionary.add(row.line.text, found)
+        return format_translation(row.line.text, found, form, row.others)
 
     run = partial(translator.translate, **wishes)
     run([])  # raises what is wrong with the call before a line is read
@@ -209,7 +211,7 @@ def translate(
     is_at_once = is_dialogue or unbuffered
     rows = demand_good(file, _read(file, columns, translator, is_at_once=is_at_once))
     copies = tee(rows)
-    texts, lines = (line.text for line in copies[0]), copies[1]
+    texts = (row.line.text for row in copies[0])
     found: Iterable[Translation] = run(texts)
     if is_dialogue:
         say("type a line to translate, Ctrl-D to end")
@@ -218,9 +220,9 @@ def translate(
     remarks = Remarks(translator)
     with open_output(out) as stream:
         stream.write(dictionary.begin() if dictionary else "")
-        for line, translation in watch(zip(lines, remarks.watch(found), strict=True)):
-            remarks.see(line.text)
-            stream.writelines(write(line, translation))
+        for row, translation in watch(zip(copies[1], remarks.watch(found), strict=True)):
+            remarks.see(row.line.text)
+            stream.writelines(write(row, translation))
             if is_at_once:
                 stream.flush()
         stream.write(dictionary.end() if dictionary else "")
@@ -273,15 +275,15 @@ def _tell_left_out(dictionary: Dictionary) -> None:
 
 def _read(
     file: str, columns: str | None, translator: Translator, *, is_at_once: bool
-) -> Iterator[Line]:
+) -> Iterator[SourceRow]:
     """Return the sources of a file: its lines, or a column of a table."""
     from foveate.data.readers import read_all_lines
-    from foveate.data.source_rows import read_source_rows
+    from foveate.data.source_rows import SourceRow, read_source_rows
 
     if columns is not None:
         return read_source_rows(file, columns, knows_tag=partial(_knows, translator), report=say)
     lines = read_all_lines(file)
-    return lines if is_at_once else _refuse_tables(file, lines, translator)
+    return map(SourceRow, lines if is_at_once else _refuse_tables(file, lines, translator))
 
 
 def _knows(translator: Translator, tags: str) -> bool:
@@ -313,7 +315,7 @@ def _describe_work(translator: Translator, file: str, options: Mapping[str, Any]
 def _translate_parts(
     translator: Translator,
     run: Callable[..., Iterator[Translation]],
-    read: Callable[[], Iterator[Line]],
+    read: Callable[[], Iterator[SourceRow]],
     file: str,
     out: str,
     about: Mapping[str, Any],
@@ -326,13 +328,13 @@ def _translate_parts(
 
     with Parts(out, about) as parts:
         if not parts.state.is_complete:
-            lines = read()
-            parts.skip(lines)
+            rows = read()
+            parts.skip(row.line for row in rows)
             begin = parts.state.lines
             if begin:
-                say(f"{out}: goes on after {begin:,} lines")
+                say(f"{out}: goes on after {counted(begin, 'line')}")
             remarks = Remarks(translator, begin=begin)
-            windows = iter(lambda: list(islice(lines, WINDOW)), [])
+            windows = iter(lambda: list(islice(rows, WINDOW)), [])
             done = (_translate_part(run, window, parts, remarks, format) for window in windows)
             for _ in watch(chain.from_iterable(done), _count_lines(file), begin=begin):
                 pass
@@ -340,12 +342,12 @@ def _translate_parts(
         num_failed = parts.state.num_failed
         parts.finish()
     if num_failed:
-        say(f"{num_failed:,} lines have no output; {out}.errors.tsv says why")
+        say(f"no output for {counted(num_failed, 'line')}; {out}.errors.tsv says why")
 
 
 def _translate_part(
     run: Callable[..., Iterator[Translation]],
-    lines: Sequence[Line],
+    rows: Sequence[SourceRow],
     parts: Parts,
     remarks: Remarks,
     format: OutputFormat,
@@ -353,13 +355,14 @@ def _translate_part(
     """Translate some lines, yield them, and write all; one that fails has an empty output."""
     from foveate.formats import format_translation
 
+    lines = [row.line for row in rows]
     failed = {line.number: line.problem for line in lines if line.problem}
     texts = ["" if line.problem else line.text for line in lines]
     found: list[str] = []
     answers = remarks.watch(_answer(run, texts, parts.state.lines, lines, failed))
-    for text, line, answer in zip(texts, lines, answers, strict=True):
+    for text, (line, others), answer in zip(texts, rows, answers, strict=True):
         remarks.see(text)
-        found += format_translation(line.text, answer, format, line.others)
+        found += format_translation(line.text, answer, format, others)
         yield text
     parts.add(lines, found, failed)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple, Self
 
+from foveate.counted import counted
 from foveate.data.columns import choose_columns
 from foveate.data.headers import is_header_of_csv
 from foveate.data.lines import MAX_LINE_BYTES, Line
@@ -49,7 +50,7 @@ def read_csv(
 
     def find_fault(fields: list[str]) -> str:
         if len(fields) != num_columns:
-            return f"{len(fields)} columns, but {num_columns} in the header"
+            return f"{counted(len(fields), 'column')}, but {num_columns} in the header"
         longest = max(len(fields[column]) for column in wanted)
         return NOT_CLOSED if longest > max_characters else ""
 

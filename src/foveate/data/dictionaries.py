@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from foveate.counted import counted
 from foveate.data.columns import NUMBER
 from foveate.data.lines import Line, show_name
 from foveate.data.rows import BadRow, Report, Rows
@@ -72,7 +73,9 @@ def read_dictionary(name: str, head: Sequence[Line], lines: Iterator[Line], note
     """Read a dictionary; `word(2)` is one more target of `word`."""
     path = show_name(name)
     num_weights = count_weights([line.text for line in head])
-    left_out = f", the {num_weights} numbers behind a word are left out" if num_weights else ""
+    left_out = (
+        f", {counted(num_weights, 'number')} behind every word left out" if num_weights else ""
+    )
     note(f"{path}: read as a pronunciation dictionary: a word, a blank, phonemes{left_out}")
     is_cmudict = any(line.text.startswith(";;;") for line in head)
     num_marks = 0

@@ -62,8 +62,8 @@ def list_encodings(lines: Sequence[bytes]) -> list[tuple[str, str]]:
     One is returned where the others are far less likely, else up to four.
 
     Example:
-        >>> list_encodings(["mañana será otro día".encode("cp1252")])
-        [('cp1252', 'mañana será otro día')]
+        >>> list_encodings(["ich höre die Größe".encode("cp1252")])
+        [('cp1252', 'ich höre die Größe')]
     """
     bad = [line for line in lines if not line.isascii()]
     sides = [_keep_marked(side) for line in bad[:MOST_LINES] for side in line.split(b"\t")]

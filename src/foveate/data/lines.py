@@ -41,16 +41,12 @@ _SIGNATURES = (
 
 
 class Line(NamedTuple):
-    """One line without its end; `problem` is empty when the line is good.
-
-    `others` has the other columns of a table, each with its name.
-    """
+    """One line without its end; `problem` is empty when the line is good."""
 
     number: int
     text: str
     problem: str
     end: str = "\n"
-    others: tuple[tuple[str, str], ...] = ()
 
 
 def read_numbered_lines(name: str) -> Iterator[Line]:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from foveate.counted import counted
 from foveate.data.columns import Choice, choose_columns, describe_column
 from foveate.data.headers import is_header, is_header_of_csv
 from foveate.data.lines import Line, read_numbered_lines, show_name
@@ -132,7 +133,7 @@ def _read_fields(
     path: str, lines: Iterator[Line], separator: str, num_columns: int, choice: Choice
 ) -> Rows:
     source, target, is_plain = choice.source[0], choice.target[0], choice.is_plain
-    for number, text, fault, *_ in lines:
+    for number, text, fault, _ in lines:
         fields = text.split(separator)
         if len(fields) != num_columns or fault:
             if set(fields) == {SENTENCE_END}:
@@ -153,7 +154,7 @@ def _find_fault(fields: Sequence[str], num_columns: int) -> str:
         return "one column: no TAB between source and target" if fields[0].strip() else ""
     if not any(field.strip() for field in fields[num_columns:]) and len(fields) > num_columns:
         return ""
-    return f"{len(fields)} columns instead of {num_columns}"
+    return f"{counted(len(fields), 'column')} instead of {num_columns}"
 
 
 def read_parallel(source_name: str, target_name: str) -> Rows:
@@ -170,7 +171,8 @@ def read_parallel(source_name: str, target_name: str) -> Rows:
             num_shorter = (source or target).number - 1
             counts = (num_shorter, num_longer) if source is None else (num_longer, num_shorter)
             raise DataError(
-                f"{source_name} has {counts[0]:,} lines and {target_name} has {counts[1]:,}: "
+                f"{source_name} has {counted(counts[0], 'line')} and {target_name} has "
+                f"{counts[1]:,}: "
                 "line 1 of one must belong to line 1 of the other, and so on"
             )
         problem = source.problem and f"source: {source.problem}"

@@ -10,8 +10,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from foveate.counted import counted
 from foveate.data.columns import choose_source, flatten
 from foveate.data.csv_rows import open_csv
+from foveate.data.encodings import advise_encoding
 from foveate.data.forms import recognise
 from foveate.data.json_lines import read_json_records, read_value_records
 from foveate.data.lines import Line, is_gzip_name, read_numbered_lines, show_name, take_head
@@ -26,6 +28,13 @@ KnowsTag = Callable[[str], bool]
 Fields = Iterator[tuple[Line, Sequence[Any]]]
 
 
+class SourceRow(NamedTuple):
+    """A source as a line, and the other columns of its table, each with its name."""
+
+    line: Line
+    others: tuple[tuple[str, str], ...] = ()
+
+
 class _Table(NamedTuple):
     """A table: names of its columns, some of its rows, and all of them with their lines."""
 
@@ -37,8 +46,8 @@ class _Table(NamedTuple):
 
 def read_source_rows(
     where: str | Path, asked: str, *, knows_tag: KnowsTag | None = None, report: Report
-) -> Iterator[Line]:
-    r"""Read the source of every row of a table; `others` of a line has the other columns.
+) -> Iterator[SourceRow]:
+    r"""Read the source of every row of a table.
 
     Args:
         where: the file; `-` is standard input.
@@ -55,8 +64,8 @@ def read_source_rows(
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = pathlib.Path(folder, "words.csv")
         ...     _ = path.write_text("id,word\n7,cat\n", encoding="utf-8")
-        ...     lines = list(read_source_rows(path, "word", report=print))
-        >>> lines[0].text, lines[0].others
+        ...     rows = list(read_source_rows(path, "word", report=print))
+        >>> rows[0].line.text, rows[0].others
         ('cat', (('id', '7'),))
     """
     name = str(where)
@@ -69,11 +78,11 @@ def read_source_rows(
     others = [n for n in range(len(table.names)) if n not in source.source]
     for line, fields in table.rows:
         if line.problem:
-            yield line
+            yield SourceRow(line)
             continue
         texts = ["" if value is None else str(value) for value in fields]
         kept = tuple((table.names[n], texts[n]) for n in others)
-        yield line._replace(text=source.join(texts, source.source), others=kept)
+        yield SourceRow(line._replace(text=source.join(texts, source.source)), kept)
 
 
 def _open(name: str, asked: str, report: Report) -> _Table | None:
@@ -103,7 +112,7 @@ def _read_tsv(lines: Iterator[Line], separator: str, num_columns: int) -> Fields
     for line in lines:
         fields = line.text.split(separator)
         if len(fields) != num_columns and line.text.strip() and not line.problem:
-            problem = f"{len(fields)} columns instead of {num_columns}"
+            problem = f"{counted(len(fields), 'column')} instead of {num_columns}"
             line = line._replace(problem=problem)
         yield line, [*fields, *[""] * num_columns][:num_columns]
 
@@ -127,13 +136,14 @@ def _read_records(records: Iterator[Record], names: Sequence[str]) -> Fields:
         yield Line(record.line, "", record.problem), [columns.get(name) for name in names]
 
 
-def demand_good(where: str, lines: Iterator[Line]) -> Iterator[Line]:
-    """Yield lines until one has a problem.
+def demand_good(where: str, rows: Iterator[SourceRow]) -> Iterator[SourceRow]:
+    """Yield rows until one has a problem.
 
     Raises:
         DataError: one has.
     """
-    for line in lines:
-        if line.problem:
-            raise DataError(f"{show_name(where)}:{line.number}: {line.problem}")
-        yield line
+    for row in rows:
+        if row.line.problem:
+            advice = f"; {advise_encoding(where)}" if "not UTF-8" in row.line.problem else ""
+            raise DataError(f"{show_name(where)}:{row.line.number}: {row.line.problem}{advice}")
+        yield row

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from foveate.config import Config
+from foveate.counted import counted
 from foveate.data.table import PairTable
 from foveate.evaluation import evaluate
 from foveate.text.matching import Matching
@@ -80,7 +81,9 @@ def _train_parts(tasks: list[_Part], num_pairs: int) -> Iterator[dict[str, Any]]
     told = tasks if jobs == 1 else [replace(task, report=be_silent) for task in tasks]
     scores = run_side_by_side(_train_part, told, jobs)
     for task in tasks:
-        report(Report("note", f"learning curve: {len(task.table):,} of {num_pairs:,} pairs"))
+        report(
+            Report("note", f"learning curve: {len(task.table):,} of {counted(num_pairs, 'pair')}")
+        )
         yield next(scores)
 
 
