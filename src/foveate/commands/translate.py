@@ -151,10 +151,7 @@ def translate(
         threads: Processor threads (0: as many as there are cores).
         trust_code: Run code of somebody's own that MODEL names (its attention).
     """
-    from foveate.console import watch
-    from foveate.data.source_rows import demand_good
-    from foveate.formats import format_translation
-    from foveate.output import check_file, open_output
+    from foveate.output import check_file
 
     if engine is None:
         check_file(out)
@@ -187,26 +184,37 @@ def translate(
         loading = {"backend": backend, "max_source": max_source, "trust_code": trust_code}
         return _translate_columns(model, file, out, columns or "text", engine, loading, wishes)
     translator = load_translator(model, backend, threads, trust_code, max_source)
-    dictionary = _make_dictionary(format, translator)
-    form = cast("OutputFormat", format)
-
-    def write(row: SourceRow, found: Translation) -> list[str]:
-        if dictionary:
-            return dictionary.add(row.line.text, found)
-        return format_translation(row.line.text, found, form, row.others)
-
     run = partial(translator.translate, **wishes)
     run([])  # raises what is wrong with the call before a line is read
     if resume:
         if unbuffered:
             raise ConfigError("--unbuffered: does not go with --resume, which writes whole parts")
-        if dictionary:
+        if format not in ("text", "tsv", "jsonl"):
             raise ConfigError(f"--format {format}: does not go with --resume; use tsv")
         told = {**wishes, "format": format, "backend": backend, "columns": columns}
         about = _describe_work(translator, file, told)
         read = partial(_read, file, columns, translator, is_at_once=False)
-        _translate_parts(translator, run, read, file, out, about, form)
+        _translate_parts(translator, run, read, file, out, about, format)
         return 0
+    _translate_all(translator, run, file, columns, out, format, unbuffered)
+    return 0
+
+
+def _translate_all(
+    translator: Translator,
+    run: Callable[..., Iterator[Translation]],
+    file: str,
+    columns: str | None,
+    out: str,
+    format: OutputFormat | DictionaryForm,
+    unbuffered: bool,
+) -> None:
+    """Translate a file from its first line to its last."""
+    from foveate.console import watch
+    from foveate.data.source_rows import demand_good
+    from foveate.output import open_output
+
+    dictionary = _make_dictionary(format, translator)
     is_dialogue = file == "-" and sys.stdin.isatty()
     is_at_once = is_dialogue or unbuffered
     rows = demand_good(file, _read(file, columns, translator, is_at_once=is_at_once))
@@ -222,14 +230,26 @@ def translate(
         stream.write(dictionary.begin() if dictionary else "")
         for row, translation in watch(zip(copies[1], remarks.watch(found), strict=True)):
             remarks.see(row.line.text)
-            stream.writelines(write(row, translation))
+            stream.writelines(_format(row, translation, format, dictionary))
             if is_at_once:
                 stream.flush()
         stream.write(dictionary.end() if dictionary else "")
     remarks.tell()
     if dictionary:
         _tell_left_out(dictionary)
-    return 0
+
+
+def _format(
+    row: SourceRow,
+    found: Translation,
+    format: OutputFormat | DictionaryForm,
+    dictionary: Dictionary | None,
+) -> list[str]:
+    from foveate.formats import format_translation
+
+    if dictionary:
+        return dictionary.add(row.line.text, found)
+    return format_translation(row.line.text, found, cast("OutputFormat", format), row.others)
 
 
 def _translate_columns(
