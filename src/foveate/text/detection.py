@@ -13,6 +13,8 @@ from functools import partial
 from itertools import chain, islice
 from typing import Literal
 
+import numpy as np
+
 from foveate.config import Config
 from foveate.edits import measure_likeness
 from foveate.errors import ConfigError, DataError
@@ -274,13 +276,22 @@ def _count_tokens(
 ) -> Counter[str]:
     """Count tokens; where a line end is one or none, in thousands of texts at once."""
     counts = Counter[str]()
-    is_joined = isinstance(tokenizer, CharacterTokenizer | WhitespaceTokenizer)
     while chunk := list(islice(texts, CHUNK)):
-        for piece in ["\n".join(chunk)] if is_joined else chunk:
-            counts.update(tokenizer.split(normalize(piece)))
         if isinstance(tokenizer, CharacterTokenizer):
+            counts.update(_count_letters(normalize("\n".join(chunk))))
             counts["\n"] -= len(chunk) - 1  # our own
+        elif isinstance(tokenizer, WhitespaceTokenizer):
+            counts.update(normalize("\n".join(chunk)).split())
+        else:
+            for text in chunk:
+                counts.update(tokenizer.split(normalize(text)))
     return +counts
+
+
+def _count_letters(text: str) -> dict[str, int]:
+    codes = np.frombuffer(text.encode("utf-32-le"), "<u4")
+    counts = np.bincount(codes)
+    return {chr(code): int(counts[code]) for code in np.flatnonzero(counts)}
 
 
 def _fitting_size(rows: Iterable[str], num_pairs: int) -> int:
