@@ -394,6 +394,7 @@ def test_info_says_what_a_model_is(home: Path, run: Run) -> None:
 # --- demo -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_demo_compares_two_models_and_writes_a_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -603,6 +604,7 @@ def _start(*argv: str | Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe)
 
 
+@pytest.mark.long
 def test_a_pipe_is_read_to_its_end_and_may_be_closed(home: Path) -> None:
     both = [_start("translate", home / "attention") for _ in range(2)]
     with both[0] as whole, both[1] as closed:
@@ -615,6 +617,7 @@ def test_a_pipe_is_read_to_its_end_and_may_be_closed(home: Path) -> None:
         assert (whole.returncode, err, out.count(b"\n")) == (0, b"", 2)
 
 
+@pytest.mark.long
 def test_ctrl_c_keeps_the_best_model_and_resume_goes_on(home: Path, run: Run) -> None:
     out = home / "stopped"
     argv = ["train", home / "pairs.tsv", "--out", out, *TINY, "--dev", home / "dev.tsv"]

@@ -21,13 +21,12 @@ from typing import Annotated, Any, Literal, get_origin
 from cyclopts import App, Group, Parameter
 
 from foveate import options
+from foveate.commands.groups import ESSENTIAL
 from foveate.config import Config, build_config, flat_fields, owners, read_config
 from foveate.errors import ConfigError
 from foveate.options import ARCHITECTURES, ModelOptions, TextOptions, TrainingOptions
 from foveate.ranges import describe_range, strip_range
 
-ESSENTIAL = Group("Essential", sort_key=1)
-FURTHER = Group("Further", sort_key=2)  # of the command itself, shown by --help-all
 SHOWN = ("architecture", "minutes", "seed", "models")  # by --help; all by --help-all
 GROUPS = {
     TextOptions: Group("Text", sort_key=3),

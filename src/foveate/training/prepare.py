@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from foveate.bundle import Bundle, Decoding, Summary
 from foveate.config import Config, restore_options
+from foveate.counted import counted
 from foveate.data.batching import EncodedPairs, encode_table
 from foveate.data.table import PairTable, hash_tables
 from foveate.errors import ConfigError, DataError
@@ -334,6 +335,6 @@ def _check_round_trip(side: str, codec: Codec, texts: Iterator[str]) -> tuple[st
         return ()
     example = codec.decode(codec.encode(changed[0]))
     return (
-        f"{side}: {len(changed):,} of {len(looked_at):,} texts do not come back exactly from "
-        f"their {codec.kind} tokens: {changed[0]!r} as {example!r}",
+        f"{side}: {len(changed):,} of {counted(len(looked_at), 'text')} do not come back "
+        f"exactly from their {codec.kind} tokens: {changed[0]!r} as {example!r}",
     )
