@@ -226,6 +226,7 @@ def test_weights_that_are_not_those_of_the_options_are_refused(old: Path) -> Non
             build_trainer(prepared)
 
 
+@pytest.mark.long
 def test_several_models_go_on_from_one(old: Path, tmp_path: Path) -> None:
     trained = train_models(
         make_table(40, 5), None, FEW.replace(models=2), out=tmp_path / "two", parent=take(old)
