@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -225,6 +226,7 @@ def test_weights_that_are_not_those_of_the_options_are_refused(old: Path) -> Non
             build_trainer(prepared)
 
 
+@pytest.mark.long
 def test_several_models_go_on_from_one(old: Path, tmp_path: Path) -> None:
     trained = train_models(
         make_table(40, 5), None, FEW.replace(models=2), out=tmp_path / "two", parent=take(old)
@@ -280,3 +282,9 @@ def test_words_and_memory_of_the_old_model_are_kept(old: Path) -> None:
     trained = train(table, None, FEW.replace(memory=True), parent=Parent.take(bundle))
     assert trained.translator.bundle.decoding.memory["ab"] in ("ba", "old")
     assert trained.translator.bundle.decoding.memory["q"] == "old"
+
+
+def test_a_model_may_be_replaced_by_the_one_that_goes_on_from_it(old: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(old, tmp_path / "m"))
+    train(make_table(40, 5), None, FEW, out=out, parent=take(out), overwrite=True)
+    assert load_bundle(out).summary.parent == load_bundle(old).id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from foveate.data.readers import read_pairs
 from foveate.data.table import PairTable, hash_tables
 from foveate.errors import ConfigError, DataError
 from foveate.text.codec import normalize_text
-from foveate.text.detection import build_codecs
+from foveate.text.detection import _count_symbols, build_codecs
 from foveate.training.parting import WHOLE_BYTES, choose_part, count_parts, take_part
 from foveate.training.prepare import prepare
 from foveate.training.recorder import Recorder
@@ -160,6 +161,14 @@ def test_tokens_counted_at_once_are_those_of_the_rows(target: str) -> None:
             tokens = [token for text in side for token in codec.split(text)]
             expected = sorted(set(tokens), key=lambda token: (-tokens.count(token), token))
             assert list(codec.vocabulary.entries[4:]) == expected
+
+
+SYMBOLS = ["A", "B", " ", "\n", "\t", "\x1c", "\x85", "é", "ABCDEFGH", "ABCDEFGHI"]
+
+
+@given(st.lists(st.sampled_from(SYMBOLS)).map("".join))
+def test_symbols_counted_as_numbers_are_those_of_split(text: str) -> None:
+    assert _count_symbols(text) == Counter(text.split())
 
 
 def test_parts_hold_every_pair_once_in_another_order_in_every_pass() -> None:

@@ -15,20 +15,21 @@ from foveate.translator import Translator
 from test_resuming import stop_when
 from test_training import TINY, assert_same_weights, make_table
 
-LONGER = TINY.replace(seed=2)
+SHORT = TINY.replace(max_updates=6, num_validations=2)
+OTHER = SHORT.replace(seed=2)
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("first") / "model"
-    train(make_table(), None, TINY.replace(memory=True), out=out)
+    train(make_table(), None, SHORT.replace(memory=True), out=out)
     return out
 
 
 @pytest.fixture(scope="module")
 def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("second") / "model"
-    train(make_table(61), None, LONGER, out=out)
+    train(make_table(61), None, OTHER, out=out)
     return out
 
 
@@ -83,7 +84,7 @@ def test_a_run_that_overwrites_leaves_nothing_of_the_old_one(
     out = Path(shutil.copytree(first, tmp_path / "m"))
     (out / "README.md").write_text("of the first model, edited")
     (out / "state" / "model-1" / "state").mkdir(parents=True)  # of an ensemble
-    train(make_table(61), None, LONGER, out=out, overwrite=True)
+    train(make_table(61), None, OTHER, out=out, overwrite=True)
     assert_same_weights(second, out)
     assert list_files(out) == list_files(second)
     assert "edited" not in (out / "README.md").read_text()
@@ -100,13 +101,13 @@ def test_the_old_model_counts_until_the_new_one_is_there(
 
     stop = stop_when(lambda report: report.message.startswith("scoring the best"), fail)
     with pytest.raises(RuntimeError, match="killed"):
-        train(make_table(61), None, LONGER, out=out, overwrite=True, report=stop)
+        train(make_table(61), None, OTHER, out=out, overwrite=True, report=stop)
     assert load_bundle(out).id == load_bundle(first).id
-    assert load_bundle(out).summary.updates == 20
-    ended = train(make_table(61), None, LONGER, out=out, resume=True)
-    assert ended.summary.updates == 20
+    assert load_bundle(out).summary.updates == 6
+    ended = train(make_table(61), None, OTHER, out=out, resume=True)
+    assert ended.summary.updates == 6
     assert_same_weights(second, out)
-    again = train(make_table(61), None, LONGER, out=out, resume=True)
+    again = train(make_table(61), None, OTHER, out=out, resume=True)
     assert again.summary == ended.summary
 
 

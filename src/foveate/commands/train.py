@@ -92,7 +92,7 @@ def train(
 
     Args:
         pairs: The pairs to learn from.
-        out: New folder for the model; it must not exist yet.
+        out: New folder for the model. One that holds a model needs --overwrite.
         columns: Which columns of PAIRS are source and target: by name, number or path. 1+3 joins
             two columns, and features become tags.
         dev: Pairs to choose the best model by (default: a part of PAIRS, held out).

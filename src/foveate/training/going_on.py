@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from foveate.bundle import FORMAT_VERSION, Bundle, Decoding, collect_files
 from foveate.bundle_files import digest, identify
 from foveate.config import Config, flat_fields
+from foveate.counted import counted
 from foveate.data.batching import EncodedPairs, encode_table
 from foveate.data.table import PairTable, hash_tables
 from foveate.errors import ConfigError, ModelMismatchError
@@ -161,9 +162,8 @@ class Parent:
         if not mixed:
             return note
         share = 100 * mixed / (mixed + num_pairs)
-        return (
-            f"{note}; every pass has {mixed:,} old pairs beside the {num_pairs:,} ({share:.0f} %)"
-        )
+        beside = f"{counted(mixed, 'old pair')} beside the {num_pairs:,} ({share:.0f} %)"
+        return f"{note}; every pass has {beside}"
 
     def describe(self) -> dict[str, Any]:
         """Return what a run that goes on later must have been begun with."""
@@ -228,7 +228,7 @@ def _tell_growth(side: str, grown: Grown) -> tuple[str, ...]:
         (grown.left_out, "in no token of the model, which reads them as unknown"),
     )
     return tuple(
-        f"{side}: {len(tokens):,} symbol{'s' * (len(tokens) > 1)} {what}: "
+        f"{side}: {counted(len(tokens), 'symbol')} {what}: "
         + ", ".join(map(repr, tokens[:NUM_SHOWN]))
         + ", ..." * (len(tokens) > NUM_SHOWN)
         for tokens, what in told

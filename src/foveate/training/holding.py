@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from foveate.counted import counted
 from foveate.data.table import PairTable
 from foveate.errors import DataError
 
@@ -46,16 +47,9 @@ def choose_dev(
                 "the scores say nothing about new ones",
             ),
         )
-    count = len(set(held.sources()))
-    sources = f"{count:,} source{'s' * (count > 1)}"
-    return (
-        training,
-        held,
-        (
-            f"dev: {len(held):,} pairs held out of the training pairs, of {sources} that no other "
-            "pair has",
-        ),
-    )
+    pairs, sources = counted(len(held), "pair"), counted(len(set(held.sources())), "source")
+    note = f"dev: {pairs} held out of the training pairs, of {sources} that no other pair has"
+    return training, held, (note,)
 
 
 def _tell_overlap(table: PairTable, dev: PairTable) -> tuple[str, ...]:
@@ -66,6 +60,6 @@ def _tell_overlap(table: PairTable, dev: PairTable) -> tuple[str, ...]:
         return ()
     every = "all" if seen == len(wanted) else f"{seen:,} of"
     return (
-        f"dev: {every} {len(wanted):,} sources stand in the training pairs, too: what the scores "
-        "say of these is no measure of new ones",
+        f"dev: {every} {counted(len(wanted), 'source')} stand in the training pairs, too: "
+        "what the scores say of these is no measure of new ones",
     )

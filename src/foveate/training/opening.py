@@ -20,6 +20,7 @@ from foveate.errors import BundleError, ConfigError
 from foveate.training.build import choose_device
 from foveate.training.folder import check_new_run, is_new_run_possible, lock_folder
 from foveate.training.going_on import Parent, refuse_other_parent
+from foveate.training.parting import count_parts
 from foveate.training.prepare import Prepared, describe, prepare, restore
 from foveate.training.ranks import Ranks
 from foveate.training.recorder import Recorder
@@ -86,6 +87,8 @@ def open_run(
         recorder.note("nothing had been saved yet: the run begins anew")
     elif out is not None:
         check_new_run(out, overwrite)  # once more: now nobody else can begin one
+    if (num_parts := count_parts(table)) > 1:
+        recorder.note(f"{len(table):,} pairs, trained in {num_parts} parts: counting their symbols")
     device = choose_device(config.device)
     prepared = prepare(
         table,
