@@ -73,6 +73,7 @@ def draw_lines(
             f'data-x="{_LEFT:g} {plot.right:g} {plot.last:g}" '
             f'aria-label="{escape(clean(_describe(kept, ylabel, xlabel)))}">',
             f"<style>{dark_rules()}</style>",
+            f'<rect class="paper" width="{_WIDTH:g}" height="{_HEIGHT:g}" fill="{LIGHT.paper}"/>',
             *_draw_axes(plot, ylabel, xlabel),
             f'<line class="line now" x1="0" x2="0" y1="{_TOP:g}" y2="{_HEIGHT - _BOTTOM:g}" '
             f'stroke="{LIGHT.muted}" stroke-dasharray="3 3" visibility="hidden"/>',
