@@ -117,7 +117,7 @@ def _open(width: float, height: float, description: str, attribute: str = "") ->
         f'font-family="{FONTS}" style="max-width:100%;height:auto"{attribute} '
         f'aria-label="{escape(description)}">'
     )
-    yield f"<style>{_dark_rules()}</style>"
+    yield f"<style>{weight_rules()}</style>"
     size = f'width="{_n(width)}" height="{_n(height)}"'
     yield f'<rect class="paper" {size} rx="10" fill="{LIGHT.paper}"/>'
 
@@ -128,7 +128,8 @@ def _grid_attribute(layout: _Layout) -> str:
 
 
 @cache
-def _dark_rules() -> str:
+def weight_rules() -> str:
+    """Return the style of weights, inks and lines on a dark page."""
     rules = [
         f".foveate .paper{{fill:{DARK.paper}}}",
         f".foveate .ink{{fill:{DARK.ink}}}",
