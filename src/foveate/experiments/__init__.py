@@ -10,8 +10,9 @@ PyTorch is loaded when an experiment runs, not before.
 """
 
 from foveate.experiments.experiment import Experiment
+from foveate.experiments.focus import FOCUS
 from foveate.experiments.length import LENGTH
 
 __all__ = ["EXPERIMENTS"]
 
-EXPERIMENTS: dict[str, Experiment] = {one.name: one for one in (LENGTH,)}
+EXPERIMENTS: dict[str, Experiment] = {one.name: one for one in (LENGTH, FOCUS)}

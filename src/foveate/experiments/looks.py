@@ -11,24 +11,17 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from foveate.config import Config
 from foveate.data.batching import collate
-from foveate.data.table import PairTable
 from foveate.search.workers import granted_threads
 from foveate.torch_loading import threads_here
 from foveate.training.build import build_trainer
 from foveate.training.defaults import choose_learning_rate
-from foveate.training.prepare import Prepared, prepare
+from foveate.training.prepare import Prepared
 from foveate.training.selection import Selector
 from foveate.translator import Translator
 
 Pairs = Sequence[tuple[str, str]]
 ROWS_TOGETHER = 64
-
-
-def prepare_run(table: PairTable, dev: PairTable, config: Config) -> Prepared:
-    """Return pairs and options of a run; `config` has to tell `max_updates`."""
-    return prepare(table, dev, config)
 
 
 def train_with_looks(prepared: Prepared, looks: Sequence[int]) -> Iterator[tuple[int, Translator]]:
@@ -77,7 +70,7 @@ def look_at_pairs(translator: Translator, pairs: Pairs) -> list[NDArray[np.float
 def _look_at_rows(
     translator: Translator, rows: Sequence[tuple[list[int], list[int]]]
 ) -> Iterator[NDArray[np.float64]]:
-    batch = collate(*(_to_arrays(rows, side) for side in (0, 1)))
+    batch = collate([source for source, _ in rows], [target for _, target in rows])
     stepper, looks = translator.stepper, []
     state = stepper.start(batch.source, batch.source_mask, attention=True)
     for tokens in batch.target_in.T:
@@ -88,9 +81,3 @@ def _look_at_rows(
     weights = np.stack(looks, axis=1).astype(np.float64)  # B T+1 S
     for own, (source, target) in zip(weights, rows, strict=True):
         yield own[: len(target) + 1, : len(source)]
-
-
-def _to_arrays(
-    rows: Sequence[tuple[list[int], list[int]]], side: int
-) -> list[NDArray[np.int64]]:
-    return [np.array(row[side], dtype=np.int64) for row in rows]

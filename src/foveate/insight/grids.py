@@ -10,7 +10,7 @@ Reference: Bahdanau, Cho, Bengio 2015, figure 3.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -80,7 +80,8 @@ def draw_grids(moments: Sequence[Moment], description: str) -> str:
             top += 28
         places = _place(moment.grids, top)
         for grid, place in zip(moment.grids, places, strict=True):
-            parts += [*_draw_frame(grid, place), *_draw_cells(grid, place), *_draw_marks(grid, place)]
+            parts += [*_draw_frame(grid, place), _draw_cells(grid, place)]
+            parts += [_draw_gaps(grid, place), *_draw_marks(grid, place)]
         top = max(place.bottom for place in places) + _GAP
         width = max(width, places[-1].right)
     has_marks = any(grid.sure or grid.possible for moment in moments for grid in moment.grids)
@@ -110,8 +111,7 @@ def draw_film(moments: Sequence[Moment], description: str) -> str:
         last = " last" if number == len(moments) - 1 else ""
         frames.append(f'<g class="frame f{number}{last}">')
         for grid, place in zip(moment.grids, places, strict=True):
-            frames += _draw_cells(grid, place)
-            frames.append(_draw_note(grid, place))
+            frames += [_draw_cells(grid, place), _draw_note(grid, place)]
         frames += _draw_now(number, len(moments), moment.label, bottom + _GAP, width)
         frames.append("</g>")
     still = [
@@ -119,10 +119,11 @@ def draw_film(moments: Sequence[Moment], description: str) -> str:
         for grid, place in zip(moments[0].grids, places, strict=True)
         for part in _draw_frame(grid, place, has_note=False)
     ]
+    gaps = [_draw_gaps(*one) for one in zip(moments[0].grids, places, strict=True)]
     time = _draw_time(len(moments), bottom + _GAP, width)
     top = bottom + _GAP + 44
     opening = _open(width, top + _LEGEND, description, _film_rules(len(moments)))
-    return "\n".join([*opening, *still, *time, *frames, *_draw_legend(top, False), "</svg>"])
+    return "\n".join([*opening, *still, *time, *frames, *gaps, *_draw_legend(top, False), "</svg>"])
 
 
 def _place(grids: Sequence[Grid], top: float) -> list[_Place]:
@@ -170,7 +171,7 @@ def _draw_frame(grid: Grid, place: _Place, *, has_note: bool = True) -> Iterator
         y = place.top + (number + 0.5) * _CELL + 4
         yield _text(place.left - 8, y, label, "ink", 'text-anchor="end"')
     cells = [(i, j) for j in range(len(grid.rows)) for i in range(len(grid.columns))]
-    yield _draw_squares(cells, place, 0)
+    yield _draw_squares({0: cells}, place)
 
 
 def _draw_note(grid: Grid, place: _Place) -> str:
@@ -178,24 +179,49 @@ def _draw_note(grid: Grid, place: _Place) -> str:
     return _text(x, top + 31, grid.note, "muted", "")
 
 
-def _draw_cells(grid: Grid, place: _Place) -> Iterator[str]:
-    """Draw the cells that are not of the lowest level, those of one level together."""
+def _draw_cells(grid: Grid, place: _Place) -> str:
+    """Draw the cells that are not of the lowest level."""
     levels: dict[int, list[Link]] = {}
     for j, row in enumerate(np.asarray(grid.weights).tolist()):
         for i, weight in enumerate(row):
             levels.setdefault(level_of(weight), []).append((i, j))
-    for level in sorted(levels):
-        if level:
-            yield _draw_squares(levels[level], place, level)
+    return _draw_squares({level: levels[level] for level in sorted(levels) if level}, place)
 
 
-def _draw_squares(cells: Sequence[Link], place: _Place, level: int) -> str:
-    side = _CELL - 1
-    path = "".join(
-        f"M{_n(place.left + i * _CELL)} {_n(place.top + j * _CELL)}h{side:g}v{side:g}h-{side:g}z"
-        for i, j in cells
-    )
-    return f'<path class="w{level}" fill="{ramp(LIGHT)[level]}" d="{path}"/>'
+def _draw_squares(levels: Mapping[int, Sequence[Link]], place: _Place) -> str:
+    """Draw cells, those of a level as one path, in a system where a cell is one wide."""
+    corner = f"translate({_n(place.left)} {_n(place.top)}) scale({_CELL:g})"
+    paths = [
+        f'<path class="w{level}" fill="{ramp(LIGHT)[level]}" d="{_join_cells(cells)}"/>'
+        for level, cells in levels.items()
+    ]
+    return f'<g transform="{corner}">{"".join(paths)}</g>'
+
+
+def _join_cells(cells: Sequence[Link]) -> str:
+    """Return a path around cells, which are sorted by row; neighbours in a row are one box."""
+    boxes: list[list[int]] = []  # column, row, width
+    for i, j in cells:
+        if boxes and boxes[-1][1] == j and sum(boxes[-1][::2]) == i:
+            boxes[-1][2] += 1
+        else:
+            boxes.append([i, j, 1])
+    return "".join(f"M{i} {j}h{width}v1h-{width}z" for i, j, width in boxes)
+
+
+def _draw_gaps(grid: Grid, place: _Place) -> str:
+    """Draw thin lines between the cells, in the colour of the paper."""
+    height, width = _CELL * len(grid.rows), _CELL * len(grid.columns)
+    lines = [
+        f"M{_n(place.left + _CELL * i)} {_n(place.top)}v{_n(height)}"
+        for i in range(len(grid.columns) + 1)
+    ]
+    lines += [
+        f"M{_n(place.left)} {_n(place.top + _CELL * j)}h{_n(width)}"
+        for j in range(len(grid.rows) + 1)
+    ]
+    style = f'fill="none" stroke="{LIGHT.paper}" stroke-width="1"'
+    return f'<path class="gap" {style} d="{"".join(lines)}"/>'
 
 
 def _draw_marks(grid: Grid, place: _Place) -> Iterator[str]:
@@ -281,7 +307,10 @@ def _open(width: float, height: float, description: str, rules: str = "") -> Ite
         f'viewBox="0 0 {_n(width)} {_n(height)}" {size} font-family="{FONTS}" '
         f'style="max-width:100%;height:auto" aria-label="{escape(clean(description))}">'
     )
-    dark = f".foveate .mark{{stroke:{DARK.accent}}}.foveate .now{{fill:{DARK.accent}}}"
+    dark = (
+        f".foveate .mark{{stroke:{DARK.accent}}}.foveate .now{{fill:{DARK.accent}}}"
+        f".foveate .gap{{stroke:{DARK.paper}}}"
+    )
     yield f"<style>{weight_rules()}@media (prefers-color-scheme:dark){{{dark}}}{rules}</style>"
     yield f'<rect class="paper" {size} rx="10" fill="{LIGHT.paper}"/>'
 
