@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foveate.config import Config
 from foveate.errors import MissingExtraError
-from foveate.experiments.experiment import Budget, Progress
+from foveate.experiments.experiment import Budget, Json, Progress
+from foveate.metrics import Score, measure
 from foveate.records import Translation
 
 if TYPE_CHECKING:
     from foveate.data.table import PairTable
-    from foveate.evaluation import Watch
+    from foveate.evaluation import Evaluation
     from foveate.training.report import Listener, Report
     from foveate.training.run import Trained
+    from foveate.translator import Translator
 
-ARCHITECTURES = ("traditional", "attention", "transformer")
-LABELS = {
-    "traditional": "one vector",
-    "attention": "attention",
-    "transformer": "Transformer",
-}
+# In this order in every picture, so that a colour means the same model everywhere.
+LABELS = {"attention": "attention", "traditional": "traditional", "transformer": "Transformer"}
+METRICS = ("exact_match", "token_error_rate", "character_error_rate")
 
 
 def train_model(
@@ -91,14 +90,52 @@ def listen(name: str, progress: Progress, size: float) -> Listener:
     return hear
 
 
-def watch(name: str, progress: Progress, size: float) -> Watch:
-    """Return what tells the progress of an evaluation as that of an experiment."""
+def evaluate_model(
+    name: str, translator: Translator, pairs: PairTable, progress: Progress, size: float
+) -> Evaluation:
+    """Let a model translate pairs greedily, and tell how far it is."""
+    from foveate.evaluation import evaluate
 
-    def pass_on(items: Iterable[Translation], total: int) -> Iterator[Translation]:
+    def watch(items: Iterable[Translation], total: int) -> Iterator[Translation]:
         for number, item in enumerate(items, start=1):
             yield item
             if number % 50 == 0:
                 progress.tell(number / total, size, f"{name}: {number:,} of {total:,} translated")
-        progress.finish(size, f"{name}: evaluated")
 
-    return pass_on
+    found = evaluate(translator, pairs, beam_size=1, watch=watch)
+    progress.finish(size, f"{name}: evaluated")
+    return found
+
+
+def measure_groups(
+    evaluation: Evaluation, group: Callable[[str], str], names: Sequence[str] = METRICS
+) -> dict[str, dict[str, Score]]:
+    """Return the metrics of each group of sources, by the name of the group.
+
+    Args:
+        evaluation: of a model.
+        group: gives the name of the group that a source belongs to.
+        names: of the metrics.
+    """
+    members: dict[str, list[int]] = {}
+    for place, source in enumerate(evaluation.sources):
+        members.setdefault(group(source), []).append(place)
+    return {
+        name: measure(
+            [evaluation.outputs[place] for place in places],
+            [evaluation.references[place] for place in places],
+            names=names,
+        )
+        for name, places in members.items()
+    }
+
+
+def to_json(scores: Mapping[str, Mapping[str, Score]]) -> Json:
+    """Return the metrics of groups with their intervals as plain numbers."""
+    return {
+        group: {
+            name: {"value": score.value, "low": score.low, "high": score.high}
+            for name, score in metrics.items()
+        }
+        for group, metrics in scores.items()
+    }

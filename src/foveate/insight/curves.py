@@ -47,6 +47,7 @@ def draw_length_curve(
     title: str,
     *,
     xlabel: str = "source length",
+    limit: tuple[str, str] | None = None,
 ) -> str:
     """Return a line chart of a metric by bin of source length, as SVG.
 
@@ -56,6 +57,7 @@ def draw_length_curve(
         ylabel: name of the metric, above the vertical axis.
         title: what the chart shows.
         xlabel: name of the horizontal axis.
+        limit: a bin, and what ends with it, such as the lengths of training: a line says so.
 
     Example:
         >>> svg = draw_length_curve({"attention": [("1-5", 0.9), ("6-10", 0.8)]}, "exact", "Test")
@@ -65,6 +67,7 @@ def draw_length_curve(
     frame = _frame(series, title)
     body = [
         *_draw_axes(frame, ylabel, xlabel, title),
+        *(_draw_limit(frame, *limit) if limit else ()),
         *(
             part
             for k, name in enumerate(series)
@@ -135,6 +138,17 @@ def _draw_axes(frame: _Frame, ylabel: str, xlabel: str, title: str) -> Iterator[
     yield write_text(frame.left + _PLOT_WIDTH / 2, _HEIGHT - 14, xlabel, "muted", style)
 
 
+def _draw_limit(frame: _Frame, label: str, says: str) -> Iterator[str]:
+    """Draw an upright line behind a bin, and write on its left what ends there."""
+    x = frame.x(label) + _PLOT_WIDTH / len(frame.labels) / 2
+    yield (
+        f'<line class="limit" x1="{x:.1f}" y1="{frame.top:g}" x2="{x:.1f}" '
+        f'y2="{_HEIGHT - _BOTTOM:g}" stroke="{LIGHT.muted}" stroke-dasharray="3 4"/>'
+    )
+    style = 'font-size="11" text-anchor="end"'
+    yield write_text(x - 6, frame.top - 4, says, "muted", style)
+
+
 def _draw_line(
     frame: _Frame, k: int, name: str, points: Sequence[tuple[str, float]]
 ) -> Iterator[str]:
@@ -203,6 +217,7 @@ def dark_rules() -> str:
     rules = [
         f".foveate-curve .paper{{fill:{DARK.paper}}}.foveate-curve .ink{{fill:{DARK.ink}}}",
         f".foveate-curve .muted{{fill:{DARK.muted}}}.foveate-curve .line{{stroke:{DARK.line}}}",
+        f".foveate-curve .limit{{stroke:{DARK.muted}}}",
     ]
     for k, color in enumerate(DARK.series):
         rules.append(f".foveate-curve .s{k}{{stroke:{color}}}.foveate-curve .d{k}{{fill:{color}}}")
