@@ -6,9 +6,9 @@ One model reads the source and writes the target, another the other way round.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,9 +37,6 @@ from foveate.insight.symmetry import (
     join_directions,
     score_alignments,
 )
-
-if TYPE_CHECKING:
-    from foveate.translator import Translator
 
 SENTENCES, DEV, SCORED, UPDATES = 6_000, 200, 500, 900
 OPTIONS: dict[str, Any] = {
@@ -108,7 +105,7 @@ def run(budget: Budget, report: Report) -> Findings:
         SHIFTED: score_directions(corpus, _link(ahead, 1), _turn(_link(back, 1))),
         IBM: score_directions(corpus, *ibm),
     }
-    return conclude(corpus, scores, ahead)
+    return conclude(corpus, scores, ahead, budget.shrink(UPDATES, least=30))
 
 
 def draw_corpus(budget: Budget) -> Corpus:
@@ -120,9 +117,7 @@ def draw_corpus(budget: Budget) -> Corpus:
     return Corpus(texts, dev, budget.shrink(SCORED, least=100))
 
 
-def _look(
-    name: str, corpus: Corpus, is_back: bool, budget: Budget, progress: Progress
-) -> Weights:
+def _look(name: str, corpus: Corpus, is_back: bool, budget: Budget, progress: Progress) -> Weights:
     """Train a model of one direction, and return its weights [T + 1, S] for the scored pairs."""
     from foveate.experiments.looks import look_at_pairs
 
@@ -179,7 +174,7 @@ def score_directions(
     return scores
 
 
-def conclude(corpus: Corpus, scores: Scores, ahead: Weights) -> Findings:
+def conclude(corpus: Corpus, scores: Scores, ahead: Weights, updates: int) -> Findings:
     """Say what came out, and draw it."""
     checks = check_claims(scores)
     return Findings(
@@ -195,7 +190,11 @@ def conclude(corpus: Corpus, scores: Scores, ahead: Weights) -> Findings:
         pictures=[_draw_scores(scores), _draw_sentence(corpus, ahead)],
         tables=[_tabulate(scores)],
         method=METHOD.format(
-            sentences=f"{len(corpus.texts):,}", scored=corpus.scored, iterations=ITERATIONS
+            sentences=f"{len(corpus.texts):,}",
+            scored=corpus.scored,
+            width=OPTIONS["hidden_size"],
+            updates=f"{updates:,}",
+            iterations=ITERATIONS,
         ),
     )
 
@@ -218,8 +217,9 @@ two become one, some have synonyms. Articles have no translation, and particles 
 translation of a word is a sure link; an article or a particle may be linked to its noun.
 
 There are {sentences} sentences to learn from, and the first {scored} of them are scored. All
-aligners learn from the same sentences. The models have one layer of attention heads of one head,
-layout gnmt, without guided alignment. IBM model 1 (Brown et al. 1993) does {iterations} rounds of
+aligners learn from the same sentences. The models are LSTMs of two layers with one head of
+attention (layout gnmt, width {width}, {updates} updates). Nobody shows them alignments. IBM model
+1 (Brown et al. 1993) does {iterations} rounds of
 expectation-maximisation, with an empty word. The diagonal links each word to the one at the same
 share of its sentence.
 """

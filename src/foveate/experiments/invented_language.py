@@ -27,8 +27,9 @@ Words = tuple[str, ...]
 
 NOUNS = (
     "house man dog king river tree child road book ship queen horse bread stone friend garden "
-    "|train station| letter |ice cream| bird door winter song |post office| farmer bridge island "
-    "lamp doctor village mirror |night watch| forest teacher coin kettle sailor |wood cutter| ladder"
+    "|train station| letter |ice cream| bird door winter song |post office| farmer bridge "
+    "island lamp doctor village mirror |night watch| forest teacher coin kettle sailor "
+    "|wood cutter| ladder"
 )
 VERBS = (
     "saw found loved made took |looked at| sold |gave up| heard built carried |took care of| "
@@ -163,14 +164,14 @@ class InventedLanguage:
 
     def _draw_noun_phrase(self, particle: str = "") -> AlignedText:
         """Draw a name, or an article, adjectives and a noun; adjectives go behind the noun."""
+        before: list[AlignedText] = []
+        article: Words = ()
         if self._random.random() < 0.3:
-            before, head, article = [], self._draw(self._names), ()
+            head = self._draw(self._names)
         else:
-            before = [
-                self._draw(self._adjectives)
-                for _ in range(self._random.choice(3, p=[0.5, 0.35, 0.15]))
-            ]
-            article = (str(self._random.choice(["the", "a"], p=[0.7, 0.3])),)
+            count = self._random.choice(3, p=[0.5, 0.35, 0.15])
+            before = [self._draw(self._adjectives) for _ in range(count)]
+            article = ("the" if self._random.random() < 0.7 else "a",)
             head = self._draw(self._nouns)
         order = [len(before), *range(len(before))]
         phrase = put_together([*before, head], order)

@@ -29,11 +29,12 @@ def draw_bars(groups: Mapping[str, Mapping[str, float]], title: str, unit: str) 
     width = max(left + _PLOT + 70, width_in_em(title) * 16 + 40)
     height = _TOP + sum(_GROUP + _ROW * len(bars) for bars in groups.values()) + 8
     most = max(value for bars in groups.values() for value in bars.values()) or 1.0
+    said = escape(clean(_say(groups, title, unit)))
     size = f'width="{width:.0f}" height="{height:.0f}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="foveate-curve" role="img" {size} '
         f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="{FONTS}" '
-        f'style="max-width:100%;height:auto" aria-label="{escape(clean(_say(groups, title, unit)))}">',
+        f'style="max-width:100%;height:auto" aria-label="{said}">',
         f"<style>{dark_rules()}</style>",
         f'<rect class="paper" {size} rx="10" fill="{LIGHT.paper}"/>',
         write_text(20, 32, title, "ink", 'font-size="16" font-weight="600"'),
@@ -51,14 +52,10 @@ def _draw_group(
     name: str, bars: Mapping[str, float], top: float, left: float, kind: int, scale: float
 ) -> Iterator[str]:
     color = LIGHT.series[kind]
-    yield write_text(
-        20, top + 24, name, f"d{kind}", 'font-size="13" font-weight="600"', color
-    )
+    yield write_text(20, top + 24, name, f"d{kind}", 'font-size="13" font-weight="600"', color)
     for row, (label, value) in enumerate(bars.items()):
         y = top + _GROUP + row * _ROW
-        yield write_text(
-            left - 8, y + 13, label, "ink", 'font-size="12" text-anchor="end"'
-        )
+        yield write_text(left - 8, y + 13, label, "ink", 'font-size="12" text-anchor="end"')
         place = f'x="{left:.1f}" y="{y:.1f}" width="{value * scale:.1f}" height="{_ROW - 5:g}"'
         yield f'<rect class="d{kind}" {place} rx="2" fill="{color}"/>'
         x = left + value * scale + 7

@@ -21,7 +21,8 @@ def entropies(weights: Weights) -> NDArray[np.float64]:
         [0.0, 0.693]
     """
     logs = np.log(np.where(weights > 0, weights, 1.0))
-    return -(weights * logs).sum(axis=1) + 0.0
+    found: NDArray[np.float64] = 0.0 - (weights * logs).sum(axis=1)
+    return found
 
 
 def shares_near(weights: Weights, places: NDArray[np.int64], reach: int) -> NDArray[np.float64]:
@@ -33,4 +34,5 @@ def shares_near(weights: Weights, places: NDArray[np.int64], reach: int) -> NDAr
     """
     columns = np.arange(weights.shape[1])
     is_near = np.abs(columns - places[:, None]) <= reach
-    return np.where(is_near, weights, 0.0).sum(axis=1)
+    found: NDArray[np.float64] = np.where(is_near, weights, 0.0).sum(axis=1)
+    return found

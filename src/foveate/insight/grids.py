@@ -315,9 +315,7 @@ def _open(width: float, height: float, description: str, rules: str = "") -> Ite
     yield f'<rect class="paper" {size} rx="10" fill="{LIGHT.paper}"/>'
 
 
-def _text(
-    x: float, y: float, text: str, kind: str, style: str, size: float = _FONT
-) -> str:
+def _text(x: float, y: float, text: str, kind: str, style: str, size: float = _FONT) -> str:
     color = LIGHT.muted if kind == "muted" else LIGHT.ink
     place = f'x="{_n(x)}" y="{_n(y)}" font-size="{size:g}"'
     return f'<text class="{kind}" {place} fill="{color}" {style}>{escape(clean(text))}</text>'

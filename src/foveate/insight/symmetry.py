@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
-from typing import Literal, get_args
-
-from foveate.errors import ConfigError, did_you_mean
+from typing import Literal
 
 Link = tuple[int, int]
 Links = Set[Link]
@@ -29,18 +27,12 @@ def join_directions(forward: Links, backward: Links, how: Joining) -> set[Link]:
         >>> sorted(join_directions({(0, 0), (1, 1)}, {(0, 0), (1, 2)}, "grow-diag-final-and"))
         [(0, 0), (1, 1), (1, 2)]
 
-    Raises:
-        ConfigError: there is no such way.
-
     Reference: Och & Ney 2003, section 3.2; Koehn, Och & Marcu 2003, section 3.1.
     """
     if how == "intersection":
         return set(forward & backward)
     if how == "union":
         return set(forward | backward)
-    if how != "grow-diag-final-and":
-        ways = get_args(Joining)
-        raise ConfigError(f"no way to join alignments is called {how!r}{did_you_mean(how, ways)}")
     joined = _grow(set(forward & backward), forward | backward)
     for link in (*sorted(forward), *sorted(backward)):
         if _count_free(link, joined) == 2:
