@@ -37,7 +37,7 @@ from foveate.insight.lines import draw_lines
 if TYPE_CHECKING:
     from foveate.training.prepare import Prepared
 
-UPDATES, LOOKS, STRIP = 800, 25, 5  # the last: moments of the still picture
+UPDATES, LOOKS, STRIP = 800, 25, 4  # the last: moments of the still picture
 PAIRS, MEASURED, TRANSLATED = 10_000, 200, 500  # words of train, of dev and of test
 REACH = 1  # letters beside the expected one that count as near
 FILMED = "orthography"
@@ -123,7 +123,7 @@ def run(budget: Budget, report: Report) -> Findings:
 
     demo, progress = load_demo("pronunciation"), Progress(report, len(MODELS))
     train = demo.train.rows(range(budget.shrink(PAIRS, least=400)))
-    looks = spread_looks(budget.shrink(UPDATES, least=30), budget.shrink(LOOKS, least=6))
+    looks = spread_looks(budget.shrink(UPDATES, least=8), budget.shrink(LOOKS, least=4))
     prepared = {name: _prepare(name, train, demo.dev, looks[-1], budget.seed) for name in MODELS}
     sample = choose_sample(prepared["softmax"], demo.dev, budget.shrink(MEASURED, least=20))
     test = demo.test.rows(range(budget.shrink(TRANSLATED, least=20)))

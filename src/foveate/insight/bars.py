@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
+from itertools import cycle
 
 from foveate.insight.curves import dark_rules, write_text
 from foveate.insight.labels import width_in_em
@@ -13,13 +14,19 @@ from foveate.insight.svg import FONTS, clean
 _ROW, _GROUP, _TOP, _PLOT = 22.0, 34.0, 58.0, 380.0
 
 
-def draw_bars(groups: Mapping[str, Mapping[str, float]], title: str, unit: str) -> str:
+def draw_bars(
+    groups: Mapping[str, Mapping[str, float]],
+    title: str,
+    unit: str,
+    colors: Sequence[int] = range(len(LIGHT.series)),
+) -> str:
     """Return the bars as SVG.
 
     Args:
         groups: name of a group -> its bars by their names, from top to bottom; a name may be empty.
         title: what the picture shows.
         unit: of the numbers, which are 0 or greater.
+        colors: which of the palette each group has.
 
     Example:
         >>> draw_bars({"attention": {"forward": 31.5, "joined": 24.0}}, "Errors", "per cent")[:4]
@@ -41,8 +48,7 @@ def draw_bars(groups: Mapping[str, Mapping[str, float]], title: str, unit: str) 
         write_text(20, 50, unit, "muted", 'font-size="11"'),
     ]
     y = _TOP
-    for number, (name, bars) in enumerate(groups.items()):
-        kind = number % len(LIGHT.series)
+    for (name, bars), kind in zip(groups.items(), cycle(colors), strict=False):
         parts += _draw_group(name, bars, y, left, kind, _PLOT / most)
         y += _GROUP + _ROW * len(bars)
     return "\n".join([*parts, "</svg>"])
