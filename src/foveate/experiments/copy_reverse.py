@@ -135,7 +135,7 @@ def train_rival(task: str, name: str, budget: Budget, progress: Progress) -> Tra
     rival = RIVALS[name]
     generator = random.Random(f"{budget.seed} {task}")
     table = draw_pairs(task, budget.shrink(TRAIN_PAIRS, 50), generator)
-    dev = draw_pairs(task, budget.shrink(DEV_PAIRS, 20), generator)
+    dev = draw_pairs(task, budget.shrink(DEV_PAIRS, 8), generator)
     options = {**OPTIONS, **rival.options, "max_updates": budget.shrink(rival.updates, 2)}
     label = f"{task}-{name.replace(' ', '-').lower()}"
     return train_model(label, table, dev, options, budget, progress, TRAINING_SIZE).translator
@@ -318,7 +318,7 @@ def draw_curves(scores: Scores) -> list[Picture]:
                 "strings that are wholly right, per cent",
                 f"{task.capitalize()} a random string",
                 xlabel="letters of the string",
-                limit=(str(LONGEST), "longest in training"),
+                limit=(str(LONGEST), "longer than in training"),
             ),
         )
         for task, models in scores.items()

@@ -58,8 +58,8 @@ def run(budget: Budget, report: Report) -> Findings:
     demo = load_demo("pronunciation")
     pairs = collect_pairs(demo, budget.seed)
     sizes = choose_sizes(len(pairs), budget)
-    tests = demo.test.rows(range(budget.shrink(TEST_PAIRS, 20)))
-    dev = demo.dev.rows(range(budget.shrink(DEV_PAIRS, 20)))
+    tests = demo.test.rows(range(budget.shrink(TEST_PAIRS, 8)))
+    dev = demo.dev.rows(range(budget.shrink(DEV_PAIRS, 8)))
     work = [plan_updates(name, size, budget) + EVALUATION_SIZE for name in LABELS for size in sizes]
     progress = Progress(report, sum(work))
     scores: Scores = {name: {} for name in LABELS}
@@ -269,12 +269,14 @@ def show_score(score: Score) -> str:
 
 
 EXPECTED = (
-    "On the whole dictionary (106,837 words) a traditional encoder-decoder had 28 to 29 % of the "
-    "words wrong (Yao and Zweig 2015, arXiv 1506.00196). With attention it was 21.7 %, and 20.2 % "
-    "for five models together (Toshniwal and Livescu 2016, arXiv 1610.06540). A Transformer had "
-    "22.1 % (Yolchuyeva et al. 2019).\n\n"
-    "With few pairs a Transformer is usually behind: at 3,600 words a language the recurrent "
-    "baseline with attention was ahead of it (Gorman et al. 2020, SIGMORPHON shared task).\n\n"
+    "Yao and Zweig (2015, arXiv 1506.00196) turned spelling into sound with a traditional "
+    "encoder-decoder. It came close to the best systems of its time. To be ahead of them it "
+    "needed alignments from elsewhere. With attention (Toshniwal and Livescu 2016, arXiv "
+    "1610.06540) no alignments are needed: 20.24 % of the words were wrong, with five models "
+    "together and 106,837 words to learn from.\n\n"
+    "With few pairs a Transformer is usually behind. In the shared task of SIGMORPHON 2020 "
+    "(Gorman et al.), with 3,600 words a language, the recurrent baseline with attention was ahead "
+    "of it.\n\n"
     "Those models trained for hours. Here each has minutes, so the figures themselves are worse. "
     "What can be compared is the order of the three, and the shape of the curves."
 )

@@ -61,7 +61,7 @@ def run(budget: Budget, report: Report) -> Findings:
     demo = load_demo("dates")
     generator = random.Random(budget.seed)
     table = draw_pairs(split_dates(demo.train), budget.shrink(TRAIN_PAIRS, 50), generator)
-    dev = draw_pairs(split_dates(demo.dev), budget.shrink(DEV_PAIRS, 20), generator)
+    dev = draw_pairs(split_dates(demo.dev), budget.shrink(DEV_PAIRS, 8), generator)
     tests = draw_by_length(split_dates(demo.test), budget.shrink(TEST_PAIRS, 4), generator)
     progress = Progress(report, len(LABELS) * (TRAINING_SIZE + EVALUATION_SIZE))
     scores: Scores = {}
@@ -245,7 +245,7 @@ def draw_pictures(scores: Scores) -> list[Picture]:
                 ylabel,
                 title.rstrip("."),
                 xlabel="source length in characters",
-                limit=(limit, "longest in training"),
+                limit=(limit, "longer than in training"),
             ),
         )
         for metric, name, ylabel, title, caption in PICTURES

@@ -158,4 +158,4 @@ def _draw_method(findings: Findings, run: Run) -> Iterator[str]:
 
 
 def _show(text: str) -> str:
-    return escape(clean(" ".join(text.split())))
+    return escape(clean(" ".join(text.split()))).replace(" %", "&nbsp;%")

@@ -57,7 +57,7 @@ def draw_length_curve(
         ylabel: name of the metric, above the vertical axis.
         title: what the chart shows.
         xlabel: name of the horizontal axis.
-        limit: a bin, and what ends with it, such as the lengths of training: a line says so.
+        limit: a bin, and what begins behind it, such as lengths that training did not have.
 
     Example:
         >>> svg = draw_length_curve({"attention": [("1-5", 0.9), ("6-10", 0.8)]}, "exact", "Test")
@@ -139,14 +139,13 @@ def _draw_axes(frame: _Frame, ylabel: str, xlabel: str, title: str) -> Iterator[
 
 
 def _draw_limit(frame: _Frame, label: str, says: str) -> Iterator[str]:
-    """Draw an upright line behind a bin, and write on its left what ends there."""
+    """Draw an upright line behind a bin, and write beside it what begins there."""
     x = frame.x(label) + _PLOT_WIDTH / len(frame.labels) / 2
     yield (
         f'<line class="limit" x1="{x:.1f}" y1="{frame.top:g}" x2="{x:.1f}" '
         f'y2="{_HEIGHT - _BOTTOM:g}" stroke="{LIGHT.muted}" stroke-dasharray="3 4"/>'
     )
-    style = 'font-size="11" text-anchor="end"'
-    yield write_text(x - 6, frame.top - 4, says, "muted", style)
+    yield write_text(x + 6, frame.top - 4, says, "muted", 'font-size="11"')
 
 
 def _draw_line(
