@@ -17,11 +17,14 @@ from scipy.stats import entropy
 
 from foveate.config import Config
 from foveate.data.batching import collate
+from foveate.data.bundled_data import load_demo
 from foveate.data.table import PairTable
 from foveate.experiments import EXPERIMENTS
+from foveate.experiments.dates_aligned import align_dates
 from foveate.experiments.experiment import Budget, Findings
 from foveate.experiments.ibm_model import EMPTY, learn_model_1
 from foveate.experiments.invented_language import (
+    ADJECTIVES,
     LIGHT_VERB,
     NEVER,
     NUM_NAMES,
@@ -30,6 +33,7 @@ from foveate.experiments.invented_language import (
     InventedLanguage,
 )
 from foveate.experiments.looks import look_at_pairs, spread_looks, train_with_looks
+from foveate.insight.alignment import pool_to_words
 from foveate.insight.bars import draw_bars
 from foveate.insight.focus import entropies, shares_near
 from foveate.insight.grids import Grid, Moment, draw_film, draw_grids
@@ -158,7 +162,7 @@ def test_the_made_up_language_is_what_it_is_said_to_be() -> None:
         sure, linked = one.sure, {i for i, _ in one.sure}
         assert not sure & one.possible
         free = {one.source[i] for i in range(len(one.source)) if i not in linked}
-        assert free <= {"the", "a"}
+        assert free <= {"the", "a", *ADJECTIVES.split()}
         written = {j for _, j in sure}
         assert {one.target[j] for j in range(len(one.target)) if j not in written} <= {
             SUBJECT,
@@ -167,7 +171,7 @@ def test_the_made_up_language_is_what_it_is_said_to_be() -> None:
         for i, j in sure:
             translations[one.source[i]].add(one.target[j])
             lengths[sum(i == other for other, _ in sure), sum(j == other for _, other in sure)] += 1
-        assert one.target[-2] != OBJECT  # the verb stands between the object and the full stop
+        assert one.target[-2] not in (SUBJECT, OBJECT)  # the verb is there
     assert max(len(words) for words in translations.values()) <= 4
     assert {(1, 1), (2, 1), (1, 2)} <= set(lengths)
     assert translations["never"] == {NEVER}
@@ -182,6 +186,27 @@ def test_the_made_up_language_is_what_it_is_said_to_be() -> None:
 def test_the_same_seed_makes_the_same_language() -> None:
     one, other, third = (InventedLanguage(seed).draw_sentence() for seed in (5, 5, 6))
     assert one == other != third
+
+
+def test_the_notation_of_dates_links_every_word() -> None:
+    demo = load_demo("dates")
+    for source, target in zip(demo.test.sources(), demo.test.targets(), strict=True):
+        text = align_dates(source, target)
+        assert (" ".join(text.source), " ".join(text.target)) == (source, target)
+        assert {i for i, _ in text.sure | text.possible} == set(range(len(text.source)))
+        assert sorted(j for _, j in text.sure) == list(range(len(text.target)))
+        for i, j in text.sure:  # the numbers of days and years are written alike
+            number = text.source[i].strip(",;")
+            assert not number.isdigit() or text.target[j].strip(".,;") == number
+
+
+def test_weights_of_words_are_those_of_their_tokens() -> None:
+    weights = np.random.default_rng(2).dirichlet(np.ones(5), size=3)
+    pooled = pool_to_words(weights, [0, 0, -1, 1, 1], [0, -1, 0])
+    expected = [
+        [sum(weights[t, s] for t in (0, 2) for s in columns) / 2 for columns in ((0, 1), (3, 4))]
+    ]
+    np.testing.assert_allclose(pooled, expected)
 
 
 # Looking between two updates
@@ -344,15 +369,15 @@ def test_focus_in_small_measures_three_models_and_recalls_them(tmp_path: Path) -
 
 def test_aligner_in_small_scores_every_way() -> None:
     findings = run("aligner", 0.01)
-    scores = findings.numbers["scores"]
-    assert isinstance(scores, dict)
-    assert [len(own) for own in scores.values()] == [1, 5, 5, 5]
-    for own in scores.values():
-        for score in own.values():
-            assert 0 <= score["error_rate"] <= 1
-    counted = scores["IBM model 1"]
-    assert counted["intersection"]["precision"] > counted["union"]["precision"]
-    assert counted["intersection"]["recall"] < counted["union"]["recall"]
+    corpora = findings.numbers["corpora"]
+    assert isinstance(corpora, dict)
+    assert set(corpora) == {"sentences", "dates"}
+    for corpus in corpora.values():
+        assert [len(own) for own in corpus["scores"].values()] == [1, 5, 5, 5]
+        counted = corpus["scores"]["IBM model 1"]
+        assert counted["intersection"]["precision"] > counted["union"]["precision"]
+        assert counted["intersection"]["recall"] < counted["union"]["recall"]
+        assert counted["union"]["error_rate"] < corpus["scores"]["diagonal"]["both"]["error_rate"]
     for picture in findings.pictures:
         parse(picture.svg)
 
@@ -362,4 +387,4 @@ def test_attention_aligns_better_than_the_diagonal() -> None:
     findings = run("aligner", 0.4)
     checks = findings.numbers["checks"]
     assert isinstance(checks, dict)
-    assert checks["far_better_than_the_diagonal"]
+    assert all(checks[name]["far_better_than_the_diagonal"] for name in ("sentences", "dates"))

@@ -35,7 +35,7 @@ from foveate.insight.bars import draw_bars
 from foveate.insight.grids import Grid, Moment, draw_grids
 from foveate.insight.symmetry import AlignmentScore
 
-COLORS = (5, 1, 3, 2)  # of the palette: the diagonal is grey
+COLORS = (5, 0, 3, 4)  # of the palette: the diagonal is grey, attention as everywhere
 SHOWN = 14  # most words of the text in a picture
 
 
@@ -50,16 +50,15 @@ def run(budget: Budget, report: Report) -> Findings:
 def conclude(outcomes: Sequence[Outcome]) -> Findings:
     """Say what came out, and draw it."""
     sentences, dates = outcomes
-    checks = check_claims(sentences.scores)
+    checks = {one.corpus.name: check_claims(one.scores) for one in outcomes}
     return Findings(
         claim=(
-            "Attention aligns the words of sentences though nobody asked it to: far better than "
-            "the diagonal, better still when two directions are joined, and not as well as a model "
-            "that was made for it."
+            "Attention aligns words though nobody asked it to: far better than the diagonal, and "
+            "better still when two directions are joined."
         ),
         expected=EXPECTED,
-        found="\n\n".join([*map(_describe, outcomes), *_doubt(checks)]),
-        holds=all(checks.values()),
+        found="\n\n".join(map(_describe, outcomes)),
+        holds=all(is_so for own in checks.values() for is_so in own.values()),
         numbers={"checks": checks, "corpora": {one.corpus.name: _list(one) for one in outcomes}},
         pictures=[
             _draw_scores(sentences),
@@ -86,20 +85,16 @@ directions, which helped their aligners. With both remedies 20 to 28 % were expe
 
 
 def check_claims(scores: Scores) -> dict[str, bool]:
-    """Say which parts of the claim the error rates bear out."""
-    attention = [*scores[RAW].values(), *scores[SHIFTED].values()]
-    single = [scores[kind][one].error_rate for kind in (RAW, SHIFTED) for one in (AHEAD, BACK)]
-    best = min(score.error_rate for score in attention)
+    """Say which parts of the claim the error rates of a corpus bear out."""
+    single = min(scores[RAW][one].error_rate for one in (AHEAD, BACK))
     return {
-        "far_better_than_the_diagonal": min(single) < 0.5 * scores[DIAGONAL][""].error_rate,
-        "joining_helps": best < min(single),
-        "not_as_good_as_model_1": best > min(score.error_rate for score in scores[IBM].values()),
+        "far_better_than_the_diagonal": single < 0.5 * scores[DIAGONAL][""].error_rate,
+        "joining_helps": _find_best(scores[RAW]) < single,
     }
 
 
-def _doubt(checks: dict[str, bool]) -> list[str]:
-    failed = [name.replace("_", " ") for name, is_so in checks.items() if not is_so]
-    return [f"Not borne out here: {', '.join(failed)}."] if failed else []
+def _find_best(own: dict[str, AlignmentScore]) -> float:
+    return min(own[how].error_rate for how in JOININGS)
 
 
 def _describe(outcome: Outcome) -> str:
@@ -113,7 +108,9 @@ def _describe(outcome: Outcome) -> str:
     ]
     title = outcome.corpus.title
     diagonal = f"Alignment error rates of {title}. The diagonal: {_show(scores[DIAGONAL][''])}."
-    return " ".join([diagonal, *(line[0].upper() + line[1:] for line in lines)])
+    is_behind = _find_best(scores[RAW]) > _find_best(scores[IBM])
+    place = f"So attention was {'behind' if is_behind else 'ahead of'} IBM model 1 here."
+    return " ".join([diagonal, *(line[0].upper() + line[1:] for line in lines), place])
 
 
 def _show(score: AlignmentScore) -> str:

@@ -158,11 +158,11 @@ def _look(
     """
     from foveate.experiments.looks import look_at_pairs
 
-    name = f"{corpus.name}, {BACK if is_back else AHEAD}"
+    name = f"{corpus.name}-to-{'source' if is_back else 'target'}"
     pairs, dev = (_join_words(texts, is_back) for texts in (corpus.texts, corpus.dev))
-    tables = (PairTable.from_texts(*zip(*rows, strict=True)) for rows in (pairs, dev))
+    table, held = (PairTable.from_texts(*zip(*rows, strict=True)) for rows in (pairs, dev))
     options = {**corpus.options, "num_validations": 1}
-    trained = train_model(name, *tables, options, budget, progress, 1)
+    trained = train_model(name, table, held, options, budget, progress, 1)
     pairs = pairs[: corpus.num_scored]
     groups = [_group(one, corpus.options["source_tokens"]) for one in pairs]
     rows = list(zip(look_at_pairs(trained.translator, pairs), groups, strict=True))

@@ -1,23 +1,14 @@
-"""How does attention come to a focus, and what do entmax and location change about it?
-
-Three models learn the same words in the same order, and differ in one option. Between updates
-their weights are measured while they write the right pronunciations of words of dev.
-"""
+"""How does attention come to a focus, and what do entmax and location change about it?"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from foveate.config import Config
-from foveate.data.batching import collate
 from foveate.data.bundled_data import load_demo
-from foveate.data.table import PairTable
 from foveate.experiments.experiment import (
     Budget,
     Experiment,
@@ -28,9 +19,18 @@ from foveate.experiments.experiment import (
     Report,
     Table,
 )
+from foveate.experiments.focusing import (
+    MODELS,
+    Look,
+    Observed,
+    Sample,
+    choose_sample,
+    find_half_way,
+    observe,
+    prepare_model,
+)
 from foveate.experiments.training import import_train
-from foveate.files import replace_file
-from foveate.insight.focus import entropies, shares_near
+from foveate.insight.focus import entropies
 from foveate.insight.grids import Grid, Moment, draw_film, draw_grids
 from foveate.insight.lines import draw_lines
 
@@ -39,81 +39,7 @@ if TYPE_CHECKING:
 
 UPDATES, LOOKS, STRIP = 800, 25, 4  # the last: moments of the still picture
 PAIRS, MEASURED, TRANSLATED = 10_000, 200, 500  # words of train, of dev and of test
-REACH = 1  # letters beside the expected one that count as near
-FILMED = "orthography"
-MODELS: dict[str, dict[str, Any]] = {
-    "softmax": {"location_window": 0},
-    "entmax": {"location_window": 0, "attention_weights": "entmax"},
-    "location": {"location_window": 7},
-}
-OPTIONS: dict[str, Any] = {
-    "hidden_size": 128,
-    "embedding_size": 96,
-    "batch_tokens": 600,
-    "dropout": 0.05,
-}
-
-
-@dataclass(frozen=True)
-class Look:
-    """What was measured after an update: means over all phonemes of the measured words.
-
-    Attributes:
-        update: how many were done.
-        entropy: of the weights, in nats.
-        largest: the largest weight.
-        zeros: share of the weights that are exactly 0.
-        near: share of the attention that is at most `REACH` letters from the expected one.
-        film: [T][S] weights of the word that is shown, in thousandths.
-    """
-
-    update: int
-    entropy: float
-    largest: float
-    zeros: float
-    near: float
-    film: list[list[int]]
-
-
-@dataclass(frozen=True)
-class Observed:
-    """One model: its looks in their order, and its errors on words of test at the end.
-
-    Attributes:
-        looks: from update 0 to the last.
-        words_wrong: share of the test words that are wrong.
-        phonemes_wrong: edits for each phoneme of their targets.
-    """
-
-    looks: list[Look]
-    words_wrong: float
-    phonemes_wrong: float
-
-    @classmethod
-    def restore(cls, values: dict[str, Any]) -> Observed:
-        """Build it from what `dataclasses.asdict` made, by way of JSON."""
-        return cls(**{**values, "looks": [Look(**one) for one in values["looks"]]})
-
-
-@dataclass(frozen=True)
-class Sample:
-    """The words to look at; the first one is shown.
-
-    Attributes:
-        pairs: words and their pronunciations.
-        tokens: letters and phonemes of each.
-        expected: the letter at which each phoneme [T] is expected to look.
-    """
-
-    pairs: list[tuple[str, str]]
-    tokens: list[tuple[list[str], list[str]]]
-    expected: list[NDArray[np.int64]]
-
-    @property
-    def even_entropy(self) -> float:
-        """Mean over the phonemes of log S: the entropy of weights that are spread evenly."""
-        lengths = [len(source) for source, target in self.tokens for _ in target]
-        return float(np.log(lengths).mean())
+COLORS = (0, 3, 4)  # of the palette: softmax is the attention of the other experiments
 
 
 def run(budget: Budget, report: Report) -> Findings:
@@ -124,7 +50,9 @@ def run(budget: Budget, report: Report) -> Findings:
     demo, progress = load_demo("pronunciation"), Progress(report, len(MODELS))
     train = demo.train.rows(range(budget.shrink(PAIRS, least=400)))
     looks = spread_looks(budget.shrink(UPDATES, least=8), budget.shrink(LOOKS, least=4))
-    prepared = {name: _prepare(name, train, demo.dev, looks[-1], budget.seed) for name in MODELS}
+    prepared = {
+        name: prepare_model(name, train, demo.dev, looks[-1], budget.seed) for name in MODELS
+    }
     sample = choose_sample(prepared["softmax"], demo.dev, budget.shrink(MEASURED, least=20))
     test = demo.test.rows(range(budget.shrink(TRANSLATED, least=20)))
     observed = {
@@ -132,86 +60,6 @@ def run(budget: Budget, report: Report) -> Findings:
         for name, one in prepared.items()
     }
     return conclude(observed, sample, prepared["softmax"])
-
-
-def _prepare(name: str, train: PairTable, dev: PairTable, updates: int, seed: int) -> Prepared:
-    from foveate.training.prepare import prepare
-
-    options = {**OPTIONS, **MODELS[name], "memory": False}
-    return prepare(train, dev, Config(max_updates=updates, seed=seed, **options))
-
-
-def choose_sample(prepared: Prepared, dev: PairTable, count: int) -> Sample:
-    """Take words of dev, and let a lexicon of the training pairs say where to look.
-
-    The lexicon is IBM model 1 with a preference for the diagonal: it has no network.
-    """
-    from foveate.training.lexicon import Lexicon
-
-    rows = list(zip(dev.sources(), dev.targets(), strict=True))
-    filmed = [pair for pair in rows if pair[0] == FILMED]
-    pairs = [*filmed, *(pair for pair in rows if pair[0] != FILMED)][:count]
-    source, target, facts = prepared.source_codec, prepared.target_codec, prepared.facts
-    lexicon = Lexicon(prepared.pairs, facts.source_size, facts.target_size)
-    ids = [(source.encode(one), target.encode(other)) for one, other in pairs]
-    chances = lexicon.align(collate([one for one, _ in ids], [other for _, other in ids]))
-    return Sample(
-        pairs,
-        [(source.split(one), target.split(other)) for one, other in pairs],
-        [own[: len(other)].argmax(axis=1) for own, (_, other) in zip(chances, ids, strict=True)],
-    )
-
-
-def observe(
-    name: str,
-    prepared: Prepared,
-    looks: Sequence[int],
-    sample: Sample,
-    test: PairTable,
-    budget: Budget,
-    progress: Progress,
-) -> Observed:
-    """Train a model and measure it between updates, or recall what an earlier run measured."""
-    from foveate.evaluation import evaluate
-    from foveate.experiments.looks import look_at_pairs, train_with_looks
-
-    kept = None if budget.folder is None else budget.folder / f"{name}.json"
-    if kept is not None and kept.is_file():
-        progress.finish(1, f"{name}: was there already")
-        return Observed.restore(json.loads(kept.read_text(encoding="utf-8")))
-    measured = []
-    for update, translator in train_with_looks(prepared, looks):
-        measured.append(measure(look_at_pairs(translator, sample.pairs), update, sample))
-        what = f"{name}: update {update:,} of {looks[-1]:,}"
-        progress.tell(update / looks[-1], 1, what)
-    metrics = evaluate(translator, test, beam_size=1).metrics
-    wrong = 1 - metrics["exact_match"].value, metrics["token_error_rate"].value
-    observed = Observed(measured, *wrong)
-    if kept is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(kept, json.dumps(asdict(observed)))
-    progress.finish(1, f"{name}: trained and measured")
-    return observed
-
-
-def measure(weights: Sequence[NDArray[np.float64]], update: int, sample: Sample) -> Look:
-    """Measure the attention weights [T + 1, S] of all words of a sample.
-
-    The row of the end mark does not count: nothing is expected of it.
-    """
-    rows = [one[:-1] for one in weights]
-    cells = np.concatenate([row.ravel() for row in rows])
-    near = [
-        shares_near(row, places, REACH) for row, places in zip(rows, sample.expected, strict=True)
-    ]
-    return Look(
-        update,
-        entropy=float(np.concatenate([entropies(row) for row in rows]).mean()),
-        largest=float(np.concatenate([row.max(axis=1) for row in rows]).mean()),
-        zeros=float((cells == 0).mean()),
-        near=float(np.concatenate(near).mean()),
-        film=np.rint(1000 * rows[0]).astype(int).tolist(),
-    )
 
 
 def conclude(observed: dict[str, Observed], sample: Sample, prepared: Prepared) -> Findings:
@@ -262,18 +110,6 @@ def check_claims(observed: dict[str, Observed], even: float) -> dict[str, bool]:
             find_half_way(observed["location"]) < find_half_way(observed["softmax"])
         ),
     }
-
-
-def find_half_way(one: Observed) -> float:
-    """Return the update from which on half of the attention is near the expected letter.
-
-    It lies between two looks, on the straight line that joins them; infinity if it is never so.
-    """
-    for before, after in zip(one.looks, one.looks[1:], strict=False):
-        if after.near >= 0.5 > before.near:
-            share = (0.5 - before.near) / (after.near - before.near)
-            return before.update + share * (after.update - before.update)
-    return float("inf")
 
 
 def _describe(observed: dict[str, Observed], even: float, checks: dict[str, bool]) -> str:
@@ -434,7 +270,9 @@ def _draw_curve(
     }
     last = observed["softmax"].looks[-1].update
     bounds = (0.0, 100.0) if told[0] == "per cent" else None
-    svg = draw_lines(series, told[0], "update", last=last, bounds=bounds)
+    svg = draw_lines(
+        series, told[0], "update", last=last, bounds=bounds, colors=COLORS, has_paper=True
+    )
     return Picture(named[0], named[1], told[1], svg)
 
 

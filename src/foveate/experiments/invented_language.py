@@ -41,7 +41,7 @@ ADJECTIVES = (
 ADVERBS = "today quickly |at last| often slowly yesterday gladly |by chance|"
 PREPOSITIONS = "in near behind with under beside"
 CONJUNCTIONS = "and but while"
-NUM_NAMES = 300
+NUM_NAMES = 2_000
 CONSONANTS, VOWELS = "ptkmnslrvzbdgh", "aeiou"
 
 SUBJECT, OBJECT, NEVER = "wa", "no", "nai"
@@ -49,6 +49,7 @@ LIGHT_VERB = "suru"  # second half of several verbs
 TWO_WORDS = 0.15  # share of nouns and verbs that become two words
 SYNONYMS = 0.25  # share of words that have a second translation
 RARER = 0.35  # how often the second one is chosen
+LEFT_OUT = 0.1  # share of the adjectives that are not translated
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,11 @@ class InventedLanguage:
         return put_together(parts, range(len(parts)))
 
     def _draw_clause(self) -> AlignedText:
-        """Draw subject, never, verb, object, place and adverb; the verb goes to the end."""
+        """Draw subject, never, verb, object, place and adverb.
+
+        In the target the adverb goes first and the verb last. Particles tell subject from object,
+        so that these and the place stand in any order.
+        """
         nothing = AlignedText((), ())
         random = self._random.random
         parts = [
@@ -156,7 +161,8 @@ class InventedLanguage:
             self._draw_place() if random() < 0.35 else nothing,
             self._draw(self._adverbs) if random() < 0.3 else nothing,
         ]
-        return put_together(parts, order=[5, 0, 4, 3, 2, 1])
+        phrases = [int(place) for place in self._random.permutation([0, 3, 4])]
+        return put_together(parts, order=[5, *phrases, 2, 1])
 
     def _draw_place(self) -> AlignedText:
         """Draw a preposition and its noun; the invented language has it behind the noun."""
@@ -170,13 +176,18 @@ class InventedLanguage:
             head = self._draw(self._names)
         else:
             count = self._random.choice(3, p=[0.5, 0.35, 0.15])
-            before = [self._draw(self._adjectives) for _ in range(count)]
+            before = [self._draw_adjective() for _ in range(count)]
             article = ("the" if self._random.random() < 0.7 else "a",)
             head = self._draw(self._nouns)
         order = [len(before), *range(len(before))]
         phrase = put_together([*before, head], order)
         place = len(article) + sum(len(part.source) for part in before)
         return _add_small_words(phrase, article, particle, place, len(head.target))
+
+    def _draw_adjective(self) -> AlignedText:
+        adjective = self._draw(self._adjectives)
+        is_left_out = self._random.random() < LEFT_OUT
+        return AlignedText(adjective.source, ()) if is_left_out else adjective
 
     def _draw(self, entries: Sequence[Entry]) -> AlignedText:
         """Draw an entry of a class by its rank, and one of its translations."""
@@ -199,12 +210,8 @@ class InventedLanguage:
     def _invent(self, num_syllables: int) -> str:
         """Return a word that there was not yet."""
         while True:
-            letters = [
-                str(self._random.choice(list(kind)))
-                for _ in range(num_syllables)
-                for kind in (CONSONANTS, VOWELS)
-            ]
-            word = "".join(letters)
+            drawn = self._random.integers(0, (len(CONSONANTS), len(VOWELS)), (num_syllables, 2))
+            word = "".join(CONSONANTS[i] + VOWELS[j] for i, j in drawn.tolist())
             if word not in self._taken:
                 self._taken.add(word)
                 return word
