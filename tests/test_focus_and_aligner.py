@@ -19,9 +19,20 @@ from foveate.config import Config
 from foveate.data.batching import collate
 from foveate.data.bundled_data import load_demo
 from foveate.data.table import PairTable
-from foveate.experiments import EXPERIMENTS
+from foveate.experiments import EXPERIMENTS, aligner, focus
+from foveate.experiments.aligning import (
+    AHEAD,
+    BACK,
+    DIAGONAL,
+    IBM,
+    JOININGS,
+    RAW,
+    SHIFTED,
+    Scores,
+)
 from foveate.experiments.dates_aligned import align_dates
 from foveate.experiments.experiment import Budget, Findings
+from foveate.experiments.focusing import Look, Observed, find_half_way
 from foveate.experiments.ibm_model import EMPTY, learn_model_1
 from foveate.experiments.invented_language import (
     ADJECTIVES,
@@ -37,7 +48,7 @@ from foveate.insight.alignment import pool_to_words
 from foveate.insight.bars import draw_bars
 from foveate.insight.focus import entropies, shares_near
 from foveate.insight.grids import Grid, Moment, draw_film, draw_grids
-from foveate.insight.symmetry import join_directions, score_alignments
+from foveate.insight.symmetry import AlignmentScore, join_directions, score_alignments
 from foveate.search.workers import granted_threads
 from foveate.torch_backend import TorchStepper
 from foveate.training.prepare import prepare
@@ -336,6 +347,50 @@ def test_bars_are_as_long_as_their_numbers() -> None:
     bars = [one for one in root.iter(f"{SVG}rect") if one.get("class", "").startswith("d")]
     widths = [float(one.get("width", "")) for one in bars]
     assert widths == pytest.approx([widths[0], widths[0] / 4, widths[0] / 2], abs=0.1)
+
+
+# What the claims make of numbers
+
+
+def observe(entropies: list[float], near: list[float]) -> Observed:
+    looks = [
+        Look(100 * k, one, 0.5, 0.0, other, [[1000]])
+        for k, (one, other) in enumerate(zip(entropies, near, strict=True))
+    ]
+    return Observed(looks, 0.5, 0.1)
+
+
+def test_the_claims_of_focus_are_read_off_the_numbers() -> None:
+    found = {
+        "softmax": observe([2.0, 1.5, 0.8], [0.2, 0.4, 0.8]),
+        "entmax": observe([2.0, 1.0, 0.5], [0.2, 0.5, 0.8]),
+        "location": observe([1.99, 1.0, 0.7], [0.2, 0.6, 0.8]),
+    }
+    assert find_half_way(found["softmax"]) == pytest.approx(125)
+    assert find_half_way(found["location"]) == pytest.approx(75)
+    assert set(focus.check_claims(found, 2.0).values()) == {True}
+    blunt = observe([2.0, 1.9, 1.7], [0.2, 0.3, 0.4])
+    assert find_half_way(blunt) == math.inf
+    failed = focus.check_claims({**found, "entmax": blunt, "location": blunt}, 2.0)
+    assert failed == {
+        "begins_even": True,
+        "comes_to_a_focus": False,
+        "entmax_is_sharper": False,
+        "location_is_sooner": False,
+    }
+
+
+def score_all(rate: float, joined: float, diagonal: float) -> Scores:
+    def score(value: float) -> AlignmentScore:
+        return AlignmentScore(0.5, 0.5, value)
+
+    own = {AHEAD: score(rate), BACK: score(rate), **dict.fromkeys(JOININGS, score(joined))}
+    return {DIAGONAL: {"": score(diagonal)}, RAW: own, SHIFTED: own, IBM: own}
+
+
+def test_the_claims_of_aligner_are_read_off_the_error_rates() -> None:
+    assert set(aligner.check_claims(score_all(0.3, 0.25, 0.7)).values()) == {True}
+    assert set(aligner.check_claims(score_all(0.3, 0.35, 0.55)).values()) == {False}
 
 
 # The experiments in small

@@ -36,10 +36,10 @@ WORDS: dict[str, Any] = {
     "source_tokens": "whitespace",
     "target_tokens": "whitespace",
     "shared_vocabulary": False,
-    "max_updates": 900,
-    "hidden_size": 128,
-    "embedding_size": 128,
-    "batch_tokens": 1000,
+    "max_updates": 800,
+    "hidden_size": 96,
+    "embedding_size": 96,
+    "batch_tokens": 600,
     "dropout": 0.1,
     "location_window": 0,  # words change places, so where it looked says little
     "guidance": 0.0,  # nobody shows it where to look
@@ -49,10 +49,10 @@ CHARACTERS: dict[str, Any] = {
     "source_tokens": "characters",
     "target_tokens": "characters",
     "shared_vocabulary": False,
-    "max_updates": 900,
+    "max_updates": 700,
     "hidden_size": 96,
     "embedding_size": 64,
-    "batch_tokens": 1600,
+    "batch_tokens": 1000,
     "dropout": 0.05,
 }
 AHEAD, BACK = "source to target", "target to source"

@@ -209,8 +209,8 @@ def draw_pictures(observed: dict[str, Observed], sample: Sample) -> list[Picture
         Picture(
             "focus",
             f"Attention on “{word}” while it is learnt.",
-            "Rows are phonemes, columns are letters. The film plays three times; a pointer on the "
-            "line of time chooses a moment.",
+            "Rows are phonemes, columns are letters. It plays three times; a pointer on the line "
+            "of time chooses a moment.",
             draw_film(moments, said),
             is_animation=True,
         ),

@@ -32,9 +32,9 @@ MODELS: dict[str, dict[str, Any]] = {
     "location": {"location_window": 7},
 }
 OPTIONS: dict[str, Any] = {
-    "hidden_size": 128,
-    "embedding_size": 96,
-    "batch_tokens": 600,
+    "hidden_size": 96,
+    "embedding_size": 64,
+    "batch_tokens": 400,
     "dropout": 0.05,
 }
 
