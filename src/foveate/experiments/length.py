@@ -33,15 +33,19 @@ if TYPE_CHECKING:
     from foveate.data.table import PairTable
 
 JOINT = "; "
-MOST_DATES = 3  # of a source in training
-BIN_SIZE = 25  # characters
+LONGEST_DATE = 14  # characters, with what joins it to the next: only the short ones are taken
+MOST_DATES = 4  # of a source in training
+BIN_SIZE = LONGEST_DATE  # characters of a bin: one more date each
 NUM_BINS = 8
-NUM_TRAINED = 3  # bins that lie within the lengths of training
+NUM_TRAINED = 4  # bins that lie within the lengths of training
 TRAIN_PAIRS, DEV_PAIRS, TEST_PAIRS = 12_000, 300, 100  # of the test: in each bin
 OPTIONS: dict[str, Any] = {
-    "hidden_size": 128,
+    "source_tokens": "characters",
+    "target_tokens": "characters",
+    "source_ngrams": 1,
+    "hidden_size": 96,
     "embedding_size": 64,
-    "batch_tokens": 3000,
+    "batch_tokens": 2000,
     "dropout": 0.05,
     "num_validations": 6,
 }
@@ -77,11 +81,12 @@ def run(budget: Budget, report: Report) -> Findings:
 
 
 def split_dates(table: PairTable) -> Dates:
-    """Return the single dates of a table, each once."""
+    """Return the single dates of a table that are short, each once."""
     pairs: dict[str, str] = {}
     for source, target in zip(table.sources(), table.targets(), strict=True):
         pairs |= zip(source.split(JOINT), target.split(JOINT), strict=True)
-    return list(pairs.items())
+    most = LONGEST_DATE - len(JOINT)
+    return [(source, target) for source, target in pairs.items() if len(source) <= most]
 
 
 def join_dates(dates: Sequence[tuple[str, str]]) -> tuple[str, str]:
@@ -108,7 +113,7 @@ def draw_by_length(dates: Dates, count: int, generator: random.Random) -> PairTa
 
     bins: dict[str, dict[str, str]] = {label: {} for label in list_bins()}
     while any(len(pairs) < count for pairs in bins.values()):
-        source, target = join_dates(generator.sample(dates, generator.randint(1, 12)))
+        source, target = join_dates(generator.sample(dates, generator.randint(1, NUM_BINS)))
         label = name_bin(source)
         if label in bins and len(bins[label]) < count:
             bins[label][source] = target

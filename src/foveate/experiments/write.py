@@ -54,6 +54,11 @@ def format_numbers(experiment: Experiment, findings: Findings, run: Run) -> str:
         "experiment": experiment.name,
         "claim": findings.claim,
         "holds": findings.holds,
+        "found": findings.found,
+        "pictures": [
+            {"name": one.name, "title": one.title, "caption": one.caption}
+            for one in findings.pictures
+        ],
         "run": {
             "command": run.command,
             "seed": run.budget.seed,
