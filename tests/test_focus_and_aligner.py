@@ -324,9 +324,9 @@ def test_a_film_has_a_frame_for_each_moment_and_shows_the_last_one_without_motio
         "update 3",
     ]
     style = next(film.iter(f"{SVG}style")).text or ""
-    assert "@media (prefers-reduced-motion:reduce){.frame{animation:none!important}}" in style
-    assert ".frame{visibility:hidden" in style
-    assert ".last{visibility:visible}" in style
+    assert "@media (prefers-reduced-motion:reduce){.film .frame{animation:none!important}}" in style
+    assert ".film .frame{visibility:hidden" in style
+    assert ".film .last{visibility:visible}" in style
     assert not list(film.iter(f"{SVG}script"))
 
 

@@ -266,21 +266,22 @@ def _draw_now(number: int, count: int, label: str, y: float, width: float) -> It
 def _film_rules(count: int) -> str:
     """Return the style that shows one frame at a time, and the last one for the longest."""
     total = count - 1 + _HOLD
+    pace = f"{total * _SECONDS:.1f}s step-end {_ROUNDS}"
     rules = [
-        ".frame{visibility:hidden;pointer-events:none}.last{visibility:visible}",
-        ".foveate:focus .frame{animation-play-state:paused}",
-        ".zone:hover~.frame{animation:none!important;visibility:hidden}",
+        ".film .frame{visibility:hidden;pointer-events:none}.film .last{visibility:visible}",
+        ".film:focus .frame{animation-play-state:paused}",
+        ".film .zone:hover~.frame{animation:none!important;visibility:hidden}",
     ]
     for number in range(count):
         start = 100 * number / total
         end = 100 * (number + (_HOLD if number == count - 1 else 1)) / total
         rules += [
-            f"@keyframes f{number}{{0%{{visibility:hidden}}{start:.2f}%{{visibility:visible}}"
+            f"@keyframes film{number}{{0%{{visibility:hidden}}{start:.2f}%{{visibility:visible}}"
             f"{end:.2f}%{{visibility:hidden}}}}",
-            f".f{number}{{animation:f{number} {total * _SECONDS:.1f}s step-end {_ROUNDS}}}",
-            f".z{number}:hover~.f{number}{{visibility:visible}}",
+            f".film .f{number}{{animation:film{number} {pace}}}",
+            f".film .z{number}:hover~.f{number}{{visibility:visible}}",
         ]
-    rules.append("@media (prefers-reduced-motion:reduce){.frame{animation:none!important}}")
+    rules.append("@media (prefers-reduced-motion:reduce){.film .frame{animation:none!important}}")
     return "".join(rules)
 
 
@@ -301,9 +302,9 @@ def _draw_legend(top: float, has_marks: bool) -> Iterator[str]:
 
 def _open(width: float, height: float, description: str, rules: str = "") -> Iterator[str]:
     size = f'width="{_n(width)}" height="{_n(height)}"'
-    focus = ' tabindex="0"' if rules else ""
+    kind = 'class="foveate film" tabindex="0"' if rules else 'class="foveate"'
     yield (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="foveate" role="img"{focus} '
+        f'<svg xmlns="http://www.w3.org/2000/svg" {kind} role="img" '
         f'viewBox="0 0 {_n(width)} {_n(height)}" {size} font-family="{FONTS}" '
         f'style="max-width:100%;height:auto" aria-label="{escape(clean(description))}">'
     )
