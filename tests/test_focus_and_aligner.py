@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import math
 import xml.etree.ElementTree as ElementTree
 from collections import Counter, defaultdict
@@ -29,9 +31,11 @@ from foveate.experiments.aligning import (
     RAW,
     SHIFTED,
     Scores,
+    align_corpus,
+    draw_sentences,
 )
 from foveate.experiments.dates_aligned import align_dates
-from foveate.experiments.experiment import Budget, Findings
+from foveate.experiments.experiment import Budget, Findings, Progress
 from foveate.experiments.focusing import Look, Observed, find_half_way
 from foveate.experiments.ibm_model import EMPTY, learn_model_1
 from foveate.experiments.invented_language import (
@@ -276,11 +280,12 @@ def test_looking_does_not_change_what_is_learnt() -> None:
 
 
 def test_attention_that_begins_evenly_comes_to_a_focus() -> None:
-    table = make_reversals(600)
-    config = Config(max_updates=250, **{**TINY, "hidden_size": 32, "location_window": 5})
+    table = make_reversals(300)
+    changed = {"hidden_size": 24, "location_window": 5, "batch_tokens": 150, "learning_rate": 0.02}
+    config = Config(max_updates=140, **{**TINY, **changed})
     pairs = list(zip(table.sources(), table.targets(), strict=True))[:40]
     measured = []
-    for _, translator in train_with_looks(prepare(table, table, config), [0, 250]):
+    for _, translator in train_with_looks(prepare(table, table, config), [0, 140]):
         rows = [one[:-1] for one in look_at_pairs(translator, pairs)]
         measured.append(np.concatenate([entropies(one) for one in rows]).mean())
     even = np.mean([math.log(len(one)) for one, _ in pairs for _ in one])
@@ -423,18 +428,22 @@ def test_focus_in_small_measures_three_models_and_recalls_them(tmp_path: Path) -
 
 
 def test_aligner_in_small_scores_every_way() -> None:
-    findings = run("aligner", 0.01)
+    budget = Budget(0.01, seed=1)
+    outcome = align_corpus(draw_sentences(budget), budget, Progress(lambda *told: None, 2))
+    dates = dataclasses.replace(outcome, corpus=dataclasses.replace(outcome.corpus, name="dates"))
+    findings = aligner.conclude([outcome, dates])
     corpora = findings.numbers["corpora"]
     assert isinstance(corpora, dict)
     assert set(corpora) == {"sentences", "dates"}
-    for corpus in corpora.values():
-        assert [len(own) for own in corpus["scores"].values()] == [1, 5, 5, 5]
-        counted = corpus["scores"]["IBM model 1"]
-        assert counted["intersection"]["precision"] > counted["union"]["precision"]
-        assert counted["intersection"]["recall"] < counted["union"]["recall"]
-        assert counted["union"]["error_rate"] < corpus["scores"]["diagonal"]["both"]["error_rate"]
+    scores = corpora["sentences"]["scores"]
+    assert [len(own) for own in scores.values()] == [1, 5, 5, 5]
+    counted = scores[IBM]
+    assert counted["intersection"]["precision"] > counted["union"]["precision"]
+    assert counted["intersection"]["recall"] < counted["union"]["recall"]
+    assert counted["union"]["error_rate"] < scores[DIAGONAL]["both"]["error_rate"]
     for picture in findings.pictures:
         parse(picture.svg)
+    assert json.dumps(findings.numbers)
 
 
 @pytest.mark.slow

@@ -114,21 +114,21 @@ class Outcome:
 def draw_sentences(budget: Budget) -> Corpus:
     """Draw sentences of the made-up language."""
     language = InventedLanguage(budget.seed)
-    count, dev = budget.shrink(SENTENCES, least=200), budget.shrink(DEV, least=10)
+    count, dev = budget.shrink(SENTENCES, least=120), budget.shrink(DEV, least=10)
     texts = [language.draw_sentence() for _ in range(count + dev)]
-    options = {**WORDS, "max_updates": budget.shrink(WORDS["max_updates"], least=8)}
-    scored = budget.shrink(SCORED, least=100)
+    options = {**WORDS, "max_updates": budget.shrink(WORDS["max_updates"], least=4)}
+    scored = budget.shrink(SCORED, least=20)
     return Corpus("sentences", "made-up sentences", texts[:count], texts[count:], scored, options)
 
 
 def read_dates(budget: Budget) -> Corpus:
     """Read the bundled dates, and align them by their notation."""
     demo = load_demo("dates")
-    count, dev = budget.shrink(DATES, least=200), budget.shrink(DEV, least=10)
+    count, dev = budget.shrink(DATES, least=120), budget.shrink(DEV, least=10)
     rows = [*_first(demo.train, count), *_first(demo.dev, dev)]
     texts = [align_dates(source, target) for source, target in rows]
-    options = {**CHARACTERS, "max_updates": budget.shrink(CHARACTERS["max_updates"], least=8)}
-    scored = budget.shrink(SCORED, least=100)
+    options = {**CHARACTERS, "max_updates": budget.shrink(CHARACTERS["max_updates"], least=4)}
+    scored = budget.shrink(SCORED, least=20)
     return Corpus("dates", "dates", texts[:count], texts[count:], scored, options)
 
 

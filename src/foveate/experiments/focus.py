@@ -49,7 +49,7 @@ def run(budget: Budget, report: Report) -> Findings:
 
     demo, progress = load_demo("pronunciation"), Progress(report, len(MODELS))
     train = demo.train.rows(range(budget.shrink(PAIRS, least=400)))
-    looks = spread_looks(budget.shrink(UPDATES, least=8), budget.shrink(LOOKS, least=4))
+    looks = spread_looks(budget.shrink(UPDATES, least=6), budget.shrink(LOOKS, least=4))
     prepared = {
         name: prepare_model(name, train, demo.dev, looks[-1], budget.seed) for name in MODELS
     }
@@ -283,6 +283,6 @@ FOCUS = Experiment(
         "Nobody tells the model which letter belongs to which sound. How does its attention get "
         "from everywhere to the right letter? What do entmax and location change about it?"
     ),
-    minutes=5,
+    minutes=4,
     run=run,
 )
