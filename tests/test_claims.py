@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,30 +40,53 @@ def test_the_tasks_are_what_they_are_called() -> None:
     assert written == {"copy": "banana", "reverse": "ananab", "sort": "aaabnn"}
 
 
-def test_dates_are_joined_on_both_sides_and_none_of_the_test_was_learnt() -> None:
+@pytest.fixture(scope="module")
+def dates() -> dict[str, length.Dates]:
     demo = load_demo("dates")
-    train, test = map(length.split_dates, (demo.train, demo.test))
-    assert not any(";" in text for pair in test for text in pair)
-    unseen = [date for date in test if date not in set(train)]
-    table = length.draw_by_length(unseen, 3, random.Random(1))
+    tables = {"train": demo.train, "test": demo.test}
+    return {split: length.split_dates(table) for split, table in tables.items()}
+
+
+def test_single_dates_are_short_and_hardly_any_of_the_test_was_learnt(
+    dates: dict[str, length.Dates],
+) -> None:
+    for pairs in dates.values():
+        assert len(pairs) > 100
+        assert all(len(source) <= 12 and ";" not in source + target for source, target in pairs)
+    assert len(set(dates["test"]) & set(dates["train"])) < 0.05 * len(dates["test"])
+
+
+def test_dates_are_joined_on_both_sides(dates: dict[str, length.Dates]) -> None:
+    table = length.draw_by_length(dates["test"], 3, random.Random(1))
     bins = [length.name_bin(source) for source in table.sources()]
     assert {label: bins.count(label) for label in length.list_bins()} == dict.fromkeys(
         length.list_bins(), 3
     )
-    known = dict(train + test)
+    known = dict(dates["test"])
     for source, target in zip(table.sources(), table.targets(), strict=True):
         assert "; ".join(known[date] for date in source.split("; ")) == target
 
 
-def test_no_test_word_is_learnt_and_small_sets_begin_the_large_ones() -> None:
+def test_the_lengths_of_training_are_those_that_the_picture_says(
+    dates: dict[str, length.Dates],
+) -> None:
+    table = length.draw_pairs(dates["train"], 200, random.Random(2))
+    seen = {length.name_bin(source) for source in table.sources()}
+    assert seen == set(length.list_bins()[: length.NUM_TRAINED])
+
+
+def test_no_test_word_is_learnt_and_small_sets_begin_the_large_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     demo = load_demo("pronunciation")
-    pairs = data_size.collect_pairs(demo, seed=3)
-    held = {*demo.test.sources(), *demo.dev.sources()}
-    assert not held & {word for word, _ in pairs}
-    assert len({word for word, _ in pairs}) == len(pairs)
     bundled = list(zip(demo.train.sources(), demo.train.targets(), strict=True))
+    tested = demo.test.source(0)
+    path = tmp_path / "some.dict"
+    path.write_text(f"{bundled[7][0]} AA\n{tested} AA1\nqqq K\nxyzzy Z IH1 Z IY0\n")
+    monkeypatch.setattr(data_size, "find_dictionary", lambda: path)
+    pairs = data_size.collect_pairs(demo, seed=3)
     assert pairs[: data_size.BUNDLED_PAIRS] == bundled
-    assert pairs == data_size.collect_pairs(demo, seed=3)
+    assert sorted(pairs[data_size.BUNDLED_PAIRS :]) == [("qqq", "K"), ("xyzzy", "Z IH Z IY")]
 
 
 def test_a_dictionary_gives_words_with_one_pronunciation(tmp_path: Path) -> None:
@@ -122,18 +144,17 @@ def shrink_copying(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copy_reverse, "LENGTHS", (3, 5, 8))
     monkeypatch.setattr(copy_reverse, "LONGEST", 5)
     monkeypatch.setattr(copy_reverse, "DRAWN", 5)
+    few = {name: copy_reverse.RIVALS[name] for name in ("attention", "traditional")}
+    monkeypatch.setattr(copy_reverse, "RIVALS", few)
     monkeypatch.setattr(copy_reverse, "OPTIONS", {**copy_reverse.OPTIONS, **SMALL})
 
 
 def shrink_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data_size, "OPTIONS", SMALL)
+    monkeypatch.setattr(data_size, "find_dictionary", lambda: None)
 
 
-SHRINK: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
-    "length": shrink_length,
-    "copy-reverse": shrink_copying,
-    "data": shrink_data,
-}
+SHRINK = {"copy-reverse": shrink_copying, "data": shrink_data}
 
 
 @pytest.mark.parametrize("name", SHRINK)
@@ -145,15 +166,33 @@ def test_an_experiment_runs_from_end_to_end(name: str, monkeypatch: pytest.Monke
         assert what
         told.append(done / total)
 
-    found = EXPERIMENTS[name].run(Budget(scale=0.002, seed=1), listen)
+    check_findings(EXPERIMENTS[name].run(Budget(scale=0.001, seed=1), listen))
     assert told == sorted(told)
     assert told[-1] == pytest.approx(1)
-    assert all(picture.svg.startswith("<svg") for picture in found.pictures)
-    check_findings(found)
+
+
+def test_an_experiment_that_was_stopped_goes_on_with_the_models_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shrink_length(monkeypatch)
+    budget = Budget(scale=0.001, seed=1, folder=tmp_path)
+
+    def stop(done: float, total: float, what: str) -> None:
+        if what.startswith("traditional"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        length.run(budget, stop)
+    bundle = tmp_path / "attention" / "bundle.json"
+    written = bundle.stat().st_mtime_ns
+    check_findings(length.run(budget, lambda *told: None))
+    assert bundle.stat().st_mtime_ns == written
+    assert {path.name for path in tmp_path.iterdir()} == set(length.LABELS)
 
 
 def check_findings(found: Findings) -> None:
     assert found.pictures
+    assert all(picture.svg.startswith("<svg") for picture in found.pictures)
     assert len({picture.name for picture in found.pictures}) == len(found.pictures)
     for table in found.tables:
         assert {len(row) for row in table.rows} == {len(table.header)}
@@ -172,7 +211,11 @@ def check_numbers(value: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize(("name", "scale"), [("length", 0.3), ("data", 0.5)])
-def test_the_claim_holds_in_small(name: str, scale: float, tmp_path: Path) -> None:
-    found = EXPERIMENTS[name].run(Budget(scale, seed=1, folder=tmp_path), lambda *told: None)
+@pytest.mark.parametrize(("name", "scale"), [("length", 0.3), ("copy-reverse", 0.7), ("data", 0.5)])
+def test_the_claim_holds_in_small(name: str, scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = {one: copy_reverse.RIVALS[one] for one in ("attention", "traditional")}
+    monkeypatch.setattr(copy_reverse, "RIVALS", few)
+    tasks = {one: copy_reverse.TASKS[one] for one in ("copy", "reverse")}
+    monkeypatch.setattr(copy_reverse, "TASKS", tasks)
+    found = EXPERIMENTS[name].run(Budget(scale, seed=1), lambda *told: None)
     assert found.holds, found.found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from foveate.experiments.experiment import (
 )
 from foveate.experiments.write import FAILED, HELD
 from foveate.insight.curves import draw_length_curve
+from test_python import run_plain
 
 
 def toss(budget: Budget, report: Report) -> Findings:
@@ -143,3 +145,25 @@ def test_mistakes_are_said_before_the_work(
     (tmp_path / "full" / "file").touch()
     assert main(["experiment", *arguments]) == 2
     assert what in capsys.readouterr().err
+
+
+def test_without_pytorch_the_list_works_and_a_run_says_what_to_install(tmp_path: Path) -> None:
+    out = str(tmp_path / "new")
+    calls = [["experiment", "list"], ["experiment", "length", "--out", out]]
+    done = run_plain(f"from foveate.cli import main\nprint([main(c) for c in {calls}])")
+    assert done.stdout.splitlines()[-1] == "[0, 2]"
+    assert "length" in done.stdout
+    assert "pip install 'foveate[train]'" in done.stderr
+
+
+def test_a_curve_says_where_training_ends() -> None:
+    points = [(label, 1.0) for label in ("5", "10", "20")]
+    svg = draw_length_curve({"a": points}, "share", "Copy", limit=("10", "longer than in training"))
+    places = {
+        label: float(re.search(rf'x="([\d.]+)"[^>]*>{label}<', svg)[1])  # type: ignore[index]
+        for label in ("10", "20")
+    }
+    (line,) = re.findall(r'class="limit" x1="([\d.]+)"', svg)
+    assert float(line) == pytest.approx((places["10"] + places["20"]) / 2, abs=0.2)
+    assert ">longer than in training<" in svg
+    assert "limit" not in draw_length_curve({"a": points}, "share", "Copy").split("</style>")[1]

@@ -68,11 +68,11 @@ class Rival:
 
 
 RIVALS = {
-    "attention": Rival({"architecture": "attention"}, 700, has_map=True),
-    "traditional": Rival({"architecture": "traditional"}, 700),
-    "Transformer": Rival({"architecture": "transformer"}, 700),
+    "attention": Rival({"architecture": "attention"}, 900, has_map=True),
+    "traditional": Rival({"architecture": "traditional"}, 1700),
+    "Transformer": Rival({"architecture": "transformer"}, 800),
     "attention by content alone": Rival(
-        {"architecture": "attention", "location_window": 0}, 700, has_map=True
+        {"architecture": "attention", "location_window": 0}, 1200, has_map=True
     ),
 }
 
@@ -243,7 +243,7 @@ def describe(scores: Scores, pointing: Pointing) -> str:
         looked = 100 * pointing[task]["attention"]
         paragraphs.append(
             f"{task.capitalize()}. Of strings of {LONGEST} letters these are wholly right: "
-            f"{', '.join(shares)}. More than half are wrong from so many letters on: "
+            f"{', '.join(shares)}. The first length at which more than half are wrong: "
             f"{', '.join(breaks)}. Attention stood on the letter that it wrote in {looked:.0f} % "
             "of the steps."
         )
@@ -308,7 +308,7 @@ def draw_curves(scores: Scores) -> list[Picture]:
                 "strings that are wholly right, per cent",
                 f"{task.capitalize()} a random string",
                 xlabel="letters of the string",
-                limit=(str(LONGEST), "longer than in training"),
+                limit=(str(LONGEST), "longer than in training →"),
             ),
         )
         for task, models in scores.items()
@@ -376,6 +376,6 @@ COPY_REVERSE = Experiment(
         "How long a string fits into one vector? Where does attention look when it copies, "
         "reverses or sorts? Where does it break?"
     ),
-    minutes=18,
+    minutes=14,
     run=run,
 )

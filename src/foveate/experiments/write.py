@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
@@ -103,8 +103,8 @@ def draw_page(experiment: Experiment, findings: Findings, run: Run) -> str:
             *_draw_section("What the papers say", findings.expected),
             *_draw_verdict(findings, run.budget),
             first,
-            *others,
-            *(part for table in findings.tables for part in _draw_table(table)),
+            *_draw_gallery(others),
+            *_draw_gallery([_draw_table(table) for table in findings.tables]),
             *_draw_method(findings, run),
             "</main>\n</body>\n</html>\n",
         ]
@@ -141,14 +141,24 @@ def _draw_picture(picture: Picture) -> str:
     )
 
 
-def _draw_table(table: Table) -> Iterator[str]:
+def _draw_table(table: Table) -> str:
     head = "".join(f'<th scope="col">{_show(cell)}</th>' for cell in table.header)
-    yield f'<section class="card wide"><table><caption>{_show(table.title)}</caption>'
-    yield f"<thead><tr>{head}</tr></thead><tbody>"
+    rows = []
     for name, *cells in table.rows:
         rest = "".join(f"<td>{_show(cell)}</td>" for cell in cells)
-        yield f'<tr><th scope="row">{_show(name)}</th>{rest}</tr>'
-    yield "</tbody></table></section>"
+        rows.append(f'<tr><th scope="row">{_show(name)}</th>{rest}</tr>')
+    return (
+        f'<section class="card wide"><table><caption>{_show(table.title)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></section>"
+    )
+
+
+def _draw_gallery(parts: Sequence[str]) -> Iterator[str]:
+    """Put pictures or tables side by side, where the page is wide enough."""
+    if parts:
+        yield '<div class="gallery">'
+        yield from parts
+        yield "</div>"
 
 
 def _draw_method(findings: Findings, run: Run) -> Iterator[str]:
