@@ -110,18 +110,27 @@ def _doubt(checks: dict[str, dict[str, bool]]) -> list[str]:
 
 def _describe(outcome: Outcome) -> str:
     """Say the error rates of a corpus in plain words."""
-    scores = outcome.scores
-    lines = [
-        f"{kind}: {_show(own[AHEAD])} from source to target, {_show(own[BACK])} the other way "
-        f"round, {_show_best(own)}."
-        for kind, own in scores.items()
-        if kind != DIAGONAL
-    ]
-    title = outcome.corpus.title
-    diagonal = f"Alignment error rates of {title}. The diagonal: {_show(scores[DIAGONAL][''])}."
+    scores, title = outcome.scores, outcome.corpus.title
+    later = min(one.error_rate for one in scores[SHIFTED].values())
     is_behind = _find_best(scores[RAW]) > _find_best(scores[IBM])
-    place = f"So attention was {'behind' if is_behind else 'ahead of'} IBM model 1 here."
-    return " ".join([diagonal, *(line[0].upper() + line[1:] for line in lines), place])
+    return " ".join(
+        [
+            f"{title[0].upper()}{title[1:]}: the diagonal has an alignment error rate of "
+            f"{_show(scores[DIAGONAL][''])}.",
+            f"Attention has {_show_both(scores[RAW])}.",
+            f"With the weights of one step later it has {100 * later:.1f} % at best.",
+            f"IBM model 1 has {_show_both(scores[IBM])}.",
+            f"So attention was {'behind' if is_behind else 'ahead of'} IBM model 1 here.",
+        ]
+    )
+
+
+def _show_both(own: dict[str, AlignmentScore]) -> str:
+    """Say the error rates of both directions, and of the best way to join them."""
+    return (
+        f"{_show(own[AHEAD])} from source to target, {_show(own[BACK])} the other way round, and "
+        f"{_show_best(own)}"
+    )
 
 
 def _show(score: AlignmentScore) -> str:
