@@ -155,33 +155,20 @@ def _list_numbers(
 
 
 def _tabulate(observed: dict[str, Observed], even: float) -> Table:
+    """Put the models side by side, and what was measured at the end below each other."""
+    last = [one.looks[-1] for one in observed.values()]
+    models = list(observed.values())
     rows = [
-        (
-            name,
-            f"{last.entropy:.2f}",
-            f"{np.exp(last.entropy):.1f}",
-            f"{last.largest:.2f}",
-            f"{100 * last.zeros:.0f} %",
-            f"{100 * last.near:.0f} %",
-            _show_half_way(one),
-            f"{100 * one.words_wrong:.1f} %",
-            f"{100 * one.phonemes_wrong:.1f} %",
-        )
-        for name, one in observed.items()
-        for last in one.looks[-1:]
+        (f"entropy in nats (spread evenly: {even:.2f})", *(f"{one.entropy:.2f}" for one in last)),
+        ("letters looked at, e^entropy", *(f"{np.exp(one.entropy):.1f}" for one in last)),
+        ("largest weight", *(f"{one.largest:.2f}" for one in last)),
+        ("weights that are 0", *(f"{100 * one.zeros:.0f} %" for one in last)),
+        ("attention near the expected letter", *(f"{100 * one.near:.0f} %" for one in last)),
+        ("half of it there from update", *(_show_half_way(one) for one in models)),
+        ("test words wrong", *(f"{100 * one.words_wrong:.1f} %" for one in models)),
+        ("their phonemes wrong", *(f"{100 * one.phonemes_wrong:.1f} %" for one in models)),
     ]
-    header = (
-        "model",
-        f"entropy (evenly spread: {even:.2f})",
-        "letters looked at, e^entropy",
-        "largest weight",
-        "weights 0",
-        "near the expected letter",
-        "half of it there from update",
-        "words wrong",
-        "phonemes wrong",
-    )
-    return Table("At the end of the training", header, rows)
+    return Table("At the end of the training", ("", *observed), rows)
 
 
 def _describe_method(observed: dict[str, Observed], sample: Sample, prepared: Prepared) -> str:
