@@ -107,7 +107,7 @@ TASKS = {
 }
 
 Scores = dict[str, dict[str, dict[str, dict[str, Score]]]]  # task, model, length, metric
-Pointing = dict[str, dict[str, float]]  # task, model
+Shares = dict[str, dict[str, float]]  # task, model
 
 
 def run(budget: Budget, report: Report) -> Findings:
@@ -115,11 +115,13 @@ def run(budget: Budget, report: Report) -> Findings:
     parts = len(TASKS) * len(RIVALS)
     progress = Progress(report, parts * (TRAINING_SIZE + EVALUATION_SIZE))
     scores: Scores = {task: {} for task in TASKS}
-    pointing: Pointing = {task: {} for task in TASKS}
+    pointing: Shares = {task: {} for task in TASKS}
+    minutes: Shares = {task: {} for task in TASKS}
     maps: dict[str, Translation] = {}
     for task in TASKS:
         for name, rival in RIVALS.items():
             translator = train_rival(task, name, budget, progress)
+            minutes[task][name] = translator.summary.minutes
             tests = draw_tests(task, budget)
             label = f"{task}, {name}"
             found = evaluate_model(label, translator, tests, progress, EVALUATION_SIZE)
@@ -128,7 +130,7 @@ def run(budget: Budget, report: Report) -> Findings:
                 pointing[task][name] = measure_pointing(task, translator, budget)
             if name == "attention":
                 maps[task] = draw_map(translator, budget)
-    return conclude(scores, pointing, maps, budget)
+    return conclude(scores, pointing, minutes, maps, budget)
 
 
 def train_rival(task: str, name: str, budget: Budget, progress: Progress) -> Translator:
@@ -194,7 +196,11 @@ def draw_map(translator: Translator, budget: Budget) -> Translation:
 
 
 def conclude(
-    scores: Scores, pointing: Pointing, maps: Mapping[str, Translation], budget: Budget
+    scores: Scores,
+    pointing: Shares,
+    minutes: Shares,
+    maps: Mapping[str, Translation],
+    budget: Budget,
 ) -> Findings:
     """Return what the scores of the models say of the claim."""
     return Findings(
@@ -205,9 +211,9 @@ def conclude(
         expected=EXPECTED,
         found=describe(scores, pointing),
         holds=all(judge(scores[task], pointing[task]["attention"]) for task in ("copy", "reverse")),
-        numbers=list_numbers(scores, pointing),
+        numbers={**list_numbers(scores, pointing), "minutes": minutes},
         pictures=[*draw_curves(scores), *draw_maps(maps)],
-        tables=list_tables(scores, pointing),
+        tables=[*list_tables(scores, pointing), list_minutes(minutes)],
         method=describe_method(budget),
     )
 
@@ -231,7 +237,7 @@ def find_break(scores: Mapping[str, Mapping[str, Score]]) -> int | None:
     return broken[0] if broken else None
 
 
-def describe(scores: Scores, pointing: Pointing) -> str:
+def describe(scores: Scores, pointing: Shares) -> str:
     """Say in plain English what came out."""
     paragraphs = []
     for task, models in scores.items():
@@ -250,7 +256,7 @@ def describe(scores: Scores, pointing: Pointing) -> str:
     return "\n\n".join(paragraphs)
 
 
-def list_numbers(scores: Scores, pointing: Pointing) -> dict[str, Json]:
+def list_numbers(scores: Scores, pointing: Shares) -> dict[str, Json]:
     """Return everything that was measured."""
     return {
         "longest_of_training": LONGEST,
@@ -262,7 +268,7 @@ def list_numbers(scores: Scores, pointing: Pointing) -> dict[str, Json]:
     }
 
 
-def list_tables(scores: Scores, pointing: Pointing) -> list[Table]:
+def list_tables(scores: Scores, pointing: Shares) -> list[Table]:
     """Return the exact match of each task, and where attention stood, as tables."""
     header = ("letters", *RIVALS)
     tables = [
@@ -289,6 +295,14 @@ def list_tables(scores: Scores, pointing: Pointing) -> list[Table]:
     names = [name for name, rival in RIVALS.items() if rival.has_map]
     title = f"Steps in which attention stood on the letter that was written ({LONGEST} letters)"
     return [*tables, Table(title, ("task", *names), rows)]
+
+
+def list_minutes(minutes: Shares) -> Table:
+    """Return what the trainings took as a table."""
+    rows = [
+        (task, *(f"{spent:.1f}" for spent in models.values())) for task, models in minutes.items()
+    ]
+    return Table("Minutes of training", ("task", *RIVALS), rows)
 
 
 def draw_curves(scores: Scores) -> list[Picture]:

