@@ -5,10 +5,12 @@ PYTHON ?= python3
 JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
+# Whoever forbids it compiles every module anew in each of the many processes that the tests start.
+export PYTHONDONTWRITEBYTECODE :=
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow fuzz check format docs all clean
+.PHONY: help setup demo test long slow fuzz check format docs all clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +28,9 @@ demo: $(STAMP) ## train on the bundled data, translate, draw (a few minutes)
 
 test: $(STAMP) ## the quick tests and the examples of the docstrings
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+long: $(STAMP) ## the tests that take seconds each, which `make test` leaves out
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m long
 
 slow: $(STAMP) ## every test, with more examples, and kill training at every file-system event (an hour)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m '' --hypothesis-profile=thorough
@@ -49,7 +54,7 @@ format: $(STAMP) ## put the code in its format and mend what can be mended
 docs: $(STAMP) ## the documentation, in docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
-all: check test docs ## everything that has to pass
+all: check test long docs ## everything that has to pass
 
 clean: ## remove what was built, but not .venv
 	rm -rf dist build docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

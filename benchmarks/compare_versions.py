@@ -123,7 +123,12 @@ def measure(
 
 def run(version: Path, command: list[str]) -> Run:
     """Run Python with one version; the time is what it prints, if that is a number."""
-    environment = {**os.environ, "PYTHONPATH": str(version / "src")}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(version / "src"),
+        "PYTHONDONTWRITEBYTECODE": "",  # a user's second start finds its modules compiled
+        "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "foveate-bytecode"),
+    }
     begin = time.perf_counter()
     with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as complaints:
         process = subprocess.Popen(

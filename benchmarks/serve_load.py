@@ -1,11 +1,13 @@
 """Load a server with clients, and say what came back; compare with one text after another.
 
     python benchmarks/serve_load.py MODEL WORDS [--seconds 60] [--clients 16]
+    python benchmarks/serve_load.py MODEL WORDS --minutes 10
 
 WORDS is a file of sources, one a line. Four runs with the same model and words on the same cores:
 the server with `--clients` clients; with eight times as many and a small queue; with batches of one
 request; and one text after another behind the standard library's threading WSGI server, which is
-how LibreTranslate computes. Every 200 has to be what `Translator` gives offline.
+how LibreTranslate computes. Every 200 has to be what `Translator` gives offline. With `--minutes`
+it is the first run only, and the memory of the server is said for every tenth of it.
 """
 
 from __future__ import annotations
@@ -102,7 +104,6 @@ def read_memory(pid: int) -> int:
 
 def report(name: str, load: Load, memory: list[int], seconds: float) -> None:
     times = sorted(load.latencies) or [0.0]
-    half = memory[len(memory) // 2 :] or [0]
     row: dict[str, Any] = {
         "run": name,
         "requests_per_second": round(load.statuses[200] / seconds, 1),
@@ -110,9 +111,25 @@ def report(name: str, load: Load, memory: list[int], seconds: float) -> None:
         "p99_ms": round(times[int(len(times) * 0.99)] * 1000, 1),
         "statuses": dict(load.statuses),
         "wrong": load.wrong,
-        "memory_mb": [round(one / 1024) for one in (memory[0], half[0], max(memory))],
+        "memory_mb": describe_memory(memory),
     }
     print(json.dumps(row), flush=True)
+
+
+def describe_memory(memory: list[int]) -> dict[str, Any]:
+    """Return the memory in MB: first, median, last and most of it, and each tenth of the time.
+
+    The server warms up in the first tenth, so what grows is seen between the second and the last.
+    """
+    held = [round(one / 1024, 1) for one in memory]
+    tenths = [held[len(held) * k // 10] for k in range(10)] if len(held) >= 10 else held
+    return {
+        "first": held[0],
+        "median": sorted(held)[len(held) // 2],
+        "last": held[-1],
+        "most": max(held),
+        "tenths": [*tenths, held[-1]],
+    }
 
 
 def start_server(model: str, *flags: str) -> tuple[subprocess.Popen[str], int]:
@@ -164,6 +181,7 @@ def main() -> int:
     parser.add_argument("words")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--minutes", type=float, help="watch the memory of the server for so long")
     parser.add_argument("--threads", type=int, default=0, help="batches at a time")
     parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
     told = parser.parse_args()
@@ -184,6 +202,8 @@ def main() -> int:
         ("server, batches of one", told.clients, lambda: start_server(told.model, *one)),
         ("one after another, WSGI", told.clients, lambda: start_plain(told.model)),
     ]
+    if told.minutes is not None:
+        told.seconds, runs = 60 * told.minutes, runs[:1]
     wrong = 0
     for name, clients, start in runs:
         process, port = start()

@@ -19,10 +19,14 @@ import jaxtyping
 import pytest
 from hypothesis import settings
 
+# Subprocesses load what was compiled before, as they do for every user.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # Annotations such as Float[Tensor, "B T H"] are executed in the test run, and only there: in the
 # first calls of each function in each test, then in every 16th. A run of hundreds of updates
 # learns nothing from the others, and the checks take a quarter of its time.
-CHECKED_AT_FIRST = 32
+CHECKED_AT_FIRST = 8
 CHECKED_LATER = 16
 check_shapes = jaxtyping.jaxtyped
 calls_of_this_test: dict[int, int] = {}

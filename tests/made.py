@@ -1,8 +1,11 @@
-"""What many tests make: resolved options of a model without a run that resolves them."""
+"""What many tests make: resolved options of a model without a run that resolves them; marks."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Any
+
+import pytest
 
 from foveate.options import ARCHITECTURES, ModelOptions, pick_part
 
@@ -22,3 +25,8 @@ FOUND = {
 def make_options(architecture: str = "attention", **told: Any) -> ModelOptions:
     """Return options of a model; what is not told is as plain as can be."""
     return pick_part(ARCHITECTURES[architecture], {**FOUND, **told})
+
+
+def mark_others(names: Iterable[str], quick: Collection[str]) -> list[Any]:
+    """Return parameters of a test, of which all but the quick ones are marked `long`."""
+    return [pytest.param(name, marks=[pytest.mark.long] * (name not in quick)) for name in names]

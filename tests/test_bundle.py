@@ -158,6 +158,7 @@ def replace_by(make: Callable[[Path], None], name: str = "config.toml") -> Calla
 
 
 DEEP = "[" * 100_000
+SCORE = {"value": 1.0, "low": 0.0, "high": 1.0, "signature": ""}
 HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a width without weights": (change_option("embedding_size = 8000"), "ask for .9, 8000"),
     "a depth without weights": (change_option("num_layers = 12"), "fewer numbers"),
@@ -183,7 +184,22 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
         "nested too deeply",
     ),
     "odd summary": (lambda m: edit_manifest(m, summary={"pairs": "many"}), "pairs is of the wrong"),
-    "endless summary": (lambda m: edit_manifest(m, summary={"pairs": 10**30}), "pairs is of the"),
+    "endless summary": (lambda m: edit_manifest(m, summary={"pairs": 10**400}), "is too large"),
+    "no number": (
+        lambda m: edit_manifest(m, summary={"minutes": float("nan")}),
+        "number that is no",
+    ),
+    "a fact without end": (lambda m: edit_manifest(m, summary={"x": 1e300}), "is too large"),
+    "a long list": (
+        lambda m: edit_manifest(m, summary={"examples": ["a"] * 10**5}),
+        "100,000 rows",
+    ),
+    "a long text": (lambda m: edit_manifest(m, summary={"plan": "a" * 2**21}), "text of 2,097,152"),
+    "a long name": (lambda m: edit_manifest(m, scores={"a" * 2000: {}}), "a name that is too long"),
+    "endless scores": (
+        lambda m: edit_manifest(m, scores={"dev": {"bleu": {**SCORE, "high": float("inf")}}}),
+        "is too large",
+    ),
     "odd diagnosis": (lambda m: edit_manifest(m, summary={"diagnosis": {"dev": {}}}), "diagnosis"),
     "odd scores": (lambda m: edit_manifest(m, scores={"dev": {"bleu": {"value": "x"}}}), "scores"),
     "a name with NUL": (lambda m: edit_manifest(m, files={"a\0": "0"}), "is not a file name"),
@@ -282,6 +298,7 @@ def list_files(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
+@pytest.mark.long
 def test_a_save_that_is_killed_leaves_the_old_model_or_the_new(
     new_model: Path, tmp_path: Path
 ) -> None:

@@ -219,6 +219,7 @@ def test_minutes_grow_with_the_data() -> None:
     assert default_minutes(big) == 7
 
 
+@pytest.mark.long
 def test_excess_is_what_the_target_costs_more_than_the_own_output() -> None:
     translator = Translator.load(GOLDEN, threads=1)
     sources = [row["source"] for row in json.loads(GOLDEN.with_suffix(".json").read_text())]
@@ -494,6 +495,7 @@ def test_check_is_a_public_name() -> None:
     assert foveate.Suspicion is Suspicion
 
 
+@pytest.mark.long
 def test_folds_side_by_side_give_the_same_ranking() -> None:
     sources, targets = zip(*make_lexicon(30, 2), strict=True)
     told = SMALL.replace(minutes=None, max_updates=1, threads=1)

@@ -7,6 +7,7 @@ import gzip
 import importlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -154,6 +155,10 @@ def test_short_help_shows_what_is_essential_and_where_the_rest_is(run: Run, comm
     shown = [name for name in field_names() if f"--{name.replace('_', '-')} " in short]
     assert tuple(shown) == tuple(name for name in field_names() if name in SHOWN)
     assert f"foveate {command} --help-all" in short
+    num_shown, num_whole = (
+        len(re.findall(r"^│ \*?\s+--|^│ --", help_text, re.M)) for help_text in (short, whole)
+    )
+    assert num_shown <= 11 < 40 < num_whole
     assert "Range: a number from 0 to 0.95." in " ".join(whole.replace("│", " ").split())
     assert "Only attention and traditional." in " ".join(whole.replace("│", " ").split())
 
@@ -389,6 +394,7 @@ def test_info_says_what_a_model_is(home: Path, run: Run) -> None:
 # --- demo -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_demo_compares_two_models_and_writes_a_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -598,6 +604,7 @@ def _start(*argv: str | Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe)
 
 
+@pytest.mark.long
 def test_a_pipe_is_read_to_its_end_and_may_be_closed(home: Path) -> None:
     both = [_start("translate", home / "attention") for _ in range(2)]
     with both[0] as whole, both[1] as closed:
@@ -610,6 +617,7 @@ def test_a_pipe_is_read_to_its_end_and_may_be_closed(home: Path) -> None:
         assert (whole.returncode, err, out.count(b"\n")) == (0, b"", 2)
 
 
+@pytest.mark.long
 def test_ctrl_c_keeps_the_best_model_and_resume_goes_on(home: Path, run: Run) -> None:
     out = home / "stopped"
     argv = ["train", home / "pairs.tsv", "--out", out, *TINY, "--dev", home / "dev.tsv"]

@@ -313,6 +313,7 @@ def test_copying_brings_one_vocabulary_unless_told_otherwise() -> None:
             assert target_id == UNK
 
 
+@pytest.mark.long
 def test_a_stopped_run_goes_on_exactly_and_its_bundle_copies(tmp_path: Path) -> None:
     table, config = make_table(), tiny(copy=True, shared_vocabulary=False)
     whole = train(table, table, config, out=tmp_path / "whole")
@@ -338,6 +339,7 @@ def test_a_stopped_run_goes_on_exactly_and_its_bundle_copies(tmp_path: Path) -> 
         assert [one.score for one in after] == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.long
 def test_a_copying_model_is_exported_in_8_bits(tmp_path: Path) -> None:
     table = make_table()
     train(table, table, tiny(copy=True, max_updates=60), out=tmp_path / "model")
@@ -393,6 +395,7 @@ def share_right(model: Seq2SeqModel, rare: float) -> float:
     return float((is_right | ~target_mask).all(dim=1).float().mean())
 
 
+@pytest.mark.long
 def test_symbols_that_were_hardly_ever_seen_are_copied() -> None:
     copying, plain = train_to_double(copy=True), train_to_double(copy=False)
     assert share_right(copying, rare=0.0) > 0.9

@@ -109,6 +109,7 @@ def test_all_of_it_is_small() -> None:
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 400_000
 
 
+@pytest.mark.long
 def test_the_script_makes_the_same_data(tmp_path: Path) -> None:
     subprocess.run([sys.executable, SCRIPT, "--out", tmp_path], check=True, capture_output=True)
     made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

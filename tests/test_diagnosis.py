@@ -152,6 +152,7 @@ def test_the_worst_have_the_most_edits_and_no_right_ones() -> None:
 # --- with a model ---------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_diagnosis_of_a_model_is_that_of_its_outputs() -> None:
     translator = Translator.load(GOLDEN, threads=1)
     sources = [row["source"] for row in json.loads(GOLDEN.with_suffix(".json").read_text())]

@@ -48,6 +48,7 @@ def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
             exec(compile(block, str(page), "exec"), names)
 
 
+@pytest.mark.long
 def test_the_example_of_the_readme_learns_something(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

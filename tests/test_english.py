@@ -153,6 +153,7 @@ def test_its_errors_are_those_that_it_tells(
         assert found[name].value == pytest.approx(scores[name]["value"], abs=1e-3)
 
 
+@pytest.mark.long
 def test_the_script_makes_a_model_of_this_form(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, SCRIPT, "work", "--out", "made", "--words", "400", "--updates", "2"],

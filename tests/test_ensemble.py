@@ -170,6 +170,7 @@ def test_members_are_the_models_of_their_seeds(ensemble: Path) -> None:
             np.testing.assert_array_equal(array, alone.weights[name])
 
 
+@pytest.mark.long
 def test_members_take_what_the_first_found_whatever_the_machine_does(
     tmp_path: Path,
 ) -> None:
@@ -193,6 +194,7 @@ def test_bundle_decides_by_the_mean_of_its_members(ensemble: Path) -> None:
     assert outputs(translator) != outputs(Translator.load(folders[0]))
 
 
+@pytest.mark.long
 def test_exported_ensemble_does_the_same(ensemble: Path, tmp_path: Path) -> None:
     exported = export_bundle(ensemble, tmp_path / "onnx")
     assert exported.difference < 1e-4
@@ -292,11 +294,13 @@ def test_writing_soft_targets_tells_how_far_it_is(ensemble: Path) -> None:
     np.testing.assert_allclose(soft.probabilities.sum(axis=1), 1, atol=2e-3)
 
 
+@pytest.mark.long
 def test_without_a_folder_distillation_gives_the_same(student: Path) -> None:
     trained = train_models(make_table(), None, configure(distill=True))
     assert outputs(trained.translator) == outputs(Translator.load(student))
 
 
+@pytest.mark.long
 def test_stopped_distillation_keeps_the_teachers_and_goes_on(
     ensemble: Path, student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -143,6 +143,7 @@ def run_check(
         check(estimator)
 
 
+@pytest.mark.long
 @parametrize_with_checks([Seq2Seq(**FIRST, beam_size=1)])  # type: ignore[untyped-decorator]
 def test_numbers_are_refused(
     estimator: Seq2Seq, check: Callable[[Seq2Seq], None], monkeypatch: pytest.MonkeyPatch
@@ -488,6 +489,7 @@ def test_a_pipeline_can_lower_case_first() -> None:
     assert shouted.tolist() == pipeline[-1].predict(SOURCES).tolist()
 
 
+@pytest.mark.long
 def test_a_grid_search_runs_in_worker_processes() -> None:
     grid = {"hidden_size": [14, 22]}
     search = GridSearchCV(Seq2Seq(**TINY), grid, cv=2, n_jobs=2, error_score="raise")

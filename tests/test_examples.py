@@ -25,6 +25,7 @@ def run(
     return call
 
 
+@pytest.mark.long
 def test_an_attention_of_ones_own_is_trained_saved_and_loaded_on_demand(
     run: Callable[[str], str],
 ) -> None:
@@ -33,6 +34,7 @@ def test_an_attention_of_ones_own_is_trained_saved_and_loaded_on_demand(
     assert "bagchef becomes fehcgab" in said
 
 
+@pytest.mark.long
 def test_parts_train_in_a_loop_of_ones_own_with_an_attention_of_ones_own(
     run: Callable[[str], str],
 ) -> None:

@@ -35,7 +35,10 @@ def read(name: str) -> onnx.ModelProto:
     [
         {"lexicon": True},
         {"architecture": "traditional", "cell": "gru"},
-        {"architecture": "transformer", "copy": True, "source_window": 3},
+        pytest.param(
+            {"architecture": "transformer", "copy": True, "source_window": 3},
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_exports_pass(options: dict[str, object]) -> None:

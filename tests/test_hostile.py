@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 TEXTS = [f"{a}{b} {b}{a}" for a in "abcd" for b in "abcd"]
 
 
+@pytest.mark.long
 def test_models_that_went_wrong_once_are_refused_or_work() -> None:
     kept = list((HERE / "corpus" / "bundles").glob("*.json"))
     call = [sys.executable, HERE / "hostile_bundles.py", "--corpus"]

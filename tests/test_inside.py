@@ -145,7 +145,7 @@ def test_no_tree_costs_no_step_and_choices_one_pass() -> None:
     assert stepper.num_rows < 5 * 8
     outputs = [[4], [5, 6, EOS], [], [7, 8, 4, 5, EOS], [EOS]]
     stepper.num_steps = stepper.num_rows = 0
-    found = list_choices(stepper, source, mask, outputs, [1, 2, 3, 4, 99])
+    found = list_choices(stepper, source, mask, range(5), outputs, [1, 2, 3, 4, 99])
     assert (stepper.num_steps, stepper.num_rows) == (5, sum(map(len, outputs)))
     assert [len(rows) for rows in found] == [len(ids) for ids in outputs]
 
@@ -155,16 +155,18 @@ def test_no_tree_costs_no_step_and_choices_one_pass() -> None:
 def test_choices_are_those_of_single_steps(kind: str, seed: int) -> None:
     members = [FakeStepper(seed + number, SIZE, can_choose=False) for number in range(2)]
     stepper = EnsembleStepper(members) if kind == "ensemble" else members[0]
-    source, mask = make_sources(seed, 7)
+    source, mask = make_sources(seed, 4)
     draw = np.random.default_rng(seed)
+    owners = draw.integers(0, 4, size=7).tolist()
     outputs = [
         [*draw.integers(4, SIZE, size=size).tolist(), *[EOS] * bool(draw.integers(2))]
         for size in draw.integers(0, 5, size=7)
     ]
     counts = draw.integers(0, SIZE, size=7).tolist()
-    found = list_choices(stepper, source, mask, outputs, counts)
+    found = list_choices(stepper, source, mask, owners, outputs, counts)
     for row, ids in enumerate(outputs):
-        state, token = stepper.start(source[[row]], mask[[row]], attention=False), BOS
+        own_source = [owners[row]]
+        state, token = stepper.start(source[own_source], mask[own_source], attention=False), BOS
         assert len(found[row]) == len(ids)
         for written, candidates in zip(ids, found[row], strict=True):
             step = stepper.step(state, np.array([token]), None)

@@ -12,6 +12,7 @@ from foveate.config import Config, build_config
 from foveate.console import format_learning_curve
 from foveate.data.table import PairTable
 from foveate.training import learning_curve
+from foveate.training.comparison import score_test
 from foveate.training.learning_curve import learn_from_parts
 from foveate.training.report import Report, be_silent
 from foveate.training.run import Trained, train
@@ -40,7 +41,7 @@ def test_each_part_is_trained_as_a_whole_file_of_its_size(monkeypatch: pytest.Mo
         assert set(part.sources()) < whole
     assert not whole & set(trained.dev.sources())
     scores = trained.translator.bundle.scores["dev"]["exact_match"]
-    assert points[-1] == {"pairs": 65, "metric": "exact_match", **scores}
+    assert points[-1] == {"pairs": 65, "metric": "exact_match", "set": "dev", **scores}
 
 
 def test_parts_get_the_minutes_that_were_found_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,6 +70,29 @@ def test_command_keeps_the_curve_with_the_model(
     assert "from 32 to 65 pairs: " in shown
     points = Translator.load(tmp_path / "model").summary.learning_curve
     assert [point["pairs"] for point in points] == [16, 32, 65]
+    card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    table = card.partition("## Learning curve on dev")[2]
+    assert "](learning_curve.svg)" in table
+    assert [row.split(" | ")[0] for row in table.splitlines() if " to " in row] == [
+        "| 16",
+        "| 32",
+        "| 65",
+    ]
+    picture = (tmp_path / "model" / "learning_curve.svg").read_text(encoding="utf-8")
+    assert all(f">{label}</text>" in picture for label in ("16", "32", "65", "training pairs"))
+
+
+def test_a_curve_on_test_has_an_eighth_too() -> None:
+    more = [(f"{a}{b}{c}{d}", f"{d}{a}".upper()) for a, b, c in (p[0] for p in PAIRS) for d in "uv"]
+    test = PairTable.from_texts(["akxu", "blyv", "cmzu"], ["UA", "VB", "UC"])
+    trained = train(PairTable.from_texts(*zip(*more, strict=True)), None, CONFIG)
+    score_test(trained, test)
+    points = learn_from_parts(trained, CONFIG, be_silent, test=test)
+    assert [point["pairs"] for point in points] == [16, 32, 65, 130]
+    assert {point["set"] for point in points} == {"test"}
+    assert points[-1]["value"] == trained.translator.bundle.scores["test"]["exact_match"]["value"]
+    # Wilson: 0 of 3
+    assert all(round(point["high"], 3) == 0.561 for point in points if point["value"] == 0)
 
 
 def test_command_shows_the_model_without_attention_beside(

@@ -149,6 +149,7 @@ def test_guidance_falls_to_nothing_by_mid_run() -> None:
     assert weights == pytest.approx([0.4, 0.3, 0.2, 0.1, 0, 0, 0, 0])
 
 
+@pytest.mark.long
 def test_guided_attention_learns_sooner_where_to_look() -> None:
     table, dev = make_table(150, seed=5), make_table(5, seed=6)
     found = {}
@@ -225,6 +226,7 @@ def tiny(**options: object) -> Config:
     return TINY.replace(**options)
 
 
+@pytest.mark.long
 def test_words_that_were_seen_once_or_twice_are_looked_up(tmp_path: Path) -> None:
     table, dev = make_table(80, seed=1), make_table(20, seed=2)
     scores = {}
@@ -235,6 +237,7 @@ def test_words_that_were_seen_once_or_twice_are_looked_up(tmp_path: Path) -> Non
     assert scores[True] < 0.7 * scores[False]
 
 
+@pytest.mark.long
 def test_a_stopped_run_goes_on_exactly_and_is_exported(tmp_path: Path) -> None:
     table, config = make_table(60, seed=3), tiny(lexicon=True, max_updates=12)
     dev = make_table(5, seed=6)

@@ -161,3 +161,15 @@ def test_damaged_memory_is_one_error(tmp_path: Path, content: str) -> None:
     exchange_file(tmp_path / "model", "memory.json", content)
     with pytest.raises(BundleError, match=r"memory\.json"):
         Translator.load(tmp_path / "model")
+
+
+def test_what_is_empty_is_neither_remembered_nor_recalled(tmp_path: Path) -> None:
+    assert build_memory(count_targets([("a", ""), ("", "x"), ("b", "y")])) == {"b": "y"}
+    train_few(memory=True).translator.save(tmp_path / "model")
+    plain = Translator.load(tmp_path / "model").translate_one("hann").text
+    assert plain == "hann"
+    exchange_file(tmp_path / "model", "memory.json", '{"tima": "", "": "x", "ok": "og"}')
+    translator = Translator.load(tmp_path / "model")
+    written, blank, recalled = translator.translate(["tima", "", "ok"])
+    assert (written.is_finished, blank.text, recalled.text) == (True, "", "og")
+    assert written.text == train_few(memory=False).translator.translate_one("tima").text

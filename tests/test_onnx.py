@@ -44,7 +44,7 @@ from foveate.text.vocabulary import BOS, EOS, RESERVED, Vocabulary
 from foveate.torch_backend import TorchStepper
 from foveate.training.run import train
 from foveate.translator import Translator
-from made import make_options
+from made import make_options, mark_others
 from models_naive import randomise
 from test_search import beam_search, greedy_search
 
@@ -77,7 +77,16 @@ TWINS = [1, 1, 1, 1, 9, 12, 1, 4, 4, 7, 11]  # what is copied for each source id
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden" / "format-1"
 FORMATS = ("format-1", "format-2")  # in which models were exported once, and are kept
-each_model = pytest.mark.parametrize("name", MODELS)
+QUICK = (
+    "gnmt additive",
+    "luong feeding",
+    "bahdanau, GRU",
+    "traditional, GRU",
+    "transformer, window, n-grams",
+    "gnmt location",
+    "gnmt copying",
+)
+each_model = pytest.mark.parametrize("name", mark_others(MODELS, QUICK))
 
 
 @cache
@@ -219,7 +228,12 @@ def test_batch_mates_change_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "folds"), [("gnmt additive", True), ("transformer", False), ("luong general", True)]
+    ("name", "folds"),
+    [
+        ("gnmt additive", True),
+        pytest.param("transformer", False, marks=pytest.mark.long),
+        pytest.param("luong general", True, marks=pytest.mark.long),
+    ],
 )
 def test_small_products_of_the_embedding_are_written_down(
     name: str, folds: bool, monkeypatch: pytest.MonkeyPatch

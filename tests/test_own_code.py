@@ -133,6 +133,7 @@ def test_nothing_imports_the_code_of_a_model_that_is_not_trusted(
     assert not mark.exists()
 
 
+@pytest.mark.long
 def test_what_is_trusted_runs_in_the_shell_and_exported_it_needs_no_trust(
     marked: Path,
     tmp_path: Path,
@@ -181,6 +182,7 @@ def test_a_run_in_the_shell_takes_it_by_its_path_and_goes_on(tmp_path: Path) -> 
     assert Translator.load(out, trust_code=True).summary.updates == 4
 
 
+@pytest.mark.long
 def test_several_models_attend_with_it() -> None:
     learner = Seq2Seq(attention=cosine.CosineAttention, models=2, **TINY)
     learner.fit(WORDS[:20], BACKWARDS[:20])

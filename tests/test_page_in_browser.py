@@ -6,16 +6,27 @@ import json
 import math
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Locator,
+    Page,
+    Route,
+    expect,
+    sync_playwright,
+)
 
-from fake_server import FakeServer, find_choices, serve
+from choices_naive import find_choices
 from foveate.insight.labels import show_token
 from foveate.insight.palette import DARK, LIGHT, ink_on, ramp
 from foveate.page import PAGE_FILES, read_page_file
@@ -42,16 +53,36 @@ SHOWN = {"beam_size": 5, "n_best": 3}  # what a new page asks for
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
 
 
-@pytest.fixture(scope="module")
-def translator() -> Translator:
-    return Translator.load(FOLDER / "golden-onnx" / "format-1", threads=1)
+MODELS = {"new": FOLDER / "golden-onnx" / "format-1", "old": FOLDER / "golden-onnx" / "format-2"}
+MOST_CHARACTERS = 300  # that the server takes of a text
+
+
+@dataclass(frozen=True)
+class Served:
+    """`foveate serve` in a process of its own, and the same models in this one."""
+
+    address: str
+    translators: dict[str, Translator]
 
 
 @pytest.fixture(scope="module")
-def served(translator: Translator) -> Iterator[FakeServer]:
-    older = Translator.load(FOLDER / "golden" / "format-2", threads=1)
-    with serve(FakeServer({"new": translator, "old": older}, ["abc", "bead"])) as server:
-        yield server
+def served() -> Iterator[Served]:
+    places = [f"{name}={folder}" for name, folder in MODELS.items()]
+    limits = ["--max-characters", str(MOST_CHARACTERS)]
+    command = [sys.executable, "-m", "foveate", "serve", *places, "--port", "0", "--quiet", *limits]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    translators = {name: Translator.load(folder, threads=1) for name, folder in MODELS.items()}
+    assert process.stderr is not None
+    said = process.stderr.readline()
+    yield Served(said.split()[0], translators)
+    process.terminate()
+    _, rest = process.communicate(timeout=30)
+    assert (process.returncode, rest) == (0, "stopped\n")
+
+
+@pytest.fixture(scope="module")
+def translator(served: Served) -> Translator:
+    return served.translators["new"]
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +113,7 @@ class Seen:
 
 
 @pytest.fixture
-def page(browser: Browser, served: FakeServer) -> Iterator[Page]:
+def page(browser: Browser, served: Served) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1200, "height": 900}, accept_downloads=True)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     context.set_default_timeout(PATIENCE)
@@ -117,6 +148,15 @@ def read_percent(text: str) -> float:
     return float(text.removeprefix("< ").removesuffix("%"))
 
 
+def check_percent(shown: str, log_prob: float) -> None:
+    """Compare a probability that the page shows, rounded, with a log-probability."""
+    exact = as_percent(log_prob)
+    if shown.startswith("<"):
+        assert exact < 0.001
+    else:
+        assert read_percent(shown) == pytest.approx(exact, abs=0.06 if exact > 0.09 else 0.0006)
+
+
 def read_number(text: str) -> float:
     return float(text.replace("−", "-"))
 
@@ -136,6 +176,33 @@ def check_weights(page: Page, found: Translation, side: int = 0) -> None:
     assert shown == pytest.approx(found.attention, abs=0.00051)
 
 
+def check_tree(page: Page, found: Translation) -> None:
+    """Compare every branch of the table beside the tree, and what its nodes say, with Python's."""
+    assert found.tree is not None
+    page.locator(".tree-card .table summary").click()
+    branches = found.tree[1:]
+    expect(page.locator(".tree-card tbody tr")).to_have_count(len(branches))
+    rows = page.locator(".tree-card tbody tr").evaluate_all(
+        "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
+    )
+    for (prefix, state, token, so_far), node in zip(rows, branches, strict=True):
+        assert prefix == (node.prefix if node.token else f"{node.prefix} (end)")
+        assert state == node.state
+        check_percent(token, node.log_prob)
+        check_percent(so_far, node.score)
+    page.get_by_role("button", name="Show all").click()
+    said = page.locator(".node").evaluate_all(
+        "all => all.map(one => [one.dataset.node, one.getAttribute('aria-label')])"
+    )
+    assert len(said) == len(found.tree)
+    for place, says in said:
+        node = found.tree[int(place)]
+        if node.parent >= 0:
+            own, so_far = re.findall(r"probability (\S+), so far (\S+)$", says)[0]
+            check_percent(own, node.log_prob)
+            check_percent(so_far, node.score)
+
+
 def test_typing_shows_what_python_translates(page: Page, translator: Translator) -> None:
     found = translate(translator)
     type_text(page, TEXT, found.text)
@@ -149,17 +216,24 @@ def test_typing_shows_what_python_translates(page: Page, translator: Translator)
         assert read_percent(cells[2]) == pytest.approx(as_percent(one.score), abs=0.06)
         assert read_number(cells[3]) == pytest.approx(one.score, abs=0.00006)
         assert read_number(cells[4]) == pytest.approx(one.rank_score, abs=0.00006)
+    facts = page.inner_text(".status")
+    check_percent(re.findall(r"Probability (\S+%)", facts)[0], found.score)
+    assert f"{len(found.tokens)} token" in facts
     expect(page.locator("#live")).to_contain_text(found.text)
 
 
-def test_an_answer_that_comes_late_is_dropped(
-    page: Page, translator: Translator, served: FakeServer
-) -> None:
-    served.pauses["bead"] = 0.5
+def test_an_answer_that_comes_late_is_dropped(page: Page, translator: Translator) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route) if "bead" in (route.request.post_data or "") else route.continue_()
+
+    page.route("**/translate", hold)
+    with page.expect_request(lambda request: "bead" in (request.post_data or "")):
+        page.locator("#source").fill("bead")
+    type_text(page, "cab", translate(translator, "cab").text)
     with page.expect_response(lambda answer: "bead" in (answer.request.post_data or "")) as late:
-        with page.expect_request(lambda request: "bead" in (request.post_data or "")):
-            page.locator("#source").fill("bead")
-        type_text(page, "cab", translate(translator, "cab").text)
+        held[0].continue_()
     assert late.value.finished() is None
     page.wait_for_timeout(50)
     expect(page.locator(".output p.text")).to_have_text(translate(translator, "cab").text)
@@ -272,6 +346,7 @@ def test_a_dropped_branch_is_taken_up(page: Page, translator: Translator) -> Non
     found = translate(translator)
     type_text(page, TEXT, found.text)
     page.get_by_role("heading", name="Search tree").click()
+    check_tree(page, translate(translator, tree=True))
     dropped = page.locator(".node.dropped").first
     dropped.focus()
     says = dropped.get_attribute("aria-label") or ""
@@ -283,8 +358,6 @@ def test_a_dropped_branch_is_taken_up(page: Page, translator: Translator) -> Non
     expect(page.locator(".output p.text")).to_have_text(
         translate(translator, prefix=prefix[1]).text
     )
-    page.locator(".tree-card .table summary").click()
-    assert page.locator(".tree-card table tbody tr").count() > len(found.tokens)
 
 
 def test_another_output_can_be_looked_at(page: Page, translator: Translator) -> None:
@@ -298,7 +371,7 @@ def test_another_output_can_be_looked_at(page: Page, translator: Translator) -> 
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
-def test_two_settings_are_compared(page: Page, translator: Translator, served: FakeServer) -> None:
+def test_two_settings_are_compared(page: Page, translator: Translator, served: Served) -> None:
     type_text(page, TEXT, translate(translator).text)
     page.get_by_role("button", name="Compare").click()
     second = page.locator("[data-side='1']")
@@ -394,21 +467,20 @@ def test_pictures_are_saved(page: Page, translator: Translator, tmp_path: Path, 
     assert len(image.getcolors(maxcolors=1 << 24) or []) > 20
 
 
-def test_errors_are_told_in_plain_words(
-    page: Page, translator: Translator, served: FakeServer
-) -> None:
-    busy = (503, {"Retry-After": "1"}, {"error": "full"})
-    wrong = (422, {}, {"error": "the text has 9 characters, 8 are allowed"})
-    served.failures += [busy]
+def test_errors_are_told_in_plain_words(page: Page, translator: Translator) -> None:
+    def refuse(route: Route) -> None:
+        busy = {"Retry-After": "1", "Content-Type": "application/json"}
+        route.fulfill(status=503, headers=busy, body='{"error": "the queue is full"}')
+
+    page.route("**/translate", refuse, times=1)
     page.locator("#source").fill("cab")
     expect(page.get_by_role("alert")).to_contain_text("busy")
     expect(page.locator(".output p.text")).to_have_text(translate(translator, "cab").text)
     expect(page.get_by_role("alert")).to_be_hidden()
-    served.failures += [wrong]
-    page.locator("#source").fill("cabcabcab")
-    expect(page.get_by_role("alert")).to_contain_text("9 characters, 8 are allowed")
+    page.locator("#source").fill("c" * (MOST_CHARACTERS + 1))
+    expect(page.get_by_role("alert")).to_contain_text("301 are more than 300")
     page.context.set_offline(True)
-    page.get_by_role("button", name="Try again").click()
+    page.locator("#source").fill("cabcabcab")
     expect(page.get_by_role("alert")).to_contain_text("foveate serve")
     page.context.set_offline(False)
     page.get_by_role("button", name="Try again").click()
@@ -459,7 +531,7 @@ def test_text_is_never_markup_and_scripts_are_shaped(page: Page, translator: Tra
     expect(tokens(page, "source").nth(1)).to_contain_text("◌\u094d")
 
 
-def test_no_width_scrolls_sideways(page: Page, served: FakeServer, translator: Translator) -> None:
+def test_no_width_scrolls_sideways(page: Page, served: Served, translator: Translator) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
     page.goto(f"{served.address}#text={quote('abcde' * 12)}&compare=1")
     page.reload()

@@ -116,7 +116,7 @@ def test_a_bad_line_takes_no_other_with_it(
         "13\tnot UTF-8 (byte 0xff at position 2)",
         "31\t120,000 characters, more than 100,000: cut it into lines",
     ]
-    assert "2 lines have no output" in capsys.readouterr().err
+    assert "no output for 2 lines" in capsys.readouterr().err
 
     translate_all = Translator._answer
 

@@ -168,6 +168,7 @@ def test_an_unknown_scorer_is_told_with_those_that_are_there() -> None:
         get_scorer("character_error_rate")
 
 
+@pytest.mark.long
 def test_grid_search_and_pipelines_take_scorers() -> None:
     scoring = {name: get_scorer(name) for name in ("chrf", "neg_character_error_rate")}
     grid = {"hidden_size": [14, 22]}

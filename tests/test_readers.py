@@ -127,8 +127,12 @@ def test_numbers_of_rows_are_no_source(tmp_path: Path, text: str) -> None:
     assert "columns 'english' and 'german'" in notes[0]
 
 
-def test_two_columns_are_taken_whatever_they_hold(tmp_path: Path) -> None:
-    assert read(write(tmp_path, "a.csv", "id,word\n12,twelve\n")) == [("12", "twelve")]
+def test_two_columns_are_taken_unless_one_counts_rows(tmp_path: Path) -> None:
+    assert read(write(tmp_path, "a.csv", "number,word\n12,twelve\n")) == [("12", "twelve")]
+    assert "id: numbers" in fail(write(tmp_path, "b.csv", "id,word\n12,twelve\n"))
+    counted = "".join(f"{n}\tsentence {n * n}\n" for n in range(7))
+    assert "numbers of rows" in fail(write(tmp_path, "c.tsv", counted))
+    assert read(write(tmp_path, "c.tsv", counted), columns="1,2")[3] == ("3", "sentence 9")
 
 
 def test_more_than_two_columns_of_text_beside_numbers_are_listed(tmp_path: Path) -> None:
@@ -306,7 +310,7 @@ def test_csv_with_a_header_only(tmp_path: Path) -> None:
         (b"\x28\xb5\x2f\xfd\x04", "zstd"),
         ("a\tb\n".encode("utf-16"), "UTF-16"),
         (random.Random(3).randbytes(997), "a binary file"),
-        ("abcd\tefgh\n".encode("utf-16-le"), "a binary file"),
+        ("abcd\tefgh\n".encode("utf-16-le"), "iconv -f UTF-16LE -t UTF-8"),
     ],
     # Parallel test processes compare the names of the tests: no bytes in them.
     ids=["gzip", "zip", "zstd", "utf-16", "random", "utf-16-le"],
@@ -355,7 +359,7 @@ BAD_ROWS = [
     ("a.tsv", b"x\tcaf\xe9", "not UTF-8 (byte 0xe9 at position 6)"),
     ("a.tsv", b"x\ty\0", "NUL character in the target"),
     ("a.tsv", b"x" * 24 + b"\ty", "source has 24 characters, more than max_characters 23"),
-    ("a.csv", b"x", "1 columns, but 2 in the header"),
+    ("a.csv", b"x", "1 column, but 2 in the header"),
     ("a.csv", b"x,y,z", "3 columns, but 2 in the header"),
     ("a.csv", b"x,", "empty target"),
     ("a.csv", b"x,\xff", "not UTF-8 (byte 0xff"),

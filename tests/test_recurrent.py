@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from foveate.models import BidirectionalEncoder, BidirectionalLayer, Cell, RecurrentLayer
 from foveate.models.encoders import masked_mean
+from foveate.models.initial_weights import WeightsFollow
 from foveate.models.recurrent import NUM_STATES, CellName, reverse_within_length
 from foveate.models.traditional import TraditionalEncoder
 from models_naive import mask_of, naive_cell, naive_layer_step, randomise, to_numpy
@@ -211,3 +212,20 @@ def test_recurrent_weights_begin_orthogonal_in_every_gate(cell: CellName, build:
                 torch.testing.assert_close(block @ block.T, torch.eye(H), atol=1e-5, rtol=0)
         if cell == "gru" and "bias" in name:
             assert not parameter.any()
+
+
+@each_cell
+def test_nothing_is_drawn_for_weights_that_are_given_later(cell: CellName) -> None:
+    before = torch.get_rng_state()
+    with WeightsFollow():
+        layer, own = BidirectionalLayer(cell, E, H), torch.empty(3)
+        nn.init.normal_(own)
+        nn.init.orthogonal_(layer.forward_layer.layer.weight_hh_l0)  # as somebody's own may
+        drawn = torch.rand(41)
+    assert not own.any()
+    assert drawn.std() > 0  # what is no weight
+    assert layer.forward_layer.layer.weight_hh_l0.isfinite().all()
+    assert torch.equal(torch.get_rng_state(), before)
+    again = BidirectionalLayer(cell, E, H).forward_layer.layer
+    products = again.weight_hh_l0[:H] @ again.weight_hh_l0[:H].T
+    torch.testing.assert_close(products, torch.eye(H))  # drawn as ever, after it

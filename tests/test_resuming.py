@@ -84,6 +84,7 @@ def test_more_updates_of_a_run_that_has_ended_go_on(whole: Path, tmp_path: Path)
         train(make_table(), None, TINY, out=out, resume=True)
 
 
+@pytest.mark.long
 def test_a_longer_run_that_is_stopped_goes_on_exactly(whole: Path, tmp_path: Path) -> None:
     longer = TINY.replace(max_updates=40)
     quiet, stopped = (Path(shutil.copytree(whole, tmp_path / name)) for name in "ab")
@@ -288,6 +289,7 @@ def test_models_with_other_vocabularies_are_not_joined() -> None:
         join_members(bundles)
 
 
+@pytest.mark.long
 def test_models_trained_side_by_side_are_the_same(tmp_path: Path) -> None:
     told = TINY.replace(models=2, max_updates=6)
     train_models(make_table(), None, told, out=tmp_path / "one")

@@ -30,7 +30,7 @@ from foveate.models import (
 from foveate.models.regularizers import GuidedAlignment
 from foveate.models.seq2seq import SoftTensors, TensorBatch, build_embedding
 from foveate.text.vocabulary import BOS, EOS, PAD, UNK
-from made import make_options
+from made import make_options, mark_others
 from models_naive import naive_cross_entropy, randomise
 
 SOURCE_SIZE, TARGET_SIZE = 11, 13
@@ -65,6 +65,7 @@ MIXTURES = {  # name: the model that gives the encoder, the model that gives the
 }
 MODELS = (*CONFIGS, *MIXTURES)
 
+LEARNING = ("gnmt", "luong-feeding", "bahdanau-lstm", "traditional-gru", "transformer-copying")
 each_model = pytest.mark.parametrize("name", MODELS)
 
 Pairs = list[tuple[list[int], list[int]]]
@@ -221,7 +222,7 @@ def test_gradients_reach_every_parameter(name: str) -> None:
     assert not model.source_embedding.weight.grad[PAD].any()
 
 
-@each_model
+@pytest.mark.parametrize("name", mark_others(MODELS, LEARNING))
 def test_every_architecture_can_overfit_one_batch(name: str) -> None:
     model = build(name, embedding_size=32, hidden_size=48)
     batch = make_batch(PAIRS)
@@ -366,7 +367,10 @@ def train_to_reverse(layout: str, learning_rate: float) -> Seq2SeqModel:
     return model.eval()
 
 
-@pytest.mark.parametrize(("layout", "learning_rate"), [("gnmt", 0.02), ("bahdanau", 0.01)])
+@pytest.mark.parametrize(
+    ("layout", "learning_rate"),
+    [("gnmt", 0.02), pytest.param("bahdanau", 0.01, marks=pytest.mark.long)],
+)
 def test_reverse_is_learnt_and_attention_is_anti_diagonal(
     layout: str, learning_rate: float
 ) -> None:

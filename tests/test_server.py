@@ -519,6 +519,30 @@ def test_keys_open_all_but_the_page_and_health(translator: Translator) -> None:
             assert client.get("/info", headers=headers).status_code == 200
 
 
+def test_a_key_may_stand_in_a_body_of_libretranslate(translator: Translator) -> None:
+    one = {"q": "abc", "source": "de", "target": "en"}
+    with TestClient(build_app({"de-en": translator}, keys=["another key", KEY])) as client:
+        for wrong in (
+            {},
+            {"api_key": ""},
+            {"api_key": "no"},
+            {"api_key": None},
+            {"api_key": [KEY]},
+        ):
+            assert client.post("/translate", json={**one, **wrong}).status_code == 401, wrong
+        for body in (b"", b"[", b"[1]", b'{"api_key": "\xff"}', b"[" * 100_000):
+            assert client.post("/translate", content=body).status_code == 401
+        assert client.post("/translate", json={**one, "api_key": KEY}).status_code == 200
+        assert client.post("/translate", data={**one, "api_key": KEY}).status_code == 200
+        assert client.post("/translate", data={**one, "api_key": "no"}).status_code == 401
+        assert client.request("GET", "/languages", data={"api_key": KEY}).status_code == 200
+        assert client.get("/languages").status_code == 401
+        inside = {"text": "abc", "api_key": KEY}  # of our own routes only headers are asked
+        assert client.post("/attend", json=inside).status_code == 401
+        headers = {"authorization": "Bearer no"}
+        assert client.post("/translate", json={**one, "api_key": KEY}, headers=headers).is_success
+
+
 def test_other_sites_read_answers_only_where_told(translator: Translator) -> None:
     site = {"origin": "https://site.example"}
     with TestClient(build_app({"abc": translator}, origins=["https://site.example"])) as client:

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,14 +20,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Error, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Error, Page, expect, sync_playwright
 
-from foveate.bundle import Bundle, Decoding, save_bundle
+from foveate.bundle import Bundle, Decoding, load_bundle, save_bundle
+from foveate.bundled import find_model
 from foveate.cli import main
 from foveate.confidence import Confidence
+from foveate.errors import BundleError
 from foveate.graphs import build_graphs, repeat_steps
 from foveate.models import build_model
+from foveate.onnx_backend import optimize_graph
 from foveate.options import Normalization, TextOptions
+from foveate.page_graphs import drop_domains, pack_graph
 from foveate.records import Request
 from foveate.single_page import build_single_page, join_modules
 from foveate.text.codec import Codec, normalize_text
@@ -35,7 +39,7 @@ from foveate.text.tokenizers import build_tokenizer, learn_sentencepiece
 from foveate.text.vocabulary import EOS, Vocabulary
 from foveate.text.word_list import WordList
 from foveate.translator import Translator
-from made import make_options
+from made import make_options, mark_others
 from models_naive import randomise
 
 ROOT = Path(__file__).parent.parent
@@ -157,28 +161,37 @@ def bundles() -> dict[str, Bundle]:
     )
     upper = replace(plain.text, source_case="upper")
     made["folds"] = replace(plain, text=upper, decoding=replace(certain, stand_ins=("e", "n")))
+    made["english"] = load_bundle(find_model("english"))  # its weights have 8 bits
     return made
 
 
 @pytest.fixture(scope="module")
-def page(bundles: dict[str, Bundle], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    place = tmp_path_factory.mktemp("page") / "model.html"
-    place.write_text(build_single_page(bundles), encoding="utf-8")
+def offline() -> Iterator[BrowserContext]:
+    """A browser without a network."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         context = browser.new_context()
         context.set_offline(True)
-        opened = context.new_page()
-        problems: list[str] = []
-        opened.on("pageerror", lambda error: problems.append(str(error)))
-        opened.on("console", lambda message: problems.append(message.text))
-        opened.on("request", lambda request: problems.append(request.url))
-        opened.goto(place.as_uri())
-        opened.evaluate(UNTIL_READY)
-        yield opened
-        outside = [one for one in problems if one != place.as_uri() and not one.startswith("blob:")]
-        assert outside == [], "the page failed, warned, or asked for something else"
+        yield context
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def page(
+    bundles: dict[str, Bundle], tmp_path_factory: pytest.TempPathFactory, offline: BrowserContext
+) -> Iterator[Page]:
+    place = tmp_path_factory.mktemp("page") / "model.html"
+    place.write_text(build_single_page(bundles), encoding="utf-8")
+    opened = offline.new_page()
+    problems: list[str] = []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on("console", lambda message: problems.append(message.text))
+    opened.on("request", lambda request: problems.append(request.url))
+    opened.goto(place.as_uri())
+    opened.evaluate(UNTIL_READY)
+    yield opened
+    outside = [one for one in problems if one != place.as_uri() and not one.startswith("blob:")]
+    assert outside == [], "the page failed, warned, or asked for something else"
 
 
 def translate(page: Page, asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -235,7 +248,12 @@ def as_options(request: Request, model: str) -> dict[str, Any]:
     return {"text": options.pop("source"), "model": model, **options}
 
 
-@pytest.mark.parametrize("name", [*MODELS, "ensemble", "remembers", "prefers", "folds"])
+QUICK = ("characters", "unigram", "ensemble", "folds")
+
+
+@pytest.mark.parametrize(
+    "name", mark_others([*MODELS, "ensemble", "remembers", "prefers", "folds"], QUICK)
+)
 def test_outputs_are_those_of_python(page: Page, bundles: dict[str, Bundle], name: str) -> None:
     translator = Translator.from_bundle(bundles[name], backend="onnx", threads=1)
     texts = make_texts(len(name))
@@ -247,6 +265,38 @@ def test_outputs_are_those_of_python(page: Page, bundles: dict[str, Bundle], nam
         compare(found, ours.to_dict())
         lengths.add((len(ours.tokens), ours.is_finished))
     assert len(lengths) > 6, "the outputs are too much alike to show anything"
+
+
+def test_words_of_the_bundled_model_are_those_of_python(
+    page: Page, bundles: dict[str, Bundle]
+) -> None:
+    translator = Translator.from_bundle(bundles["english"], backend="onnx", threads=1)
+    words = ["thoughtful", "zzyzx", "antidisestablishmentarianism"]
+    wishes: dict[str, Any] = {"n_best": 3, "attention": True, "choices": 8}
+    requests = [Request(word, **wishes) for word in words]
+    requests += [Request(word, beam_size=1) for word in words]
+    theirs = translate(page, [as_options(request, "english") for request in requests])
+    for found, ours in zip(theirs, translator.translate_batch(requests), strict=True):
+        compare(found, ours.to_dict())
+
+
+def test_floats_of_a_page_are_those_of_python(bundles: dict[str, Bundle]) -> None:
+    """What the page does with the holes of a graph, once more in NumPy."""
+    for name, graph in bundles["english"].graphs.items():
+        packed = pack_graph("graph", graph)
+        told = json.loads(packed["graph.json"])
+        kept, numbers = packed["graph"], np.frombuffer(packed["graph.int8"], np.int8)
+        whole = b""
+        for hole in told["holes"]:
+            own, numbers = numbers[: hole["size"]], numbers[hole["size"] :]
+            turns = np.arange(hole["size"]) // hole["inner"] % len(hole["scales"])
+            floats = own * np.array(hole["scales"], np.float32)[turns]
+            part = hole["at"] - len(whole)
+            whole, kept = whole + kept[:part] + floats.tobytes(), kept[part:]
+        whole += kept
+        assert whole == drop_domains(optimize_graph(graph))
+        assert len(whole) == told["size"]
+        assert len(packed["graph"]) < len(graph) / 10, name
 
 
 # --- how the file is made, and what else reads a bundle -------------------------------------------
@@ -327,8 +377,13 @@ def test_what_makes_no_page_is_refused(
     assert {path.name for path in tmp_path.iterdir()} == {"model"}
 
 
-def test_page_asks_for_nothing_and_runs_nothing_else(bundles: dict[str, Bundle]) -> None:
-    page = build_single_page({"a": bundles["characters"]})
+@pytest.fixture(scope="module")
+def small_page(bundles: dict[str, Bundle]) -> str:
+    return build_single_page({"a": bundles["characters"]})
+
+
+def test_page_asks_for_nothing_and_runs_nothing_else(small_page: str) -> None:
+    page = small_page
     [policy] = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
     script = re.findall(r'<script type="module">(.*?)</script>', page, re.DOTALL)
     style = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
@@ -340,6 +395,70 @@ def test_page_asks_for_nothing_and_runs_nothing_else(bundles: dict[str, Bundle])
     assert "unsafe-inline" not in policy and "'unsafe-eval'" not in policy
     head, *_ = page.partition("<body")
     assert not re.findall(r'(?:src|href)="(?!data:)', head)
+
+
+def find_block(page: str, name: str) -> tuple[int, int]:
+    """Return where the packed text of a file begins and ends in a page."""
+    begin = page.index(">", page.index(f'data-file="{name}"')) + 1
+    return begin, page.index("<", begin)
+
+
+def cut_off(page: str) -> str:
+    """End in the middle of the runtime, as a download that broke."""
+    begin, end = find_block(page, "runtime/ort-wasm-simd-threaded.wasm")
+    return page[: (begin + end) // 2]
+
+
+def lose_a_file(page: str) -> str:
+    return page.replace('data-file="models/a/onnx/step.onnx"', 'data-file="other"')
+
+
+def change_a_letter(page: str) -> str:
+    begin, end = find_block(page, "models/a/onnx/start.onnx")
+    at = (begin + end) // 2
+    return page[:at] + ("A" if page[at] != "A" else "B") + page[at + 1 :]
+
+
+def put_in_another_graph(page: str) -> str:
+    """Put what is no graph, but whole, into the place of one."""
+    other = slice(*find_block(page, "runtime/ThirdPartyNotices.txt"))
+    begin, end = find_block(page, "models/a/onnx/step.onnx")
+    return page[:begin] + page[other] + page[end:]
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (cut_off, "info.json is missing. Get it again."),
+        (lose_a_file, "models/a/onnx/step.onnx is missing. Get it again."),
+        (change_a_letter, "cut off in models/a/onnx/start.onnx: get it again"),
+        (put_in_another_graph, "The model a cannot be opened. onnx/step.onnx is damaged"),
+    ],
+)
+def test_a_damaged_page_says_what_to_do(
+    small_page: str,
+    offline: BrowserContext,
+    damage: Callable[[str], str],
+    says: str,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "model.html").write_text(damage(small_page), encoding="utf-8")
+    opened = offline.new_page()
+    opened.goto((tmp_path / "model.html").as_uri())
+    expect(opened.locator("#opening")).to_contain_text(says, timeout=20_000)
+    expect(opened.locator("#main")).to_be_hidden()
+    opened.close()
+
+
+def test_a_graph_that_is_no_export_is_not_put_into_a_page(bundles: dict[str, Bundle]) -> None:
+    plain = bundles["characters"]
+    for change, says in (
+        ((b"LogSoftmax", b"Bernoulli!"), "operator 'Bernoulli!'"),
+        ((b"Tanh", b"\xff\xff\xff\xff"), "is not an export of Foveate"),
+    ):
+        graphs = {**plain.graphs, "step": plain.graphs["step"].replace(*change)}
+        with pytest.raises(BundleError, match=says):
+            build_single_page({"a": replace(plain, graphs=graphs)})
 
 
 MODULES = {

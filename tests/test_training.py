@@ -80,7 +80,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("stop_at", [1, 9, 13])
+LONG = pytest.mark.long
+
+
+@pytest.mark.parametrize("stop_at", [pytest.param(1, marks=LONG), 9, pytest.param(13, marks=LONG)])
 def test_interrupted_run_resumes_to_the_same_weights(
     whole: Path, tmp_path: Path, stop_at: int
 ) -> None:
@@ -99,6 +102,7 @@ def test_interrupted_run_resumes_to_the_same_weights(
     assert_same_weights(whole, tmp_path / "halves")
 
 
+@pytest.mark.long
 def test_subword_sampling_and_word_dropout_resume_exactly(tmp_path: Path) -> None:
     sentences = ["the cat sat on a mat", "a dog ran to the cat", "the dog sat", "a mat ran"] * 5
     table = PairTable.from_texts(sentences, [s.upper() for s in sentences])
@@ -299,6 +303,7 @@ def test_updates_are_those_of_pytorch() -> None:
     assert torch.equal(ours.get_parameter("unused"), torch.ones(2, 2))
 
 
+@pytest.mark.long
 def test_training_loads_no_compiler() -> None:
     """It takes longer to load than a small model to train."""
     program = (
@@ -356,7 +361,11 @@ class Ticks:
 
 @pytest.mark.parametrize(
     ("calibration", "slow", "least", "most"),
-    [(12, 0, 80, 120), (1, 0, 80, 120), (8, 8, 40, 60)],
+    [
+        pytest.param(12, 0, 80, 120, marks=LONG),
+        pytest.param(1, 0, 80, 120, marks=LONG),
+        (8, 8, 40, 60),
+    ],
 )
 def test_a_wrong_calibration_and_a_slow_begin_are_put_right(
     tmp_path: Path, calibration: float, slow: int, least: int, most: int
@@ -536,6 +545,7 @@ def test_short_runs_and_few_pairs_get_a_high_learning_rate() -> None:
     assert rate(100_000, 800, architecture="traditional") == 0.0036
 
 
+@pytest.mark.long
 def test_the_learning_rate_follows_from_the_number_of_updates_unless_it_is_told() -> None:
     table = make_table()
     for told in (None, 0.5):

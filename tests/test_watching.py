@@ -156,6 +156,7 @@ def test_traditional_has_curves_and_outputs_but_nothing_to_look_at(tmp_path: Pat
     assert len(last["outputs"]) == 6
 
 
+@pytest.mark.long
 def test_a_transformer_is_watched(tmp_path: Path) -> None:
     model = Seq2Seq(architecture="transformer", max_updates=6, hidden_size=16, threads=1)
     texts = [[*side] for side in (make_table().sources(), make_table().targets())]
@@ -164,7 +165,13 @@ def test_a_transformer_is_watched(tmp_path: Path) -> None:
     assert len(read_data(tmp_path / "page.html")["moments"][-1]["attention"]) == 3
 
 
-@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "jobs",
+    [
+        pytest.param(1, marks=pytest.mark.long),
+        pytest.param(2, marks=pytest.mark.slow),
+    ],
+)
 def test_the_first_model_of_several_is_shown(tmp_path: Path, jobs: int) -> None:
     page = tmp_path / "page.html"
     options = TINY.replace(models=2, jobs=jobs)
@@ -224,6 +231,7 @@ def test_texts_are_never_markup_and_long_curves_are_thinned() -> None:
     assert '<td class="number">999</td>' in table
 
 
+@pytest.mark.long
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
 def test_in_a_browser_the_slider_moves_time_and_stays_where_it_was(tmp_path: Path) -> None:
     path = tmp_path / "page.html"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import subprocess
 import sys
 import time
 import venv
+from collections.abc import Iterator
 from importlib.metadata import distribution
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -103,3 +107,124 @@ def test_licences_come_along(plain: Path) -> None:
     (found,) = plain.parent.glob("lib/python*/site-packages/foveate-*.dist-info")
     texts = [path.read_text(encoding="utf-8") for path in found.rglob("*LICENSE*")]
     assert sum("Carnegie Mellon University" in text for text in texts) == 2  # data and model
+
+
+MODELS = (
+    "model",
+    "small",
+    "exported",
+    "old",
+    "new",
+    "large",
+    "dates-demo/attention",
+    "other-model",
+)
+WITHOUT_PYTORCH = ("translate", "attend", "align", "evaluate", "compare", "check", "info")
+WRITTEN = ("--out", "--clean", "--json")  # files that a call makes
+STEERED = ("--prefix", "--must", "--must-not")  # whose texts here are phonemes
+PAIRS = (("thoughtful", "TH AO T F AH L"), ("cat", "K AE T"), ("dog", "D AO G"))
+RUN_ALL = """
+import json, sys
+from foveate.cli import main
+for argv in json.load(sys.stdin):
+    status = main(argv)
+    print("CALL", status, " ".join(argv), flush=True)
+"""
+
+
+def documented_calls() -> Iterator[list[str]]:
+    """Yield the calls of the README and the docs that need no PyTorch, by their arguments."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "docs/howto").glob("*.md")]
+    seen = set()
+    for page in sorted(pages):
+        for line in re.findall(r"^\$ foveate (.+)$", page.read_text(encoding="utf-8"), re.M):
+            argv = shlex.split(line, comments=True)
+            is_check = argv[0] == "check" and "--rules-only" not in argv
+            if argv[0] in WITHOUT_PYTORCH and not is_check and line not in seen:
+                seen.add(line)
+                yield argv
+
+
+def set_up(argv: list[str], folder: Path) -> list[str]:
+    """Return a call with the bundled model in place of its own, and make the files it reads."""
+    call = [argv[0]]
+    for before, word in pairwise(argv):
+        if before in STEERED:
+            word = "K" if before != "--must-not" else "ZH"
+        elif word in MODELS or word.startswith("foveate-demo"):
+            word = "english"
+        elif re.search(r"\.(tsv|txt|csv|tmx|en)(,|$)", word) and before not in WRITTEN:
+            word = write_file(word, folder, "--columns" in argv)
+        call.append(word)
+    return call
+
+
+def write_file(name: str, folder: Path, has_columns: bool) -> str:
+    name = f"columns-{name}" if has_columns else name
+    if "," in name:
+        for side, one in enumerate(name.split(",")):
+            (folder / one).write_text("".join(f"{pair[side]}\n" for pair in PAIRS))
+    elif name.endswith(".txt"):
+        (folder / name).write_text("".join(f"{source}\n" for source, _ in PAIRS))
+    elif name.endswith(".csv"):
+        text = "".join(f"{n},{source}\n" for n, (source, _) in enumerate(PAIRS))
+        (folder / name).write_text(f"id,word\n{text}")
+    elif name.endswith(".tmx"):
+        body = "".join(
+            f'<tu><tuv lang="a"><seg>{s}</seg></tuv><tuv lang="b"><seg>{t}</seg></tuv></tu>'
+            for s, t in PAIRS
+        )
+        (folder / name).write_text(f"<tmx><body>{body}</body></tmx>")
+    else:
+        more = "\tN;SG" if has_columns else ""
+        (folder / name).write_text("".join(f"{s}\t{t}{more}\n" for s, t in PAIRS))
+    return name
+
+
+@pytest.mark.long
+def test_every_documented_call_without_pytorch_works(plain: Path, tmp_path: Path) -> None:
+    # Of calls that differ in the names of files alone, one is enough.
+    different = {re.sub(r"\w+\.", "a.", " ".join(argv)): argv for argv in documented_calls()}
+    calls = [set_up(argv, tmp_path) for argv in different.values()]
+    assert len(calls) > 20 and {call[0] for call in calls} >= {*WITHOUT_PYTORCH[:6]}
+    found = subprocess.run(
+        [plain / "python", "-c", RUN_ALL],
+        input=json.dumps(calls),
+        cwd=tmp_path,
+        env={"PATH": str(plain), "PYTHONDONTWRITEBYTECODE": "1", "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    status = [line.split()[1] for line in found.stdout.splitlines() if line.startswith("CALL ")]
+    assert status == ["0"] * len(calls), found.stdout[-3000:] + found.stderr[-3000:]
+
+
+def test_what_needs_pytorch_says_so(plain: Path, tmp_path: Path) -> None:
+    write_file("pairs.tsv", tmp_path, has_columns=False)
+    found = subprocess.run(
+        [plain / "foveate", "train", "pairs.tsv", "--out", "model"],
+        cwd=tmp_path,
+        env={"PATH": str(plain), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 2 and "pip install 'foveate[train]'" in found.stderr
+
+
+def test_python_without_pytorch(plain: Path, tmp_path: Path) -> None:
+    """The blocks of the docs that neither train nor load a model of one's own."""
+    blocks = [
+        block
+        for page in sorted((ROOT / "docs").glob("*.md"))
+        for block in re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.S | re.M)
+        if not re.search(r"Seq2Seq|torch|sklearn|fastapi|Config|load\(|train|argv|model", block)
+    ]
+    assert any("read_pairs" in block for block in blocks)
+    program = "\n".join(["from foveate import *", "import foveate", "help(foveate)", *blocks])
+    program += '\nassert Translator.load("english").translate_one("cat").text == "K AE T"'
+    found = subprocess.run(
+        [plain / "python", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stderr

@@ -322,8 +322,8 @@ def _check_sizes(bundle: Bundle, weights: Mapping[str, NDArray[np.float32]], ori
     least = LEAST_SQUARES * model.num_layers * model.hidden_size**2
     if sum(array.size for array in weights.values()) < least:
         raise BundleError(
-            f"{origin}: has fewer numbers than {model.num_layers} layers of "
-            f"{model.hidden_size} ask for"
+            f"{origin}: has fewer numbers than num_layers {model.num_layers} and "
+            f"hidden_size {model.hidden_size} ask for"
         )
 
 

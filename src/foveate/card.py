@@ -12,6 +12,8 @@ from foveate.printable import make_printable
 if TYPE_CHECKING:
     from foveate.bundle import Bundle
 
+CURVE = "learning_curve.svg"
+
 
 def format_card(bundle: Bundle) -> str:
     """Write the model card: what the model is, how good, from what, and how to use it."""
@@ -36,6 +38,7 @@ def format_card(bundle: Bundle) -> str:
         if split == "dev" and summary.ensemble:
             lines += ["", _format_ensemble(summary.ensemble)]
         lines += _format_errors(split, summary.diagnosis.get(split))
+    lines += _format_learning_curve(summary.learning_curve)
     lines += [
         "",
         "## Use",
@@ -46,6 +49,29 @@ def format_card(bundle: Bundle) -> str:
         "Attention weights show where the model looked; they are not a proof of why.",
     ]
     return make_printable("\n".join(lines) + "\n")
+
+
+def _format_learning_curve(points: list[dict[str, Any]]) -> list[str]:
+    """Return scores by number of pairs: the picture, and a table."""
+    if not points:
+        return []
+    rows = [
+        f"| {one['pairs']:,} | {one['value']:.4g} | {one['low']:.4g} to {one['high']:.4g} |"
+        for one in points
+    ]
+    last = points[-1]
+    title = f"## Learning curve on {_format_cell(last.get('set', 'dev'))}"
+    header = f"| training pairs | {_format_cell(last['metric'])} | 95 % interval |"
+    return [
+        "",
+        title,
+        "",
+        f"![Would more pairs help?]({CURVE})",
+        "",
+        header,
+        "|---:|---:|---|",
+        *rows,
+    ]
 
 
 def _format_ensemble(scores: dict[str, Any]) -> str:

@@ -11,19 +11,21 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from cyclopts import (
     App,
     CycloptsError,
     MissingArgumentError,
+    UnknownCommandError,
     UnknownOptionError,
     UnusedCliTokensError,
 )
 
 from foveate import __version__
 from foveate.commands.arguments import STANDARD_STREAM
-from foveate.commands.other_names import find_ours
+from foveate.commands.other_names import find_command, find_ours
 from foveate.console import print_error, say
 from foveate.errors import FoveateError
 from foveate.streams import drop_output, prepare_streams
@@ -122,6 +124,9 @@ def _describe_call(error: CycloptsError) -> str:
         name = error.keyword or error.argument.name
         is_bare = bool(error.argument.tokens) or error.keyword
         what = f"{name} needs a value" if is_bare else f"{name} is missing"
+        what += _describe_two_files(error) + _describe_others(error)
+    elif isinstance(error, UnknownCommandError) and (ours := find_command(_find_first(error))):
+        what = f"unknown command: {_find_first(error)}; here it is foveate {ours}"
     elif isinstance(error, UnusedCliTokensError):
         what = _describe_unused(error)
     elif isinstance(error, UnknownOptionError) and (ours := find_ours(_flag(error))):
@@ -135,6 +140,31 @@ def _describe_call(error: CycloptsError) -> str:
 
 def _flag(error: UnknownOptionError) -> str:
     return error.token.keyword or error.token.value
+
+
+def _find_first(error: CycloptsError) -> str:
+    return next(iter(error.unused_tokens or error.root_input_tokens or ()), "")
+
+
+def _describe_two_files(error: CycloptsError) -> str:
+    """Say that two files beside each other are one argument; nothing where there are none."""
+    given = list(error.root_input_tokens or ())
+    if not given or given[0] not in PAIR_COMMANDS:
+        return ""
+    for one, other in pairwise(given[1:]):
+        if Path(one).is_file() and Path(other).is_file():
+            return f"; two files are one argument: {one},{other}"
+    return ""
+
+
+def _describe_others(error: CycloptsError) -> str:
+    """Name the options of other toolkits in a call that lacks something else."""
+    given = [token for token in error.root_input_tokens or () if token.startswith("--")]
+    return "".join(
+        f"; unknown option: {token}; here it is {ours}"
+        for token in given
+        if (ours := find_ours(token))
+    )
 
 
 def _describe_unused(error: UnusedCliTokensError) -> str:

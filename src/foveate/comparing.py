@@ -13,7 +13,7 @@ from foveate.data.table import PairTable
 from foveate.errors import DataError
 from foveate.evaluation import Evaluation, evaluate
 from foveate.judged import Disagreement, find_disagreements, judge
-from foveate.metrics import choose_bleu_tokenizer, collect_statistics
+from foveate.metrics import choose_bleu_tokenizer, collect_statistics, name_pronunciations
 from foveate.significance import Difference, compare_statistics
 
 if TYPE_CHECKING:
@@ -102,7 +102,11 @@ def compare(
             )
     tokenizer = bleu_tokenize or choose_bleu_tokenizer(first.references)
     statistics = [
-        collect_statistics(one.outputs, one.references, bleu_tokenize=tokenizer)
+        name_pronunciations(
+            collect_statistics(one.outputs, one.references, bleu_tokenize=tokenizer),
+            one.sources,
+            one.references,
+        )
         for one in (first, *others)
     ]
     differences = {

@@ -198,31 +198,37 @@ def check_options(
                 good[name] = check_value(fields[name].annotation, value)
             except ValueError as error:
                 problems.append(f"{show(name)}: {error}")
-    return good, [*problems, *_find_conflicts(good)]
+    return good, [*problems, *_find_conflicts(good, show)]
 
 
-def _find_conflicts(given: Mapping[str, Any]) -> list[str]:
+def _find_conflicts(given: Mapping[str, Any], show: Callable[[str], str]) -> list[str]:
     """Return what does not go together, of options that are good one by one."""
-    problems = _find_useless(given)
+    problems = _find_useless(given, show)
     if "minutes" in given and "max_updates" in given:
-        problems.append("minutes and max_updates: give one of the two")
+        problems.append(f"{show('minutes')} and {show('max_updates')}: give one of the two")
     if given.get("input_feeding") and given.get("layout") != "luong":
         layout = given.get("layout", AttentionOptions.layout)
-        problems.append(f"input_feeding: only with layout luong, not {layout}")
+        problems.append(f"{show('input_feeding')}: only with layout luong, not {layout}")
     if given.get("attention_module") and given.get("attention_score", "additive") != "additive":
-        problems.append("attention_score: goes without attention_module, which scores by itself")
+        problems.append(
+            f"{show('attention_score')}: goes without attention_module, which scores by itself"
+        )
     if given.get("copy") and given.get("lexicon"):
-        problems.append("lexicon: goes without copy: a token is either copied or looked up")
+        problems.append(
+            f"{show('lexicon')}: goes without copy: a token is either copied or looked up"
+        )
     if given.get("distill") and given.get("models", 1) == 1:
-        problems.append("distill: needs several models to learn from: add models, for instance 5")
+        problems.append(
+            f"{show('distill')}: needs several models to learn from: add models, for instance 5"
+        )
     return problems
 
 
-def _find_useless(given: Mapping[str, Any]) -> list[str]:
+def _find_useless(given: Mapping[str, Any], show: Callable[[str], str]) -> list[str]:
     architecture = given.get("architecture", AttentionOptions.architecture)
     lacking = names_without(architecture)
     return [
-        f"{name}: the {architecture} {'model ' * (architecture != 'transformer')}has no such "
+        f"{show(name)}: the {architecture} {'model ' * (architecture != 'transformer')}has no such "
         f"option ({_describe_owners(name)}): leave it out, or choose another architecture"
         for name in given
         if name in lacking

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
 
+from foveate.counted import counted
 from foveate.printable import make_printable
 
 if TYPE_CHECKING:
@@ -30,12 +31,14 @@ Item = TypeVar("Item")
 METRIC_LABELS = {
     "exact_match": "exact match",
     "exact_match_by_row": "exact match by row",
+    "word_error_rate": "word error rate",
+    "phoneme_error_rate": "phoneme error rate",
     "token_error_rate": "token error rate",
     "character_error_rate": "character error rate",
     "bleu": "BLEU",
     "chrf": "chrF",
 }
-NOTHING = "∅"
+NOTHING, BLANK = "∅", "␣"
 WORST_COLUMNS = ("source", "output", "reference")
 KIND_LABELS: dict[Kind, str] = {
     "implausible": "implausible to a model that has not seen them",
@@ -53,7 +56,10 @@ KIND_LABELS: dict[Kind, str] = {
     "repeat": "that repeat a pair",
 }
 RECORDED = ("variants", "repeat")  # kinds that speak against no pair
-FRACTIONS = ("exact_match", "exact_match_by_row", "token_error_rate", "character_error_rate")
+FRACTIONS = (
+    *("exact_match", "exact_match_by_row", "word_error_rate", "phoneme_error_rate"),
+    *("token_error_rate", "character_error_rate"),
+)
 SECONDS_BETWEEN_LINES = 5.0
 FEWEST_SHOWN = 10  # sources whose share of right outputs is worth a line
 SECONDS_BETWEEN_LATE_LINES = 15.0
@@ -347,7 +353,7 @@ def format_ensemble(scores: Mapping[str, Any] | None) -> str:
 
 
 def format_learning_curve(points: Sequence[Mapping[str, Any]]) -> str:
-    """Return dev scores by number of pairs as a table, and what the last doubling brought.
+    """Return scores by number of pairs as a table, and what the last doubling brought.
 
     Example:
         >>> low = {"pairs": 500, "metric": "bleu", "value": 20.0, "low": 18.0, "high": 22.0}
@@ -376,6 +382,26 @@ def format_learning_curve(points: Sequence[Mapping[str, Any]]) -> str:
         f"{certainty} than the intervals leave open"
     )
     return format_table(("pairs", METRIC_LABELS[metric], "95 % interval"), rows) + f"\n{last}"
+
+
+def draw_learning_curve(points: Sequence[Mapping[str, Any]]) -> str:
+    """Return scores by number of pairs as SVG, with their intervals."""
+    from foveate.insight.curves import draw_length_curve
+
+    metric = points[-1]["metric"]
+    factor = 100 if metric in FRACTIONS else 1
+    rows = [
+        (f"{one['pairs']:,}", *(factor * one[key] for key in ("value", "low", "high")))
+        for one in points
+    ]
+    unit = ", per cent" if metric in FRACTIONS else ""
+    return draw_length_curve(
+        {str(points[-1].get("set", "dev")): [(label, value) for label, value, *_ in rows]},
+        f"{METRIC_LABELS[metric]}{unit}, with 95 % intervals",
+        "Would more pairs help?",
+        xlabel="training pairs",
+        intervals={label: (low, high) for label, _, low, high in rows},
+    )
 
 
 def format_diagnosis(diagnosis: Mapping[str, Any] | None) -> str:
@@ -476,7 +502,7 @@ def format_bin(row: dict[str, Any]) -> str:
 
 def format_evaluation(evaluation: Evaluation) -> str:
     """Return a whole evaluation as text: scores, scores by length, signatures."""
-    counts = f"{len(evaluation.sources):,} sources, {evaluation.num_pairs:,} pairs"
+    counts = f"{counted(evaluation.num_sources, 'source')}, {counted(evaluation.num_pairs, 'pair')}"
     scores = {name: evaluation.metrics[name] for name in evaluation.telling}
     every = [*evaluation.metrics.values()]  # of JSON, too
     if evaluation.has_several_rows:
@@ -484,7 +510,41 @@ def format_evaluation(evaluation: Evaluation) -> str:
         every.append(evaluation.by_row)
     signatures = [f"  {score.signature}" for score in every]
     parts = [counts, format_scores(scores), format_lengths(evaluation)]
+    if confusions := format_confusions(evaluation.find_confusions()):
+        parts.append(confusions)
     return "\n\n".join([*parts, "\n".join(["signatures", *signatures])])
+
+
+def format_confusions(confusions: Sequence[Mapping[str, Any]]) -> str:
+    """Return the commonest errors as a table, with the tokens beside them.
+
+    Example:
+        >>> contexts = [{"before": "K", "after": "#", "count": 2}]
+        >>> row = {"reference": "AE", "output": "", "count": 3, "contexts": contexts}
+        >>> print(format_confusions([{**row, "example": "cat"}]))
+        right  written  times  where    as in
+        AE     ∅        3      K _ # 2  cat
+    """
+    if not confusions:
+        return ""
+    rows = [
+        [
+            _show_token(row["reference"]),
+            _show_token(row["output"]),
+            f"{row['count']:,}",
+            ", ".join(
+                f"{_show_token(one['before'])} _ {_show_token(one['after'])} {one['count']:,}"
+                for one in row["contexts"]
+            ),
+            _shorten(row["example"]),
+        ]
+        for row in confusions
+    ]
+    return format_table(("right", "written", "times", "where", "as in"), rows, text_columns=5)
+
+
+def _show_token(token: str) -> str:
+    return BLANK if token == " " else _shorten(token) or NOTHING
 
 
 def format_findings(
@@ -506,9 +566,10 @@ def format_findings(
     ]
     record = f" For the record: {', '.join(parts[1])}." if parts[1] else ""
     if not num_odd:
-        return f"{num_pairs:,} pairs, none with a reason to look.{record}"
+        return f"{counted(num_pairs, 'pair')}, none with a reason to look.{record}"
     return (
-        f"{num_pairs:,} pairs, {num_odd:,} with a reason to look: {', '.join(parts[0])}.{record}\n"
+        f"{counted(num_pairs, 'pair')}, {num_odd:,} with a reason to look: "
+        f"{', '.join(parts[0])}.{record}\n"
         f"Look first at the lines {', '.join(map(str, lines))}; most pairs with a reason may "
         "still be right."
     )

@@ -6,6 +6,9 @@ Knows nothing of models and files. rapidfuzz enters here only.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+EDGE = "#"  # begin and end of a text
 
 
 def count_edits(one: Sequence[str], other: Sequence[str]) -> int:
@@ -29,15 +32,44 @@ def find_edits(hypothesis: Sequence[str], reference: Sequence[str]) -> list[tupl
         >>> find_edits(["K", "IH", "T"], ["K", "AE", "T", "S"])
         [('AE', 'IH'), ('S', '')]
     """
+    edits = find_edits_in_context(hypothesis, reference)
+    return [(edit.reference, edit.output) for edit in edits]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One edit, and the tokens of the reference beside it: `#` for begin and end.
+
+    Attributes:
+        reference: the token that is right; empty where the output has one too much.
+        output: the token that was written; empty where one is missing.
+        before: what stands before it in the reference.
+        after: what stands behind it.
+    """
+
+    reference: str
+    output: str
+    before: str
+    after: str
+
+
+def find_edits_in_context(hypothesis: Sequence[str], reference: Sequence[str]) -> list[Edit]:
+    """Return the fewest edits between two texts, each with what stands beside it.
+
+    Example:
+        >>> find_edits_in_context(["K", "IH", "T"], ["K", "AE", "T"])
+        [Edit(reference='AE', output='IH', before='K', after='T')]
+    """
     from rapidfuzz.distance import Levenshtein
 
-    return [
-        (
-            reference[edit.src_pos] if edit.tag != "insert" else "",
-            hypothesis[edit.dest_pos] if edit.tag != "delete" else "",
-        )
-        for edit in Levenshtein.editops(reference, hypothesis)
-    ]
+    framed = [EDGE, *reference, EDGE]
+    found = []
+    for edit in Levenshtein.editops(reference, hypothesis):
+        right = reference[edit.src_pos] if edit.tag != "insert" else ""
+        wrong = hypothesis[edit.dest_pos] if edit.tag != "delete" else ""
+        after = edit.src_pos + (1 if edit.tag == "insert" else 2)
+        found.append(Edit(right, wrong, framed[edit.src_pos], framed[after]))
+    return found
 
 
 def nearest_reference(

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveate.config import Config, build_config, field_names
+from foveate.counted import counted
 from foveate.data.readers import find_fault
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError, DataError, MissingExtraError
@@ -544,8 +545,9 @@ def _warn_of_unknown(translations: list[Translation]) -> None:
             for place in translations[row].unknown
         }
         _warn(
-            f"{len(rows):,} of {len(translations):,} sources have symbols that were not seen in "
-            f"training (the first: row {rows[0]}): {', '.join(map(repr, [*tokens][:NUM_SHOWN]))}",
+            f"{len(rows):,} of {counted(len(translations), 'source')} have symbols that were "
+            f"not seen in training (the first: row {rows[0]}): "
+            f"{', '.join(map(repr, [*tokens][:NUM_SHOWN]))}",
             level=4,
         )
 

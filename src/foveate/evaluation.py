@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from foveate.data.table import PairTable
 from foveate.errors import DataError
-from foveate.insight.diagnosis import diagnose_outputs
+from foveate.insight.diagnosis import diagnose_outputs, find_contexts
 from foveate.metrics import (
     Score,
     bin_items,
@@ -19,7 +19,9 @@ from foveate.metrics import (
     choose_telling,
     collect_statistics,
     count_shares,
+    name_pronunciations,
     score_statistics,
+    sum_clusters,
 )
 from foveate.records import Translation
 from foveate.text.matching import Matching
@@ -60,18 +62,28 @@ class Evaluation:
     split: Split
 
     @property
+    def num_sources(self) -> int:
+        """How many different sources there are."""
+        return len(set(self.sources))
+
+    @property
     def has_several_rows(self) -> bool:
         """Whether a source stands in several rows, so that sources and rows count differently."""
         return self.num_pairs > len(self.sources)
+
+    def find_confusions(self) -> list[dict[str, Any]]:
+        """Return what is commonly written for what, and where (`insight.diagnosis`)."""
+        return find_contexts(self.outputs, self.references, self.sources, self.split)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers, ready for JSON."""
         return {
             "pairs": self.num_pairs,
-            "sources": len(self.sources),
+            "sources": self.num_sources,
             "metrics": {name: score.to_dict() for name, score in self.metrics.items()},
             "exact_match_by_row": self.by_row.to_dict(),
             "by_source_length": self.by_source_length,
+            "confusions": self.find_confusions(),
         }
 
 
@@ -94,7 +106,8 @@ def evaluate(
         beam_size: hypotheses that the search keeps.
         bleu_tokenize: how BLEU splits words; None finds it from the references.
         by_row: every row of the table is an item, with its own target as the only right one; so
-            running words count as often as they stand there.
+            running words count as often as they stand there. Rows of one source are no more
+            independent than one: intervals are about sources.
         watch: gets the translations as they come, and how many there will be, to show progress.
 
     Raises:
@@ -118,23 +131,27 @@ def evaluate(
         log_probs.append(found.score)
     rows = count_shares(matching.count_rows(outputs, counts), "exact_match_by_row")
     references = [list(targets) for targets in counts]
+    source_places: Sequence[int] = range(len(sources))
     if by_row:
         places = [place for place, own in enumerate(counts) for _ in range(sum(own.values()))]
         references = [[text] for own in counts for text, n in own.items() for _ in range(n)]
         sources = [sources[place] for place in places]
         outputs = [outputs[place] for place in places]
         log_probs = [log_probs[place] for place in places]
+        source_places = places
     unit = length_unit(translator.source_codec.kind)
     chosen = collect_statistics(
         outputs, references, bleu_tokenize=bleu_tokenize or choose_bleu_tokenizer(references)
     )
+    chosen = name_pronunciations(chosen, sources, references)
+    summed = {name: sum_clusters(one, source_places) for name, one in chosen.items()}
     return Evaluation(
         num_pairs=len(table),
         sources=sources,
         references=references,
         outputs=outputs,
         log_probs=log_probs,
-        metrics=score_statistics(chosen),
+        metrics=score_statistics(summed),
         by_row=score_statistics({"": rows})[""],
         by_source_length=bin_items([source_length(source, unit) for source in sources], chosen),
         telling=choose_telling(

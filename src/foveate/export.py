@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from foveate.backends import build_torch_members
 from foveate.bundle import Bundle, load_bundle, save_bundle
+from foveate.counted import counted
 from foveate.data.batching import collate_sources
 from foveate.errors import (
     BundleError,
@@ -124,7 +125,7 @@ def export_bundle(
             f"{model}: the exported model differs from PyTorch by {difference:.2g} "
             f"(allowed: {TOLERANCE:g}); nothing was written"
         )
-    inputs = "random inputs" if examples is None else f"{len(examples[0])} dev sources"
+    inputs = "random inputs" if examples is None else f"{counted(len(examples[0]), 'dev source')}"
     say(f"agrees with PyTorch on {inputs}: nothing differs by more than {difference:.1g}")
     kind, agreement = f"float32, within {difference:.1g} of PyTorch", None
     if int8 or int8_weights:
@@ -149,7 +150,7 @@ def _trim_memory(bundle: Bundle) -> str:
     kept, count = find_exceptions(bundle), len(bundle.decoding.memory)
     bundle.decoding = replace(bundle.decoding, memory=kept)
     bundle.summary.memory = len(kept) or None
-    return f"memory: {len(kept):,} of {count:,} entries kept; the model writes the others itself"
+    return f"memory: {len(kept):,} of {count:,} kept; the model writes the others itself"
 
 
 def _shrink(

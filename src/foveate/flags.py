@@ -21,17 +21,17 @@ from typing import Annotated, Any, Literal, get_origin
 from cyclopts import App, Group, Parameter
 
 from foveate import options
+from foveate.commands.groups import ESSENTIAL
 from foveate.config import Config, build_config, flat_fields, owners, read_config
 from foveate.errors import ConfigError
 from foveate.options import ARCHITECTURES, ModelOptions, TextOptions, TrainingOptions
 from foveate.ranges import describe_range, strip_range
 
-ESSENTIAL = Group("Essential", sort_key=1)
-SHOWN = ("architecture", "minutes", "seed", "models", "threads")  # by --help; all by --help-all
+SHOWN = ("architecture", "minutes", "seed", "models")  # by --help; all by --help-all
 GROUPS = {
-    TextOptions: Group("Text", sort_key=2),
-    ModelOptions: Group("Model", sort_key=3),
-    TrainingOptions: Group("Training", sort_key=4),
+    TextOptions: Group("Text", sort_key=3),
+    ModelOptions: Group("Model", sort_key=4),
+    TrainingOptions: Group("Training", sort_key=5),
 }
 
 
@@ -82,7 +82,7 @@ def offer_whole_help(app: App, command: Callable[..., int]) -> None:
     name = f"foveate {app.name[0]}"
 
     def show_whole_help() -> int:
-        names = {**command.__globals__, "Flags": build_flags(is_whole=True)}
+        names = {**command.__globals__, "Flags": build_flags(is_whole=True), "IS_WHOLE": True}
         whole = types.FunctionType(command.__code__, names, command.__name__)
         whole.__doc__, whole.__annotations__ = command.__doc__, command.__annotations__
         whole.__defaults__, whole.__kwdefaults__ = command.__defaults__, command.__kwdefaults__

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,12 +20,17 @@ OutputFormat = Literal["text", "tsv", "jsonl"]
 SUSPICION_HEADER = "rank\tline\tsuspicion\treasons\tsource\ttarget\texpected\n"
 
 
-def format_translation(source: str, translation: Translation, form: OutputFormat) -> list[str]:
+def format_translation(
+    source: str,
+    translation: Translation,
+    form: OutputFormat,
+    others: Sequence[tuple[str, str]] = (),
+) -> list[str]:
     r"""Return the lines for one source: a line for each of the n best, one for all in JSON.
 
     A row of a table has source, output, score, rank, probability and confidence. The score is the
     one that the outputs are in order of; the probability is that of the model; the confidence is
-    empty where the model has none.
+    empty where the model has none. Behind them stand the other columns of a table that was read.
 
     Example:
         >>> found = Translation(["a", "b"], ["B"], "B", score=-1.0, rank_score=-0.5)
@@ -34,6 +39,7 @@ def format_translation(source: str, translation: Translation, form: OutputFormat
     """
     if form == "jsonl":
         row = {"source": source, **translation.to_dict()}
+        row |= {"columns": dict(others)} if others else {}
         return [format_json(_without_nothing(row)) + "\n"]
     found = [translation, *translation.alternatives]
     if form == "text":
@@ -47,6 +53,7 @@ def format_translation(source: str, translation: Translation, form: OutputFormat
                 str(rank),
                 f"{math.exp(min(other.score, 0.0)):.4g}",
                 "" if other.confidence is None else f"{other.confidence:.3f}",
+                *(format_cell(text) for _, text in others),
             ]
         )
         + "\n"

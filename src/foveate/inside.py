@@ -128,11 +128,12 @@ def _list_choices(
     results: list[list[list[Candidate]]] = [[] for _ in outputs]
 
     def run(rows: Sequence[int]) -> None:
-        source, mask = collate_sources([sources[row] for row in rows])
+        places: dict[tuple[int, ...], int] = {}
+        owners = [places.setdefault(tuple(sources[row]), len(places)) for row in rows]
+        source, mask = collate_sources(list(places))
         own_ids, own_counts = [outputs[row] for row in rows], [counts[row] for row in rows]
-        for row, choices in zip(
-            rows, list_choices(stepper, source, mask, own_ids, own_counts), strict=True
-        ):
+        found = list_choices(stepper, source, mask, owners, own_ids, own_counts)
+        for row, choices in zip(rows, found, strict=True):
             results[row] = choices
 
     lengths = [len(source) for source in sources]

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import math
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from itertools import islice
 from typing import Any
@@ -29,6 +30,13 @@ BLEU_TOKENIZERS = ("none", "13a", "intl", "char", "zh")  # those of sacrebleu th
 BLEU_LENGTH = 4  # tokens of the longest n-grams of BLEU
 CHUNK = 1000  # items whose statistics are held as sacrebleu makes them, ten times as large
 BLANKLESS = ("CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
+LONGEST_PHONEME = 5  # characters of its name
+ARPABET = re.compile(
+    "A[AEHOWXY]|AXR|B|CH|DH?|DX|E[HLMNRY]|F|G|HH|I[HXY]|JH|K|L|M|NG?|NX|OW|OY|P|Q|R|SH?|TH?|"
+    "U[HWX]|V|WH?|Y|ZH?"
+)
+IPA = re.compile(r"[\u0250-\u02af\u02b0-\u02d1ŋθβχ]")  # letters that hardly stand in spelling
+_STRESS = re.compile(r"[0-2]$")
 NORMAL = 1.959964  # of the standard normal distribution, 95 % lie within
 
 References = Sequence[Sequence[str]]
@@ -199,7 +207,8 @@ def count_shares(rows: Iterable[Row], recipe: str) -> Statistics:
         recipe: begin of the signature.
     """
     numbers = np.array(list(rows), dtype=np.float64).reshape(-1, 2)
-    return Statistics(numbers, _divide, partial(_sign_share, recipe), is_share=True)
+    interval = "wilson" if bool((numbers[:, 1] == 1).all()) else "wilson-kish"
+    return Statistics(numbers, _divide, partial(_sign_share, recipe, interval), is_share=True)
 
 
 def token_error_rate(hypotheses: Sequence[str], references: References) -> Statistics:
@@ -334,7 +343,54 @@ def choose_telling(
         left_out.add("token_error_rate")
     if "bleu" in chosen and not _has_long_runs(chosen["bleu"]):
         left_out.add("bleu")
+    if "phoneme_error_rate" in chosen:  # letters of names of phonemes mean nothing
+        left_out |= {"token_error_rate", "character_error_rate", "chrf", "bleu"}
     return tuple(name for name in chosen if name in asked or name not in left_out)
+
+
+def name_pronunciations(
+    chosen: Mapping[str, Statistics], sources: Sequence[str], references: References
+) -> dict[str, Statistics]:
+    """Return statistics with the error rates of words and phonemes too, where these are outputs.
+
+    Example:
+        >>> found = collect_statistics(["K AE1 T"], [["K AA1 T"]], names=["token_error_rate"])
+        >>> list(name_pronunciations(found, ["cat"], [["K AA1 T"]]))
+        ['token_error_rate', 'phoneme_error_rate']
+    """
+    named = dict(chosen)
+    if not are_pronunciations(sources, references):
+        return named
+    if "exact_match" in chosen:
+        rows = chosen["exact_match"].rows
+        wrong = np.stack([rows[:, 1] - rows[:, 0], rows[:, 1]], axis=1)
+        recipe = f"word_error_rate|refs:{_count_references(references, 'any')}"
+        named["word_error_rate"] = count_shares(wrong.tolist(), recipe)
+    if "token_error_rate" in chosen:
+        refs = _count_references(references, "closest")
+        sign = partial(_sign_own, f"phoneme_error_rate|refs:{refs}|average:micro")
+        named["phoneme_error_rate"] = replace(chosen["token_error_rate"], sign=sign)
+    return named
+
+
+def are_pronunciations(sources: Sequence[str], references: References) -> bool:
+    """Tell whether single words have phonemes for targets: of ARPABET, or of the IPA.
+
+    Example:
+        >>> are_pronunciations(["cat"], [["K AE1 T"]]), are_pronunciations(["cat"], [["k ɛ t"]])
+        (True, True)
+        >>> are_pronunciations(["cat"], [["c h a t"]]), are_pronunciations(["a cat"], [["K AE1 T"]])
+        (False, False)
+    """
+    symbols = Counter(symbol for accepted in references for symbol in accepted[0].split())
+    if not symbols or sum(len(source.split()) != 1 for source in sources) > len(sources) / 20:
+        return False
+    if symbols.total() < 2 * len(references) or max(map(len, symbols)) > LONGEST_PHONEME:
+        return False
+    names = [_STRESS.sub("", symbol).upper() for symbol in symbols]
+    if all(map(ARPABET.fullmatch, names)):
+        return any(len(name) > 1 for name in names)
+    return any(IPA.search(symbol) for symbol in symbols)
 
 
 def _has_long_runs(statistics: Statistics) -> bool:
@@ -513,6 +569,28 @@ def resample_sums(
     return sums
 
 
+def sum_clusters(statistics: Statistics, places: Sequence[int]) -> Statistics:
+    """Return statistics of which an item is what belongs together: the rows of a source.
+
+    Args:
+        statistics: of single items.
+        places: which cluster each belongs to; those of one stand together.
+
+    Example:
+        >>> single = exact_match(["a", "a", "b"], [["a"], ["x"], ["b"]])
+        >>> sum_clusters(single, [0, 0, 1]).rows.tolist()
+        [[1.0, 2.0], [1.0, 1.0]]
+    """
+    begins = np.flatnonzero(np.diff(np.asarray(places), prepend=-1))
+    if len(begins) == len(statistics.rows):
+        return statistics
+    rows = np.add.reduceat(statistics.rows, begins, axis=0)
+    if not statistics.is_share:
+        return replace(statistics, rows=rows)
+    recipe = statistics.sign(0, 0).rpartition("|v:")[0]
+    return count_shares(rows.tolist(), recipe)
+
+
 def _stack(rows: Iterable[Row]) -> NDArray[np.float64]:
     """Return rows of numbers as an array, which holds them in a tenth of the space."""
     blocks = []
@@ -522,9 +600,9 @@ def _stack(rows: Iterable[Row]) -> NDArray[np.float64]:
     return np.concatenate(blocks)
 
 
-def _sign_share(recipe: str, resamples: int, seed: int) -> str:
-    interval = "|interval:wilson" if resamples else ""
-    return f"{recipe}{interval}|v:{_version()}"
+def _sign_share(recipe: str, interval: str, resamples: int, seed: int) -> str:
+    shown = f"|interval:{interval}" if resamples else ""
+    return f"{recipe}{shown}|v:{_version()}"
 
 
 def _sign_own(recipe: str, resamples: int, seed: int) -> str:
@@ -532,6 +610,7 @@ def _sign_own(recipe: str, resamples: int, seed: int) -> str:
     return f"{recipe}{interval}|v:{_version()}"
 
 
+@lru_cache(maxsize=1)
 def _version() -> str:
     try:
         return importlib.metadata.version("foveate")

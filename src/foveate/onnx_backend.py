@@ -7,8 +7,10 @@ model it runs. Knows no text.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -193,6 +195,22 @@ def _build_member(graphs: Mapping[str, bytes], prefix: str, origin: str) -> Onnx
         raise BundleError(f"{origin}: onnx/{STEP}.onnx does not go with onnx/{START}.onnx")
     kind = OnnxWriter if WRITTEN in written else OnnxStepper
     return kind(start, step)
+
+
+def optimize_graph(graph: bytes) -> bytes:
+    """Return a graph with all computed that does not depend on its inputs; check it before."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    guard_runtime(onnxruntime, options)
+    # No more than this: the rest may suit the processor here.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.log_severity_level = ERRORS_ONLY
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "optimized.onnx"
+        options.optimized_model_filepath = str(path)
+        onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return path.read_bytes()
 
 
 def _open_session(graphs: Mapping[str, bytes], name: str, origin: str) -> CheckedSession:

@@ -29,6 +29,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Self
 
+from foveate.counted import counted
 from foveate.data.lines import Line
 from foveate.errors import ConfigError, DataError
 from foveate.files import encode_text, remove_left_overs, replace_file, sync_folder
@@ -140,7 +141,8 @@ class Parts:
             num_read += 1
         if done and (num_read < done or self._digest.hexdigest() != self.state.digest):
             raise DataError(
-                f"{self.folder}: was begun with another input: its first {done:,} lines had the "
+                f"{self.folder}: was begun with another input: its first "
+                f"{counted(done, 'line')} had the "
                 f"hash {self.state.digest[:12]}, now it is {self._digest.hexdigest()[:12]}: "
                 f"resume with the same input, or {self._anew()}"
             )

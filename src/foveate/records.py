@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from foveate.counted import counted
 from foveate.drawing import load_drawer
 from foveate.errors import SearchError
 from foveate.ranking import MOST_PENALTY
@@ -213,7 +214,7 @@ class Choice:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +240,7 @@ class TreeNode:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +293,7 @@ class Translation:
 
     def __repr__(self) -> str:
         looks = "no attention" if self.attention is None else "{}x{}".format(*self.attention.shape)
-        others = f", {len(self.alternatives)} alternatives" * bool(self.alternatives)
+        others = f", {counted(len(self.alternatives), 'alternative')}" * bool(self.alternatives)
         return f"<Translation {self.text!r}, score {self.score:.3f}, {looks}{others}>"
 
     def _repr_html_(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from foveate.comparing import Comparison
 from foveate.console import FRACTIONS, METRIC_LABELS, format_metric, format_table
+from foveate.counted import counted
 from foveate.insight.differences import Gain, draw_gains
 from foveate.insight.rows import Cell, draw_rows
 from foveate.judged import Disagreement
@@ -14,13 +15,16 @@ from foveate.significance import LEVEL, Difference
 
 MOST_SHOWN = 10  # rows that differ
 WIDEST = 28  # characters of a cell in the terminal
-LOWER_IS_BETTER = ("token_error_rate", "character_error_rate")
+LOWER_IS_BETTER = (
+    *("word_error_rate", "phoneme_error_rate"),
+    *("token_error_rate", "character_error_rate"),
+)
 
 
 def format_comparison(comparison: Comparison) -> str:
     """Return the scores of all models, what is more than chance, and the worst rows."""
     first = comparison.first
-    parts = [f"{len(first.sources):,} sources, {first.num_pairs:,} pairs"]
+    parts = [f"{counted(len(first.sources), 'source')}, {counted(first.num_pairs, 'pair')}"]
     if len(comparison.names) == 2:
         other = comparison.names[1]
         parts += [_format_two(comparison), _format_verdict(comparison, other)]
@@ -104,15 +108,15 @@ def _format_worst(comparison: Comparison, name: str) -> str:
     found = comparison.disagreements(name)
     total = len(comparison.first.sources)
     if not found:
-        return f"The outputs are the same for all {total:,} sources."
+        return f"The outputs are the same for {counted(total, 'source')}."
     header = ("source", "right", *comparison.names)
     rows = [
         [_shorten(cell) for cell in (row.one.source, _right(row), row.one.output, row.other.output)]
         for row in found[:MOST_SHOWN]
     ]
     return (
-        f"They differ in {len(found):,} of {total:,} outputs; first where {name} is the worse:\n"
-        + format_table(header, rows, text_columns=4)
+        f"They differ in {len(found):,} of {counted(total, 'output')}; first where {name} is "
+        "the worse:\n" + format_table(header, rows, text_columns=4)
     )
 
 
@@ -138,7 +142,7 @@ def write_comparison(comparison: Comparison, *, is_page: bool) -> str:
         return write_table(header, rows)
     figures = [draw_gains(_gains(comparison, name), names[0], name) for name in names[1:]]
     notes = [_format_verdict(comparison, name) for name in names[1:]]
-    title = f"{' and '.join(names)} on {len(comparison.first.sources):,} sources"
+    title = f"{' and '.join(names)} on {counted(len(comparison.first.sources), 'source')}"
     return draw_rows(title, header, rows, group=header[-1], figures=figures, notes=notes)
 
 

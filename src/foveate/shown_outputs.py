@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from foveate.console import METRIC_LABELS, format_metric
+from foveate.counted import counted
 from foveate.evaluation import Evaluation
 from foveate.formats import format_cell
 from foveate.insight.rows import Cell, draw_rows
@@ -29,7 +30,7 @@ def write_outputs(evaluation: Evaluation, seen: Collection[str] | None, *, is_pa
         f"{METRIC_LABELS[name]} {format_metric(name, evaluation.metrics[name].value)}"
         for name in evaluation.telling
     )
-    title = f"{len(rows):,} outputs, the farthest off first"
+    title = f"{counted(len(rows), 'output')}, the farthest off first"
     return draw_rows(title, header, rows, group="verdict", notes=[scores])
 
 

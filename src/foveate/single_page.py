@@ -28,6 +28,8 @@ from foveate.bundle import (
     package_version,
 )
 from foveate.errors import ModelMismatchError
+from foveate.onnx_backend import build_onnx_stepper
+from foveate.page_graphs import pack_graph
 
 INDEX = "index.html"
 ENTRY = "engine/app.js"  # in the place of the module that asks a server
@@ -66,6 +68,8 @@ def build_single_page(bundles: Mapping[str, Bundle], *, read: ReadFile = read_pa
 
     Raises:
         ModelMismatchError: a model was not exported.
+        BundleError: its graphs are damaged, or not like an export of Foveate. The page looks no
+            more: whoever changes a model in a page may change its script as well.
     """
     packed = {name: read(place) for name, place in VENDORED.items()}
     packed["info.json"] = _pack(json.dumps(describe_models(bundles)).encode())
@@ -110,8 +114,14 @@ def _list_model_files(name: str, bundle: Bundle) -> dict[str, bytes]:
         raise ModelMismatchError(
             f"{name}: was not exported, so a page cannot run it: foveate export makes both"
         )
-    unread = {CONFIG, WEIGHTS}
-    return {file: data for file, data in collect_files(bundle).items() if file not in unread}
+    build_onnx_stepper(bundle.graphs, num_tokens=len(bundle.target_codec.vocabulary), origin=name)
+    found: dict[str, bytes] = {}
+    for file, data in collect_files(bundle).items():
+        if file.endswith(".onnx"):
+            found |= pack_graph(file, data)
+        elif file not in (CONFIG, WEIGHTS):
+            found[file] = data
+    return found
 
 
 def _pack(data: bytes) -> bytes:
@@ -144,7 +154,8 @@ def _assemble(read: ReadFile, blocks: list[str]) -> str:
         f"{read(LICENSE).decode().strip()}\n-->\n"
     )
     page = page.replace("<head>", f"<head>\n{head}", 1)
-    body = "\n".join(blocks) + f'\n<script type="module">{script}</script>\n'
+    # The script stands first: so it runs, and says so, when the file was cut off behind it.
+    body = f'<script type="module">{script}</script>\n' + "\n".join(blocks) + "\n"
     before, _, after = page.rpartition("</body>")
     return f"{before}{body}</body>{after}"
 

@@ -1,6 +1,6 @@
 """What a bundle records of a training: facts, scores, errors; nothing that computes reads them.
 
-A record may come from a stranger, so what is read is checked: its types, its sizes, its depth.
+A record may come from a stranger, so what is read is checked: its types, sizes, numbers and depth.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 MOST_DEPTH = 16
 MOST_COUNT = 10**15
 MOST_EXTRA = 1000  # further facts
+MOST_ROWS = 10_000  # of one table or list
+LONGEST_NAME = 1000
+LONGEST_TEXT = 2**20  # the longest line that is ever read is shorter
 
 INTERVAL = {"value": float, "low": float, "high": float}
 SCORE = {**INTERVAL, "signature": str}
@@ -46,7 +49,7 @@ class Summary:
         diagnosis: by set of pairs, what is wrong in the outputs (`evaluation.diagnose`).
         ensemble: what each model scores alone.
         traditional: by set of pairs, what a model without attention scores.
-        learning_curve: dev scores by number of pairs.
+        learning_curve: scores by number of pairs, on dev or on a test set.
         exported: what kind of export this is.
         extra: further facts, by name.
     """
@@ -92,13 +95,13 @@ def read_summary(values: dict[str, Any]) -> Summary:
     """Return a summary from plain values; what has no place of its own is `extra`.
 
     Raises:
-        ValueError: a value is of the wrong type, or nested too deeply.
+        ValueError: a value is of the wrong type, too large, or nested too deeply.
 
     Example:
         >>> read_summary({"pairs": 7, "weather": "fine"}).extra
         {'weather': 'fine'}
     """
-    _check_depth(values)
+    _check_plain(values)
     kinds = _kinds()
     known = {name: value for name, value in values.items() if name in kinds}
     for name, value in known.items():
@@ -124,6 +127,7 @@ def check_scores(values: Any) -> dict[str, Any]:
     Raises:
         ValueError: they have not.
     """
+    _check_plain(values)
     if not _fits(values, {str: {str: SCORE}}):
         raise ValueError("scores are no numbers with intervals")
     return dict(values)
@@ -143,6 +147,7 @@ SHAPES: dict[str, Any] = {
             "reliability?": RELIABILITY,
         }
     },
+    "learning_curve": [{"pairs": int, "metric": str, **INTERVAL, "set?": str}],
     "ensemble": {"metric": str, "alone": [float], "together?": float},
     "traditional": {str: {str: SCORE}},
 }
@@ -170,21 +175,34 @@ def _is_of_kind(value: Any, kind: Any) -> bool:
         kind = get_args(kind)[0]
     kind = get_origin(kind) or kind
     if kind is float and isinstance(value, float):
-        return True
+        return abs(value) < MOST_COUNT
     if kind in (int, float):
         is_number = isinstance(value, int) and not isinstance(value, bool)
         return is_number and abs(value) < MOST_COUNT
     return isinstance(value, kind)
 
 
-def _check_depth(value: Any) -> None:
+def _check_plain(value: Any) -> None:
+    """Raise a ValueError for what no page or card could show: endless, or nested too deeply."""
     level = [value]
     for _ in range(MOST_DEPTH):
-        level = [
-            inner
-            for one in level
-            if isinstance(one, (dict, list))
-            for inner in (one.values() if isinstance(one, dict) else one)
-        ]
+        inner: list[Any] = []
+        for one in level:
+            if isinstance(one, (dict, list)):
+                _check_size(one)
+                inner.extend(one.values() if isinstance(one, dict) else one)
+            elif isinstance(one, str):
+                if len(one) > LONGEST_TEXT:
+                    raise ValueError(f"it has a text of {len(one):,} characters")
+            elif one is not None and not abs(one) < MOST_COUNT:  # as also no number is not
+                raise ValueError("it has a number that is none, or is too large")
+        level = inner
     if level:
         raise ValueError("it is nested too deeply")
+
+
+def _check_size(rows: dict[str, Any] | list[Any]) -> None:
+    if len(rows) > MOST_ROWS:
+        raise ValueError(f"it has a table of {len(rows):,} rows")
+    if isinstance(rows, dict) and any(len(name) > LONGEST_NAME for name in rows):
+        raise ValueError("it has a name that is too long")

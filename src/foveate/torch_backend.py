@@ -20,7 +20,7 @@ from foveate.errors import BundleError, ConfigError
 from foveate.models.attention import Attention, mean_head
 from foveate.models.build import build_model
 from foveate.models.decoders import State as Tensors
-from foveate.models.randomness import OwnGenerator
+from foveate.models.initial_weights import WeightsFollow
 from foveate.models.seq2seq import Seq2SeqModel
 from foveate.options import ModelOptions
 from foveate.search.stepper import Capabilities, Step
@@ -129,7 +129,7 @@ def build_torch_stepper(
     """
     keep_kernels()
     try:
-        with OwnGenerator(0):  # what is drawn is overwritten; the program's numbers stay
+        with WeightsFollow():  # and the program's random numbers stay
             sizes = vocabulary_sizes
             model = build_model(options, *sizes, is_shared, target_ids, attention=attention)
     except ConfigError as error:

@@ -517,6 +517,7 @@ class Translator:
             row: target
             for row, (request, source) in enumerate(zip(requests, sources, strict=True))
             if (target := memory.get(normalize(source))) not in (None, results[row].text)
+            and results[row].source_tokens  # a blank stays blank, whatever a file says
             and self._may_recall(request, target)
         }
         scored = self._score_window([(sources[row], target) for row, target in recalled.items()])
@@ -533,6 +534,8 @@ class Translator:
 
     def _may_recall(self, request: Request, target: str) -> bool:
         if request.sampling or request.no_repeat or request.mbr:
+            return False
+        if not self.target_codec.split(target):  # an empty one says nothing
             return False
         return self._steering.is_met(target, request.prefix, request.must, request.must_not)
 

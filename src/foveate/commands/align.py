@@ -16,8 +16,8 @@ from foveate.commands.arguments import (
     read_table,
     require_attention,
 )
+from foveate.commands.groups import ESSENTIAL
 from foveate.commands.remarks import Remarks
-from foveate.flags import ESSENTIAL
 from foveate.options import SUBWORD_KINDS
 
 if TYPE_CHECKING:

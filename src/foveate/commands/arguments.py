@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter, Token
 
+from foveate.commands.groups import ESSENTIAL
 from foveate.console import say
 from foveate.errors import ConfigError, MissingExtraError, ModelMismatchError
-from foveate.flags import ESSENTIAL
 
 if TYPE_CHECKING:
     from foveate.data.table import PairTable

@@ -16,10 +16,10 @@ from foveate.commands.arguments import (
     load_translator,
     require_attention,
 )
+from foveate.commands.groups import ESSENTIAL
 from foveate.commands.remarks import Remarks
 from foveate.console import say
 from foveate.errors import ConfigError
-from foveate.flags import ESSENTIAL
 
 if TYPE_CHECKING:
     from foveate.records import Translation

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from foveate.commands.arguments import Columns, Place, check_least
+from foveate.commands.groups import ESSENTIAL
 from foveate.console import say
-from foveate.flags import ESSENTIAL, build_flags, given_flags, merge_config, offer_whole_help
+from foveate.counted import counted
+from foveate.flags import build_flags, given_flags, merge_config, offer_whole_help
 
 if TYPE_CHECKING:
     from foveate.checking import Suspicion
@@ -161,7 +163,10 @@ def run_check(
             stream.writelines(chain([SUSPICION_HEADER], rows))
     if clean is not None:
         num_changed = write_clean(judged, clean)
-        say(f"{clean}: a cleaned file, {num_changed:,} of {len(table):,} rows are changed or gone")
+        say(
+            f"{clean}: a cleaned file, {num_changed:,} of {counted(len(table), 'row')} are "
+            "changed or gone"
+        )
     counts = count_kinds(judged)
     num_odd = sum(map(is_suspicious, judged))
     first = [lines[one.row] for one in judged[:5] if is_suspicious(one)]

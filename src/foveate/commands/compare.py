@@ -19,8 +19,8 @@ from foveate.commands.arguments import (
     load_translator,
     read_table,
 )
+from foveate.commands.groups import ESSENTIAL
 from foveate.errors import ConfigError
-from foveate.flags import ESSENTIAL
 
 app = App(
     name="compare",

@@ -18,8 +18,8 @@ from foveate.commands.arguments import (
     load_translator,
     read_table,
 )
+from foveate.commands.groups import ESSENTIAL
 from foveate.commands.remarks import Remarks
-from foveate.flags import ESSENTIAL
 
 app = App(
     name="evaluate",

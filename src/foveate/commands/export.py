@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from foveate.commands.arguments import Place, TrustCode, missing_torch
+from foveate.commands.groups import ESSENTIAL
 from foveate.console import say
 from foveate.errors import ConfigError, ModelMismatchError
-from foveate.flags import ESSENTIAL
 
 if TYPE_CHECKING:
     from foveate.bundle import Bundle

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from foveate.commands.arguments import Place
-from foveate.flags import ESSENTIAL
+from foveate.commands.groups import ESSENTIAL
 
 app = App(
     name="info",

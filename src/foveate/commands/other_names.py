@@ -41,7 +41,15 @@ OURS = {
     "train-file": "PAIRS, without a flag before it",
     "train-set": "PAIRS, without a flag before it",
     "data": "PAIRS, without a flag before it",
-    "src": "SOURCE,TARGET as one argument",
+    **dict.fromkeys(
+        ("src", "train-src", "train-tgt", "source-file", "target-file"),
+        "SOURCE,TARGET as one argument",
+    ),
+    **dict.fromkeys(
+        ("references", "refs", "ref", "hypotheses", "hyp"),
+        "MODEL PAIRS: evaluate translates by itself; foveate.measure in Python scores outputs",
+    ),
+    **dict.fromkeys(("valid-src", "valid-tgt", "dev-src", "dev-tgt"), "--dev SOURCE,TARGET"),
     "tgt": "SOURCE,TARGET as one argument",
     "trg": "SOURCE,TARGET as one argument",
     "source": "SOURCE,TARGET as one argument",
@@ -103,6 +111,40 @@ OURS = {
     "type": "--architecture",
     "attn": "--attention-score",
 }
+
+_PREPARES = "train, which prepares the pairs by itself"
+COMMANDS = {
+    "score": "evaluate MODEL PAIRS for metrics; align --format table for weights; in Python "
+    "Translator.score_pairs for the probability of given targets",
+    **dict.fromkeys(("fit", "learn", "finetune", "fine-tune", "tune"), "train PAIRS --out MODEL"),
+    **dict.fromkeys(
+        ("predict", "infer", "inference", "generate", "decode", "interactive", "apply", "run"),
+        "translate MODEL FILE",
+    ),
+    **dict.fromkeys(("g2p", "transcribe", "phonemize", "transliterate"), "translate MODEL FILE"),
+    **dict.fromkeys(("test", "eval", "validate", "bleu", "wer", "metrics"), "evaluate MODEL PAIRS"),
+    **dict.fromkeys(("preprocess", "prepare", "binarize", "tokenize", "build-vocab"), _PREPARES),
+    **dict.fromkeys(("build_vocab", "vocab", "learn-bpe", "spm"), _PREPARES),
+    **dict.fromkeys(("visualize", "visualise", "plot", "attention", "draw"), "attend MODEL TEXT"),
+    **dict.fromkeys(("explain", "heatmap"), "attend MODEL TEXT"),
+    **dict.fromkeys(("convert", "onnx", "quantize", "release"), "export MODEL OUT"),
+    **dict.fromkeys(("server", "web", "api", "rest"), "serve MODEL"),
+    **dict.fromkeys(("diff", "significance", "bootstrap"), "compare MODEL MODEL PAIRS"),
+    **dict.fromkeys(("describe", "show", "summary", "inspect"), "info MODEL"),
+    **dict.fromkeys(("clean", "lint", "filter", "stats"), "check PAIRS"),
+    "resume": "train PAIRS --out MODEL --resume",
+    "average": "train, whose weights are a moving average already",
+}
+
+
+def find_command(name: str) -> str:
+    """Return how a command of another toolkit is called here, or an empty string.
+
+    Example:
+        >>> find_command("predict"), find_command("translate")
+        ('translate MODEL FILE', '')
+    """
+    return COMMANDS.get(name.lower(), "")
 
 
 def find_ours(flag: str) -> str:

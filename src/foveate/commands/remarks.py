@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from foveate.console import say
+from foveate.counted import counted
 from foveate.text.vocabulary import UNK
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Remarks:
         self._begin = begin
         self._count = self._num_with_unknown = self._num_folded = 0
         self._unknown: Counter[str] = Counter()
+        self._scripts: Counter[str] = Counter()
         self._is_lower_known = True
         self._cut, self._unfinished = Places(), Places()
 
@@ -85,9 +87,13 @@ class Remarks:
             yield translation
 
     def _see_unknown(self, translation: Translation) -> None:
+        from foveate.data.oddities import find_script
+
         tokens = translation.source_tokens
         self._num_with_unknown += 1
-        self._unknown.update({tokens[place] for place in translation.unknown})
+        unknown = {tokens[place] for place in translation.unknown}
+        self._unknown.update(sorted(unknown))
+        self._scripts.update({find_script(one) for token in unknown for one in token} - {""})
         if self._is_lower_known:
             codec = self._translator.source_codec
             self._is_lower_known = UNK not in codec.encode(codec.join(tokens).lower())
@@ -97,20 +103,21 @@ class Remarks:
         if self._num_folded:
             case = self._translator.bundle.text.source_case
             say(
-                f"{self._num_folded:,} of {self._count:,} {self._noun}s were read in {case} case: "
-                "the sources of the training had no other letters"
+                f"{self._num_folded:,} of {counted(self._count, self._noun)} were read in "
+                f"{case} case: the sources of the training had no other letters"
             )
         if self._num_with_unknown:
             say(self._say_unknown())
         if self._cut.count:
             say(
-                f"{self._cut.show(self._noun)}: cut to {self._translator.max_source:,} tokens, far "
+                f"{self._cut.show(self._noun)}: cut to "
+                f"{counted(self._translator.max_source, 'token')}, far "
                 "more than the sources of the training had (--max-source N lifts it)"
             )
         if self._unfinished.count:
             say(
-                f"{self._unfinished.count:,} of {self._count:,} outputs did not come to their end, "
-                "or lack what was demanded (--max-length N allows longer ones): "
+                f"{self._unfinished.count:,} of {counted(self._count, 'output')} did not come "
+                "to their end, or lack what was demanded (--max-length N allows longer ones): "
                 f"{self._unfinished.show(self._noun)}"
             )
 
@@ -121,8 +128,29 @@ class Remarks:
         how = "copied" if self._translator.bundle.decoding.stand_ins else "read as unknown"
         lower = "; in lower case all are known" if self._is_lower_known else ""
         return (
-            f"{self._num_with_unknown:,} of {self._count:,} {self._noun}s have source tokens that "
-            f"were not seen in training ({how}): {named}{more}{lower}"
+            f"{self._num_with_unknown:,} of {counted(self._count, self._noun)} have source tokens "
+            f"that were not seen in training ({how}): {named}{more}{lower}{self._say_scripts()}"
+        )
+
+    def _say_scripts(self) -> str:
+        """Name the scripts that no source of the training has, with what to do; or nothing."""
+        from foveate.data.oddities import find_script
+
+        known = {
+            find_script(letter)
+            for entry in self._translator.source_codec.vocabulary.entries
+            for letter in entry
+        }
+        others = {name: count for name, count in self._scripts.items() if name not in known}
+        if not others or not known - {""}:
+            return ""
+        named = ", ".join(
+            f"{name if name == 'CJK' else name.capitalize()} in {count:,}"
+            for name, count in others.items()
+        )
+        return (
+            f"; the training had no letters of these scripts (in {self._noun}s): {named}: write "
+            "them in the script of the training, or train with pairs that have them"
         )
 
 

@@ -17,9 +17,9 @@ from foveate.commands.arguments import (
     check_least,
     load_translator,
 )
+from foveate.commands.groups import ESSENTIAL
 from foveate.console import say
 from foveate.errors import ConfigError, MissingExtraError
-from foveate.flags import ESSENTIAL
 from foveate.server.limits import Limits
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from foveate.commands.arguments import Columns, Place, missing_torch, read_table
+from foveate.commands.groups import ESSENTIAL, FURTHER
 from foveate.console import say
-from foveate.flags import ESSENTIAL, build_flags, given_flags, merge_config, offer_whole_help
+from foveate.flags import build_flags, given_flags, merge_config, offer_whole_help
 
 if TYPE_CHECKING:
     from foveate.config import Config
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 else:
     Flags = build_flags()
 
+IS_WHOLE = False  # `--help-all` reads the signature below with True
 
 app = App(
     name="train",
@@ -53,15 +55,15 @@ def train(
     columns: Columns = None,
     dev: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="PAIRS")] = None,
     test: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="PAIRS")] = None,
-    words: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
+    words: Annotated[Place | None, Parameter(group=FURTHER, show=IS_WHOLE)] = None,
     config: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
     resume: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     report: Annotated[Place | None, Parameter(group=ESSENTIAL, metavar="FILE.html")] = None,
     learning_curve: Annotated[
-        bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
+        bool, Parameter(group=FURTHER, negative="", show_default=False, show=IS_WHOLE)
     ] = False,
     with_traditional: Annotated[
-        bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
+        bool, Parameter(group=FURTHER, negative="", show_default=False, show=IS_WHOLE)
     ] = False,
     flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # noqa: B008 (frozen)
 ) -> int:
@@ -81,8 +83,8 @@ def train(
         resume: Go on with the unfinished run in MODEL. Give the same command, with this flag.
         report: A page that shows the run while it lasts: curves, outputs, and attention as it
             forms. Open it in a browser.
-        learning_curve: Train again on a quarter and on a half of PAIRS, to see whether more pairs
-            would help. Takes three times the minutes.
+        learning_curve: Train again on an eighth, a quarter and a half of PAIRS, to see whether more
+            pairs would help, on --test where it is given. Takes four times the minutes.
         with_traditional: Train a model without attention too, to see what attention gives on PAIRS.
             Takes twice the minutes.
         flags: The options of the configuration.
@@ -112,7 +114,7 @@ def train(
         say(f"stopped; {kept}" + ("the same command with --resume goes on" * is_begun))
         return 130
     finish_training(trained, out, test_table)
-    if learning_curve and not draw_learning_curve(trained, options, out, listed):
+    if learning_curve and not keep_learning_curve(trained, options, out, listed, test_table):
         say("stopped; the model is complete, the learning curve is not")
         return 130
     if with_traditional and not compare_traditional(trained, options, out, test_table, listed):
@@ -144,19 +146,25 @@ def compare_traditional(
     return True
 
 
-def draw_learning_curve(trained: Trained, config: Config, out: str, words: Collection[str]) -> bool:
-    """Print dev scores by number of pairs, and keep them with the model; False when stopped."""
-    from foveate.console import TrainingDisplay, format_learning_curve
+def keep_learning_curve(
+    trained: Trained, config: Config, out: str, words: Collection[str], test: PairTable | None
+) -> bool:
+    """Print scores by number of pairs, and keep them with the model; False when stopped."""
+    from foveate.card import CURVE
+    from foveate.console import TrainingDisplay, draw_learning_curve, format_learning_curve
+    from foveate.files import replace_file
     from foveate.training.learning_curve import learn_from_parts
 
     try:
         with TrainingDisplay("part of the pairs") as display:
-            points = learn_from_parts(trained, config, display, words)
+            points = learn_from_parts(trained, config, display, words, test)
     except KeyboardInterrupt:
         return False
     trained.translator.summary.learning_curve = points
     trained.translator.save(out)
-    say(f"\nlearning curve, dev set\n{format_learning_curve(points)}")
+    replace_file(Path(out) / CURVE, draw_learning_curve(points))
+    say(f"\nlearning curve, {points[-1]['set']} set\n{format_learning_curve(points)}")
+    say(f"drawn to {Path(out) / CURVE}")
     return True
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from functools import partial
 from itertools import chain, islice, tee
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -28,21 +28,28 @@ from foveate.commands.arguments import (
     check_positive,
     load_translator,
 )
+from foveate.commands.groups import ESSENTIAL
 from foveate.commands.remarks import Remarks
 from foveate.console import say
+from foveate.counted import counted
 from foveate.errors import ConfigError
-from foveate.flags import ESSENTIAL
 
 if TYPE_CHECKING:
     from foveate.data.lines import Line
+    from foveate.data.source_rows import SourceRow
     from foveate.formats import OutputFormat
     from foveate.parts import Parts
     from foveate.records import Sampling, Translation
     from foveate.translator import Translator
     from foveate.wishes import Wishes
 
-Item = TypeVar("Item")
-LOOKED_AT = 2000  # lines in which a file of pairs shows
+LOOKED_AT = 2000  # lines in which a table shows
+TABLES = {
+    "\t": "every line has a TAB, as in a file of pairs",
+    "{": "every line is a JSON object",
+    "csv,": "every line has a comma, as in a table",
+    "csv;": "every line has a semicolon, as in a table",
+}
 Demands = Annotated[
     tuple[str, ...], Parameter(group=STEERING, metavar="TEXT", negative="", show_default=False)
 ]
@@ -56,6 +63,7 @@ Examples:
   echo foveate | foveate translate model --beam-size 8 --n-best 3 --format tsv
   foveate translate model big.txt.gz --out big.jsonl --format jsonl
   foveate translate model new.txt --prefix "Dear " --must-not "Sir" --mbr chrf
+  foveate translate model table.csv --columns word --format tsv
   foveate translate model huge.txt --out huge.out --resume
 """,
 )
@@ -71,6 +79,7 @@ def translate(
     format: Annotated[Literal["text", "tsv", "jsonl"], Parameter(group=ESSENTIAL)] = "text",
     attention: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     resume: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
+    columns: Annotated[str | None, Parameter(group=ESSENTIAL, metavar="SOURCE")] = None,
     unbuffered: Annotated[
         bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
     ] = False,
@@ -106,6 +115,8 @@ def translate(
         attention: Add the attention weights to jsonl.
         resume: Write --out in parts, and go on after the last one if the command was stopped. A
             line that fails has an empty output and stands in OUT.errors.tsv.
+        columns: FILE is a table: TSV, CSV, JSON or parquet. Translate this column, by name, number
+            or path; tsv and jsonl keep the others. 1+3 joins two columns, as in training.
         unbuffered: Answer each line at once, for a program that waits for the answer.
         choices: Add the N likeliest tokens at every place of an output to jsonl.
         tree: Add all prefixes that the search held to jsonl.
@@ -131,7 +142,7 @@ def translate(
         trust_code: Run code of somebody's own that MODEL names (its attention).
     """
     from foveate.console import watch
-    from foveate.data.readers import read_lines
+    from foveate.data.source_rows import demand_good
     from foveate.formats import format_translation
     from foveate.output import check_file, open_output
 
@@ -165,28 +176,51 @@ def translate(
     if resume:
         if unbuffered:
             raise ConfigError("--unbuffered: does not go with --resume, which writes whole parts")
-        about = _describe_work(translator, file, {**wishes, "format": format, "backend": backend})
-        _translate_parts(translator, run, file, out, about, format)
+        told = {**wishes, "format": format, "backend": backend, "columns": columns}
+        about = _describe_work(translator, file, told)
+        read = partial(_read, file, columns, translator, is_at_once=False)
+        _translate_parts(translator, run, read, file, out, about, format)
         return 0
     is_dialogue = file == "-" and sys.stdin.isatty()
     is_at_once = is_dialogue or unbuffered
-    lines, sources = tee(
-        read_lines(file) if is_at_once else _refuse_pairs(file, read_lines(file), translator, str)
-    )
-    found: Iterable[Translation] = run(lines)
+    rows = demand_good(file, _read(file, columns, translator, is_at_once=is_at_once))
+    copies = tee(rows)
+    texts = (row.line.text for row in copies[0])
+    found: Iterable[Translation] = run(texts)
     if is_dialogue:
         say("type a line to translate, Ctrl-D to end")
     if is_at_once:
-        found = chain.from_iterable(run([line], start=n) for n, line in enumerate(lines))
+        found = chain.from_iterable(run([text], start=n) for n, text in enumerate(texts))
     remarks = Remarks(translator)
     with open_output(out) as stream:
-        for source, translation in watch(zip(sources, remarks.watch(found), strict=True)):
-            remarks.see(source)
-            stream.writelines(format_translation(source, translation, format))
+        for (line, others), translation in watch(zip(copies[1], remarks.watch(found), strict=True)):
+            remarks.see(line.text)
+            stream.writelines(format_translation(line.text, translation, format, others))
             if is_at_once:
                 stream.flush()
     remarks.tell()
     return 0
+
+
+def _read(
+    file: str, columns: str | None, translator: Translator, *, is_at_once: bool
+) -> Iterator[SourceRow]:
+    """Return the sources of a file: its lines, or a column of a table."""
+    from foveate.data.readers import read_all_lines
+    from foveate.data.source_rows import SourceRow, read_source_rows
+
+    if columns is not None:
+        return read_source_rows(file, columns, knows_tag=partial(_knows, translator), report=say)
+    lines = read_all_lines(file)
+    return map(SourceRow, lines if is_at_once else _refuse_tables(file, lines, translator))
+
+
+def _knows(translator: Translator, tags: str) -> bool:
+    """Tell whether tags were seen in training; one row is then enough to make tags of features."""
+    from foveate.text.vocabulary import UNK
+
+    codec = translator.source_codec
+    return codec.kind in ("tagged", "whitespace") and UNK not in codec.encode(tags)
 
 
 def _describe_work(translator: Translator, file: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -210,6 +244,7 @@ def _describe_work(translator: Translator, file: str, options: Mapping[str, Any]
 def _translate_parts(
     translator: Translator,
     run: Callable[..., Iterator[Translation]],
+    read: Callable[[], Iterator[SourceRow]],
     file: str,
     out: str,
     about: Mapping[str, Any],
@@ -217,19 +252,18 @@ def _translate_parts(
 ) -> None:
     """Translate a file part by part; see `foveate.parts`."""
     from foveate.console import watch
-    from foveate.data.readers import read_all_lines
     from foveate.parts import Parts
     from foveate.translator import WINDOW
 
     with Parts(out, about) as parts:
         if not parts.state.is_complete:
-            lines = _refuse_pairs(file, read_all_lines(file), translator, lambda line: line.text)
-            parts.skip(lines)
+            rows = read()
+            parts.skip(row.line for row in rows)
             begin = parts.state.lines
             if begin:
-                say(f"{out}: goes on after {begin:,} lines")
+                say(f"{out}: goes on after {counted(begin, 'line')}")
             remarks = Remarks(translator, begin=begin)
-            windows = iter(lambda: list(islice(lines, WINDOW)), [])
+            windows = iter(lambda: list(islice(rows, WINDOW)), [])
             done = (_translate_part(run, window, parts, remarks, format) for window in windows)
             for _ in watch(chain.from_iterable(done), _count_lines(file), begin=begin):
                 pass
@@ -237,12 +271,12 @@ def _translate_parts(
         num_failed = parts.state.num_failed
         parts.finish()
     if num_failed:
-        say(f"{num_failed:,} lines have no output; {out}.errors.tsv says why")
+        say(f"no output for {counted(num_failed, 'line')}; {out}.errors.tsv says why")
 
 
 def _translate_part(
     run: Callable[..., Iterator[Translation]],
-    lines: Sequence[Line],
+    rows: Sequence[SourceRow],
     parts: Parts,
     remarks: Remarks,
     format: OutputFormat,
@@ -250,13 +284,14 @@ def _translate_part(
     """Translate some lines, yield them, and write all; one that fails has an empty output."""
     from foveate.formats import format_translation
 
+    lines = [row.line for row in rows]
     failed = {line.number: line.problem for line in lines if line.problem}
     texts = ["" if line.problem else line.text for line in lines]
     found: list[str] = []
     answers = remarks.watch(_answer(run, texts, parts.state.lines, lines, failed))
-    for text, line, answer in zip(texts, lines, answers, strict=True):
+    for text, (line, others), answer in zip(texts, rows, answers, strict=True):
         remarks.see(text)
-        found += format_translation(line.text, answer, format)
+        found += format_translation(line.text, answer, format, others)
         yield text
     parts.add(lines, found, failed)
 
@@ -293,24 +328,39 @@ def _count_lines(file: str) -> int | None:
         return sum(block.count(b"\n") for block in iter(partial(stream.read, 2**20), b""))
 
 
-def _refuse_pairs(
-    file: str, lines: Iterator[Item], translator: Translator, read: Callable[[Item], str]
-) -> Iterator[Item]:
-    """Return the lines of a file that does not look like pairs.
+def _refuse_tables(file: str, lines: Iterator[Line], translator: Translator) -> Iterator[Line]:
+    """Return the lines of a file that does not look like a table.
 
     Raises:
-        ConfigError: every line that is looked at has a TAB, which is no character of sources.
+        ConfigError: every line that is looked at has a TAB, or is a JSON object, or has the
+            fields of a CSV, and no source of the training had what parts them.
     """
     head = list(islice(lines, LOOKED_AT))
-    written = [line for line in map(read, head) if line.strip()]
-    if written and all("\t" in line for line in written) and translator.counts_as_unknown("\t"):
+    written = [line.text for line in head if line.text.strip()]
+    what, column = _find_table(file, written)
+    if what and translator.counts_as_unknown(what[-1]):
         name = "standard input" if file == "-" else file
-        first = "" if file == "-" else f" {shlex.quote(file)}"
         raise ConfigError(
-            f"{name}: every line has a TAB, as in a file of pairs; sources have none. "
-            f"Take the column of the sources: cut -f1{first} | foveate translate MODEL"
+            f"{name}: {TABLES[what]}; sources have none. Name the column of the sources: "
+            f"foveate translate MODEL {shlex.quote(file)} --columns {column}"
         )
     return chain(head, lines)
+
+
+def _find_table(file: str, written: Sequence[str]) -> tuple[str, str]:
+    """Return what parts the fields of a table, and its first column; nothing for plain lines."""
+    from foveate.data.json_lines import parse
+
+    if written and all("\t" in text for text in written):
+        return "\t", "1"
+    if written and all(text.startswith("{") for text in written):
+        found = parse(written[0])
+        return "{", "NAME" if isinstance(found, str) else shlex.quote(next(iter(found.value), ""))
+    if file.lower().removesuffix(".gz").endswith(".csv") and len(written) > 1:
+        for separator in ",;":
+            if all(separator in text for text in written):
+                return f"csv{separator}", shlex.quote(written[0].split(separator)[0].strip('"'))
+    return "", ""
 
 
 def _sampling(

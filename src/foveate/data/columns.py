@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 from foveate.data.rows import Report
@@ -20,9 +21,11 @@ from foveate.errors import DataError, did_you_mean
 Kind = Literal[
     "text",
     "label",
+    "word",
     "list",
     "features",
     "number",
+    "row",
     "id",
     "constant",
     "attribution",
@@ -31,6 +34,8 @@ Kind = Literal[
 ]
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_NUMBERS = re.compile(rf"{NUMBER.pattern}( {NUMBER.pattern})*|\d+-\d+( \d+-\d+)*", re.ASCII)
+_LANGUAGE = re.compile(r"[a-z]{2,3}([-_][A-Za-z]{2,4})?")
 _COUNTS = re.compile(
     r"(unnamed(: ?\d+)?|index|idx|id|u?uid|guid|row|line|nr|no|#|identifier|"
     r"\w+[ _-](id|idx|index|identifier)|(pair|row|line|sentence|token|word|doc)id)?"
@@ -42,15 +47,18 @@ _FEATURES = re.compile(rf"{_FEATURE}([;|,] ?{_FEATURE})*")
 _SEPARATOR = re.compile(r"[;|] ?|,(?![^(]*\))")
 _TRUE_SHARE = 0.95  # of the values that have to be so
 FEW = 20  # different values of a label, at most
+VERY_FEW = 6  # of words in lower case, which may be the text itself
 ENOUGH = 5  # rows without which nothing is said to be always the same
 LONGEST_EXAMPLE = 30
 NAMED = (("source", "target"), ("src", "tgt"), ("src", "trg"), ("source_text", "target_text"))
 LOOKS: dict[Kind, str] = {
     "text": "text",
     "label": "one of a few words",
+    "word": "one of a few words",
     "list": "lists of texts",
     "features": "features",
     "number": "numbers",
+    "row": "numbers of rows",
     "id": "ids",
     "constant": "always the same",
     "attribution": "attribution",
@@ -65,6 +73,14 @@ class Column(NamedTuple):
     name: str
     kind: Kind
     example: str
+    is_language: bool = False  # its values look like codes of languages
+    is_typed: bool = False  # its values are no texts but numbers
+
+    @property
+    def is_tag(self) -> bool:
+        """Whether it becomes a tag where it is joined with text."""
+        is_code = self.kind == "word" and self.is_language
+        return self.kind in ("features", "label", "constant") or is_code
 
     def show(self) -> str:
         """Return the column for a list of them."""
@@ -157,21 +173,73 @@ def choose_columns(
     return Choice((taken[0],), (taken[1],))
 
 
+def choose_source(
+    names: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    place: str,
+    asked: str,
+    has_names: bool = True,
+    knows_tag: Callable[[str], bool] | None = None,
+) -> Choice:
+    """Return the columns of the source alone; arguments are those of `choose_columns`.
+
+    Args:
+        names: see there.
+        rows: see there.
+        place: see there.
+        asked: the source; of `SOURCE,TARGET` the first side.
+        has_names: see there.
+        knows_tag: tells which tags were seen in training; a column that has these becomes tags.
+
+    Raises:
+        DataError: there is no such column.
+    """
+    source = _find_columns(asked, names)
+    if source is None:
+        sides = [_find_columns(side, names) for side, _ in split_in_two(asked, ",")]
+        source = next((side for side in sides if side is not None), None)
+    if source is None:
+        raise _report_missing(asked, _missing(asked, names), names, place)
+    own = {n: [row[n] for row in rows if n < len(row) and row[n]] for n in source}
+    columns = {n: describe_column(names[n], own[n], has_names) for n in source}
+    tagged = frozenset(
+        n
+        for n in source
+        if len(source) > 1 and (columns[n].is_tag or _are_known_tags(own[n], knows_tag))
+    )
+    return Choice(source, (), tagged)
+
+
+def _are_known_tags(values: Sequence[Any], knows_tag: Callable[[str], bool] | None) -> bool:
+    texts = [str(value) for value in values]
+    return bool(texts) and knows_tag is not None and all(knows_tag(make_tags(t)) for t in texts)
+
+
 def _take_only_way(columns: Sequence[Column], has_names: bool) -> tuple[int, int] | None:
     """Return the two columns that alone can be meant; None when there is no such pair."""
     if len(columns) == 2:
-        is_counted = any(column.kind == "id" or not column.name.strip() for column in columns)
-        return None if has_names and is_counted else (0, 1)
-    texts = [n for n, one in enumerate(columns) if one.kind in ("text", "label", "list")]
+        return (
+            None if any(_is_no_side(column, columns, has_names) for column in columns) else (0, 1)
+        )
+    texts = [n for n, one in enumerate(columns) if one.kind in ("text", "label", "word", "list")]
     if len(texts) != 2 or any(column.kind == "features" for column in columns):
         return None
     return texts[0], texts[1]
 
 
+def _is_no_side(column: Column, columns: Sequence[Column], has_names: bool) -> bool:
+    """Tell whether one of two columns counts the rows, or is made of numbers beside numbers."""
+    if not has_names:
+        return column.kind == "row" or all(one.kind in ("number", "row") for one in columns)
+    is_number = column.kind in ("number", "row")
+    is_called_so = not column.name.strip() or (is_number and is_count(column.name))
+    return is_called_so or column.is_typed or column.kind in ("id", "object")
+
+
 def _build(source: Sequence[int], target: Sequence[int], columns: Sequence[Column]) -> Choice:
     """Return a choice in which features beside text are tags."""
     joined = [n for side in (source, target) if len(side) > 1 for n in side]
-    tagged = frozenset(n for n in joined if columns[n].kind in ("features", "label", "constant"))
+    tagged = frozenset(n for n in joined if columns[n].is_tag)
     return Choice(tuple(source), tuple(target), tagged)
 
 
@@ -194,7 +262,10 @@ def _list_columns(columns: Sequence[Column], place: str) -> str:
 def _suggest(columns: Sequence[Column]) -> str:
     texts = [column.name for column in columns if column.kind in ("text", "list")]
     features = [column.name for column in columns if column.kind == "features"]
-    texts = texts if len(texts) > 1 else [c.name for c in columns if c.kind in ("text", "label")]
+    if len(texts) < 2:
+        texts = [c.name for c in columns if c.kind in ("text", "label", "word", "list")]
+    if len(columns) == 2 and not any(map(is_count, (column.name for column in columns))):
+        texts = [column.name for column in columns]
     if len(texts) < 2:
         return ""
     pair = _quote(f"{texts[0]},{texts[1]}")
@@ -221,7 +292,10 @@ def describe_column(name: str, values: Sequence[Any], has_name: bool = True) -> 
     present = [value for value in values if value is not None and value != "" and value != []]
     shown = next((_show_value(value) for value in present), "")
     example = shown if len(shown) <= LONGEST_EXAMPLE else f"{shown[: LONGEST_EXAMPLE - 1]}…"
-    return Column(name, _find_kind(name if has_name else None, present), example)
+    is_language = _are([str(value) for value in present], _LANGUAGE.fullmatch)
+    is_typed = not any(isinstance(value, str | list | dict) for value in present)
+    kind = _find_kind(name if has_name else None, present)
+    return Column(name, kind, example, is_language, bool(present) and is_typed)
 
 
 def _find_kind(name: str | None, values: Sequence[Any]) -> Kind:
@@ -229,11 +303,13 @@ def _find_kind(name: str | None, values: Sequence[Any]) -> Kind:
         return "empty"
     if any(isinstance(value, dict | list) for value in values):
         is_list = all(isinstance(one, list) and _are_texts(one) for one in values)
+        if len(values) >= ENOUGH and all(one == values[0] for one in values):
+            return "constant"
         return "list" if is_list else "object"
     texts = [str(value).strip() for value in values]
     counts = Counter(texts)
-    if not any(isinstance(value, str) for value in values) or _are(texts, NUMBER.fullmatch):
-        return "number"
+    if not any(isinstance(value, str) for value in values) or _are(texts, _NUMBERS.fullmatch):
+        return "row" if _count_up(texts) else "number"
     if name is not None and is_count(name) and _are(texts, _CODE.fullmatch):
         return "id"
     if len(counts) == 1 and len(texts) >= ENOUGH:
@@ -246,8 +322,20 @@ def _find_kind(name: str | None, values: Sequence[Any]) -> Kind:
     if len(texts) >= ENOUGH and len(counts) == len(texts) and _are(texts, _CODE.fullmatch):
         return "id"
     is_label = len(counts) <= FEW and len(texts) >= 2 * len(counts) and len(texts) >= 2 * ENOUGH
-    is_words = all(text.isupper() and " " not in text for text in counts)
-    return "label" if is_label and is_words else "text"
+    if not is_label or any(" " in text for text in counts):
+        return "text"
+    if all(text.isupper() for text in counts):
+        return "label"
+    is_word = len(counts) <= VERY_FEW and len(texts) >= ENOUGH * len(counts)
+    return "word" if is_word else "text"
+
+
+def _count_up(texts: Sequence[str]) -> bool:
+    """Tell whether numbers count the rows: 0, 1, 2, 3, 4."""
+    if len(texts) < ENOUGH or not _are(texts, re.compile(r"\d{1,18}", re.ASCII).fullmatch):
+        return False
+    numbers = [int(text) if text.isdigit() else -1 for text in texts]
+    return sum(b - a == 1 for a, b in pairwise(numbers)) >= _TRUE_SHARE * (len(numbers) - 1)
 
 
 def _are(texts: Sequence[str], is_so: Callable[[str], Any]) -> bool:
@@ -256,6 +344,10 @@ def _are(texts: Sequence[str], is_so: Callable[[str], Any]) -> bool:
 
 def _are_texts(values: Sequence[Any]) -> bool:
     return all(isinstance(value, str) for value in values)
+
+
+def _are_objects(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, dict) for value in values)
 
 
 def _show_value(value: Any) -> str:
@@ -298,8 +390,12 @@ def parse_columns(
     if sides is None:
         raise DataError(f"--columns {asked}: needs two sides, SOURCE,TARGET")
     missing = next(part for side in sides if find(side) is None for part in [_missing(side, names)])
+    raise _report_missing(asked, missing, names, place)
+
+
+def _report_missing(asked: str, missing: str, names: Sequence[str], place: str) -> DataError:
     listed = ", ".join(names[: 2 * FEW])
-    raise DataError(
+    return DataError(
         f"{place}: there is no column {missing!r}{did_you_mean(missing, names)} "
         f"(--columns {asked}); its columns are: {listed}"
     )
@@ -343,12 +439,16 @@ def _missing(side: str, names: Sequence[str]) -> str:
 def flatten(record: dict[str, Any], begin: str = "", depth: int = 5) -> dict[str, Any]:
     """Return an object as columns: what stands in an object within it has a path for a name.
 
+    Objects in a list are numbered from 1: `messages.1.content`.
+
     Example:
         >>> flatten({"id": 7, "translation": {"en": "cat", "de": "Katze"}})
         {'id': 7, 'translation.en': 'cat', 'translation.de': 'Katze'}
     """
     columns: dict[str, Any] = {}
     for name, value in record.items():
+        if isinstance(value, list) and 0 < len(value) <= FEW and _are_objects(value):
+            value = {str(n): one for n, one in enumerate(value, start=1)}
         if isinstance(value, dict) and value and depth:
             columns |= flatten(value, f"{begin}{name}.", depth - 1)
         else:

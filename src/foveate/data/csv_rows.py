@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple, Self
 
+from foveate.counted import counted
 from foveate.data.columns import choose_columns
 from foveate.data.headers import is_header_of_csv
 from foveate.data.lines import MAX_LINE_BYTES, Line
 from foveate.data.rows import BadRow, Report, Rows
+from foveate.data.separated import names_all_but_first
 from foveate.errors import DataError
 from foveate.records import Pair
 
@@ -36,33 +38,19 @@ def read_csv(
     asked: str | None = None,
 ) -> Rows:
     """Read a CSV file; a row whose line ends stand in quotes has the line where it begins."""
-    lines = _Lines(stream)
-    delimiter = _find_delimiter(lines)
-    if not delimiter:
+    opened = open_csv(name, stream, note)
+    if opened is None:
         return
-    rows = _RowReader(lines, delimiter)
-    header = rows.peek_first()
-    if header is None:
-        return
-    if header.problem:
-        raise DataError(f"{name}:1: bad header: {header.problem}")
-    num_columns, names = len(header.fields), header.fields
-    has_header = is_header_of_csv(header.fields)
-    if has_header:
-        rows.read(lambda _: "")
-    else:
-        names = [str(number) for number in range(1, num_columns + 1)]
-        note(f"{name}:{header.line}: the first row is a pair and names no columns")
-    sample = [row for row in rows.peek(NUM_PEEKED) if len(row) == num_columns]
+    rows, num_columns = opened.reader, len(opened.names)
     choice = choose_columns(
-        names, sample, f"{name}:{header.line}", note, asked=asked, has_names=has_header
+        opened.names, opened.sample, opened.place, note, asked=asked, has_names=opened.has_header
     )
     wanted = (*choice.source, *choice.target)
     source, target, is_plain = choice.source[0], choice.target[0], choice.is_plain
 
     def find_fault(fields: list[str]) -> str:
         if len(fields) != num_columns:
-            return f"{len(fields)} columns, but {num_columns} in the header"
+            return f"{counted(len(fields), 'column')}, but {num_columns} in the header"
         longest = max(len(fields[column]) for column in wanted)
         return NOT_CLOSED if longest > max_characters else ""
 
@@ -78,6 +66,55 @@ def read_csv(
             yield Pair(row.fields[source], row.fields[target], name, row.line)
         else:
             yield Pair(*choice.join_sides(row.fields), name, row.line)
+
+
+class Opened(NamedTuple):
+    """A table: its columns, some of its rows, and what reads them all."""
+
+    names: list[str]
+    has_header: bool
+    sample: list[list[str]]
+    place: str
+    reader: _RowReader
+
+    def read_all(self) -> Iterator[tuple[int, list[str], str]]:
+        """Yield line, fields and problem of every row that is not blank."""
+        while (row := self.reader.read(self._find_fault)) is not None:
+            if row.problem or "".join(row.fields).strip():
+                yield row.line, row.fields, row.problem or self._find_fault(row.fields)
+
+    def _find_fault(self, fields: list[str]) -> str:
+        count, wanted = len(fields), len(self.names)
+        return "" if count == wanted else f"{count} columns, but {wanted} in the header"
+
+
+def open_csv(name: str, stream: Iterator[Line], note: Report) -> Opened | None:
+    """Find the columns of a CSV; None where it is empty.
+
+    Raises:
+        DataError: its header cannot be read.
+    """
+    lines = _Lines(stream)
+    delimiter = _find_delimiter(lines)
+    rows = _RowReader(lines, delimiter) if delimiter else None
+    header = rows.peek_first() if rows else None
+    if rows is None or header is None:
+        return None
+    if header.problem:
+        raise DataError(f"{name}:1: bad header: {header.problem}")
+    peeked = rows.peek(NUM_PEEKED)
+    if names_all_but_first(peeked, len(header.fields) + 1):
+        header.fields.insert(0, "")
+    num_columns, names = len(header.fields), header.fields
+    behind = [row for row in peeked[1:] if len(row) == num_columns]
+    has_header = is_header_of_csv(header.fields, behind)
+    if has_header:
+        rows.read(lambda _: "")
+    else:
+        names = [str(number) for number in range(1, num_columns + 1)]
+        note(f"{name}:{header.line}: the first row is a pair and names no columns")
+    sample = behind if has_header else [header.fields, *behind]
+    return Opened(names, has_header, sample, f"{name}:{header.line}", rows)
 
 
 class _Row(NamedTuple):

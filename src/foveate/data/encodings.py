@@ -2,131 +2,99 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
-import unicodedata
-from collections import Counter
 from collections.abc import Sequence
-from itertools import islice, pairwise
+from itertools import islice
 
 from foveate.data.lines import STANDARD_INPUT, is_gzip_name, open_bytes
+from foveate.data.plausibility import judge_texts
 from foveate.errors import DataError
 
 LOOKED_AT = 2**20  # bytes
-MOST_LINES = 300  # that are judged
+MOST_LINES = 60  # that are judged
 SHOWN = 30
-ENOUGH = 20  # bytes beyond ASCII: fewer tell little, and several encodings are named
-MOST_NAMED = 3
-# What `iconv` calls them, and Python. Other encodings hardly occur in files of pairs.
-NAMES = {
-    "cp1252": "CP1252",
-    "cp1250": "CP1250",
-    "cp1251": "CP1251",
-    "koi8_r": "KOI8-R",
-    "cp1253": "CP1253",
-    "cp1254": "CP1254",
-    "cp1255": "CP1255",
-    "cp1256": "CP1256",
-    "cp1257": "CP1257",
-    "cp932": "CP932",
-    "euc_jp": "EUC-JP",
-    "gb18030": "GB18030",
-    "big5": "BIG5",
-    "cp949": "CP949",
-    "cp874": "CP874",
-    "mac_roman": "MACINTOSH",
-    "cp437": "CP437",
+MOST_NAMED = 4
+SURE = 7.0  # nats: what is a thousand times less likely is not named
+# How common they are for pairs, as a log-probability; what is equal counts for the first.
+PRIORS = {
+    "cp1252": 0.0,
+    "cp1250": -0.5,
+    "iso8859_2": -1.5,
+    "cp1251": -0.5,
+    "koi8_r": -1.5,
+    "koi8_u": -2.0,
+    "cp866": -2.0,
+    "iso8859_5": -2.5,
+    "mac_cyrillic": -3.0,
+    "cp1253": -0.5,
+    "cp1254": -0.5,
+    "cp1255": -0.5,
+    "cp1256": -0.5,
+    "cp1257": -0.5,
+    "gb18030": -0.5,
+    "cp932": -0.5,
+    "euc_jp": -1.0,
+    "big5": -0.5,
+    "cp949": -0.5,
+    "cp874": -0.5,
+    "mac_roman": -2.0,
+    "cp850": -2.0,
+    "cp437": -2.5,
+    "cp852": -2.5,
 }
-WESTERN = frozenset("¿¡«»„“”‚‘’–—…°§€£©®·\xa0½¼¾²")  # that are no letters
-_KANA = re.compile("[\u3040-\u30ff]")
-_WIDE = re.compile("[\u3000-\u9fff\uac00-\ud7af]")
-
-
-def find_encoding(lines: Sequence[bytes]) -> tuple[str, str]:
-    """Return what fits lines that are not UTF-8 best, and one of them as it reads; or nothing.
-
-    Example:
-        >>> find_encoding(["mañana será otro día".encode("cp1252")])
-        ('cp1252', 'mañana será otro día')
-    """
-    from charset_normalizer import from_bytes
-
-    words = [word for line in lines for word in line.split() if not word.isascii()]
-    found = [
-        encoding
-        for match in from_bytes(b" ".join(words), cp_isolation=list(NAMES))
-        for encoding in (match.encoding, *match.could_be_from_charset)
-        if encoding in NAMES
-    ]
-    read = {encoding: _decode(lines, encoding) for encoding in dict.fromkeys([*found, "cp1252"])}
-    fitting = [encoding for encoding, text in read.items() if text]
-    if not fitting:
-        return "", ""
-    best = next((one for one in fitting if _is_japanese(read[one])), None)
-    if best is None:  # Western Europe is likelier than what has most of its letters, too
-        western = b"\n".join(lines).decode("cp1252", "replace")
-        best = "cp1252" if _is_western(western) else fitting[0]
-    shown = next(line for line in read[best].split("\n") if not line.isascii())
-    return best, shown[:SHOWN].replace("\t", " ")
+# What `iconv` calls them, where Python has another name.
+NAMES = {
+    "iso8859_2": "ISO-8859-2",
+    "iso8859_5": "ISO-8859-5",
+    "koi8_r": "KOI8-R",
+    "koi8_u": "KOI8-U",
+    "euc_jp": "EUC-JP",
+    "mac_roman": "MACINTOSH",
+    "mac_cyrillic": "MAC-CYRILLIC",
+}
 
 
 def list_encodings(lines: Sequence[bytes]) -> list[tuple[str, str]]:
-    """Return the encodings that may fit, likeliest first, each with the first bad line in it.
+    """Return the encodings that may fit, likeliest first, each with a bad line as it reads in it.
 
-    One is returned where there are enough letters to be sure, else up to three.
+    One is returned where the others are far less likely, else up to four.
 
     Example:
-        >>> list_encodings(["żółw".encode("cp1250")])[0]
-        ('cp1250', 'żółw')
+        >>> list_encodings(["ich höre die Größe".encode("cp1252")])
+        [('cp1252', 'ich höre die Größe')]
     """
-    best = find_encoding(lines)
     bad = [line for line in lines if not line.isascii()]
-    if sum(byte > 127 for line in bad for byte in line) >= ENOUGH or not best[0]:
-        return [best] if best[0] else []
-    read = {_decode(bad, encoding): encoding for encoding in reversed(NAMES)}  # one for each text
-    order = list(NAMES)
-    fitting = sorted(
-        (_oddness(text, bad), order.index(encoding), encoding, text)
-        for text, encoding in read.items()
-        if text
-    )
-    named, seen = list[tuple[str, str]](), Counter[str]()
-    for _, _, encoding, text in fitting:
-        script = _find_script(text)
-        seen[script] += 1
-        if seen[script] == 1 or script == "LATIN":  # one each: people know their own at once
-            named.append((encoding, text.split("\n")[0][:SHOWN].replace("\t", " ")))
+    sides = [_keep_marked(side) for line in bad[:MOST_LINES] for side in line.split(b"\t")]
+    found = dict[str, tuple[float, str]]()  # one encoding for each way to read it
+    for encoding, prior in PRIORS.items():
+        text = _decode(bad, encoding)
+        if text:
+            score = prior + judge_texts([side.decode(encoding, "replace") for side in sides])
+            if score > found.get(text, (-math.inf, ""))[0]:
+                found[text] = score, encoding
+    ranked = sorted(((score, name, text) for text, (score, name) in found.items()), reverse=True)
+    named = [(name, show_line(text)) for score, name, text in ranked if score > ranked[0][0] - SURE]
     return named[:MOST_NAMED]
 
 
-def _find_script(text: str) -> str:
-    letter = next((one for one in text if one.isalpha() and not one.isascii()), "")
-    return unicodedata.name(letter, "").partition(" ")[0] if letter else ""
+def _keep_marked(side: bytes) -> bytes:
+    """Return the words that are not ASCII."""
+    return b" ".join(word for word in side.split() if not word.isascii())
 
 
-def _oddness(text: str, lines: Sequence[bytes]) -> int:
-    """Count what hardly occurs in text: odd signs, two scripts in a word, capitals inside."""
-    odd = sum(not _is_usual(character) for character in text)
-    eaten = sum(map(_count_letters, lines)) - _count_letters(text.encode())
-    words = re.findall(r"[^\W\d_]+", text)
-    for word in words:
-        latin = [unicodedata.name(letter, "").startswith("LATIN") for letter in word]
-        odd += sum(one != other for one, other in pairwise(latin))
-        odd += sum(a.islower() and b.isupper() for a, b in pairwise(word))
-        odd += word.isupper() and not word.isascii() and len(word) > 1
-        odd += all(latin) and 2 * sum(not letter.isascii() for letter in word) > len(word)
-    return odd + max(eaten, 0)
+def show_line(text: str) -> str:
+    r"""Return what stands around the first letter beyond ASCII.
 
-
-def _count_letters(line: bytes) -> int:
-    return sum(chr(byte).isalpha() for byte in line if byte < 128)
-
-
-def _is_usual(character: str) -> bool:
-    if "\uff61" <= character <= "\uff9f":  # half as wide as other kana
-        return False
-    is_letter = character.isalpha() or unicodedata.category(character)[0] == "M"
-    return character.isascii() or is_letter or character in WESTERN or bool(_WIDE.match(character))
+    Example:
+        >>> show_line("plain\n" + "x" * 40 + "äußern")[-6:]
+        'äußern'
+    """
+    line = next((one for one in text.split("\n") if not one.isascii()), "").replace("\t", " ")
+    place = next((n for n, letter in enumerate(line) if not letter.isascii()), 0)
+    begin = max(0, min(place - SHOWN // 3, len(line) - SHOWN))
+    return ("…" if begin else "") + line[begin : begin + SHOWN].strip()
 
 
 def _decode(lines: Sequence[bytes], encoding: str) -> str:
@@ -136,37 +104,34 @@ def _decode(lines: Sequence[bytes], encoding: str) -> str:
         return ""
 
 
-def _is_western(text: str) -> bool:
-    """Tell whether most letters of the words have no marks, and nothing odd stands beside them."""
-    words = [word for word in re.findall(r"[^\W\d_]+", text) if not word.isascii()]
-    num_marked = sum(not letter.isascii() for word in words for letter in word)
-    others = {letter for letter in text if not (letter.isascii() or letter.isalpha())}
-    return others <= WESTERN and 2 * num_marked <= sum(map(len, words))
-
-
-def _is_japanese(text: str) -> bool:
-    return len(_KANA.findall(text)) * 5 > len(_WIDE.findall(text)) > 0
-
-
 def advise_encoding(name: str) -> str:
     """Say how to convert a file in which lines are not UTF-8."""
     if name == STANDARD_INPUT:
         return "convert it with iconv -f ENCODING -t UTF-8 before"
     bad, num_good = _sift(name)
-    found = list_encodings(bad[:MOST_LINES])
-    named = " or ".join(f"{NAMES[encoding]} ({shown!r})" for encoding, shown in found)
+    found = list_encodings(bad)
     if num_good > len(bad) or not found:
-        reads = f"; {found[0][1]!r} as {NAMES[found[0][0]]}" if len(found) == 1 else ""
-        reads = f"; the first may be {named}" if len(found) > 1 else reads
+        reads = "" if not found else f"; they may be {name_encoding(found[0][0])} ({found[0][1]!r})"
         return f"some lines have another encoding than the rest{reads}: correct these lines"
-    encoding = NAMES[found[0][0]]
+    encoding = name_encoding(found[0][0])
     unpack = f"zcat {shlex.quote(name)} | " if is_gzip_name(name) else ""
     source = "" if unpack else f" {shlex.quote(name)}"
     target = shlex.quote(f"utf8-{_base(name)}")
     call = f"{unpack}iconv -f {encoding} -t UTF-8{source} > {target}"
     if len(found) == 1:
-        return f"it reads as {named}: {call}"
-    return f"it may read as {named}: take the one that is right, for example {call}"
+        return f"it reads as {encoding} ({found[0][1]!r}): {call}"
+    listed = "".join(f"\n  {name_encoding(one)}: {shown!r}" for one, shown in found)
+    return f"several encodings fit; take the one that reads right:{listed}\nThe first is: {call}"
+
+
+def name_encoding(encoding: str) -> str:
+    """Return what `iconv` calls an encoding.
+
+    Example:
+        >>> name_encoding("cp1250"), name_encoding("koi8_r")
+        ('CP1250', 'KOI8-R')
+    """
+    return NAMES.get(encoding, encoding.upper())
 
 
 def _base(name: str) -> str:

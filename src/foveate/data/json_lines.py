@@ -21,10 +21,11 @@ def read_json_lines(
     name: str, lines: Iterator[Line], note: Report, asked: str | None = None
 ) -> Rows:
     """Read one JSON object, or array of fields, a line."""
-    return read_records(_parse_lines(lines), show_name(name), note, asked)
+    return read_records(read_json_records(lines), show_name(name), note, asked)
 
 
-def _parse_lines(lines: Iterator[Line]) -> Iterator[Record]:
+def read_json_records(lines: Iterator[Line]) -> Iterator[Record]:
+    """Yield the object of every line that is not blank."""
     are_arrays: bool | None = None
     for line in lines:
         if line.problem:
@@ -72,28 +73,49 @@ def read_json_value(
     keys are the sources.
     """
     path = show_name(name)
-    found = parse(_read_whole(path, lines))
+    value = _parse_whole(path, lines)
+    mapping = _find_mapping(_unpack(value))
+    if not mapping:
+        yield from read_records(_list_records(path, value), path, note, asked)
+        return
+    note(f"{path}: read as a dictionary: keys are sources, values are targets")
+    for number, (key, found) in enumerate(mapping.items(), start=1):
+        for target in found if isinstance(found, list) else [found]:
+            yield Pair(key, target, path, number)
+
+
+def read_value_records(name: str, lines: Iterator[Line]) -> Iterator[Record]:
+    """Yield the objects of a file that is one JSON value.
+
+    Raises:
+        DataError: it is damaged, or has no objects.
+    """
+    path = show_name(name)
+    return _list_records(path, _parse_whole(path, lines))
+
+
+def _parse_whole(path: str, lines: Iterator[Line]) -> Any:
+    text = _read_whole(path, lines)
+    found = parse(text)
+    if isinstance(found, str) and (several := _parse_several(text)):
+        return several
     if isinstance(found, str):
         raise DataError(
             f"{path}: JSON over several lines that is damaged, or ends too early: {found}; "
             f"fetch it again; {ONE_A_LINE}"
         )
-    rows = _find_array(found.value)
-    if rows is not None:
-        records = (
-            _to_record(_Value(row), n, isinstance(rows[0], list))
-            for n, row in enumerate(rows, start=1)
-        )
-        yield from read_records(records, path, note, asked)
-    elif isinstance(found.value, dict) and (pairs := _find_mapping(found.value)):
-        note(f"{path}: read as a dictionary: keys are sources, values are targets")
-        for number, (key, value) in enumerate(pairs.items(), start=1):
-            for target in value if isinstance(value, list) else [value]:
-                yield Pair(key, target, path, number)
-    elif isinstance(found.value, dict):
-        yield from read_records(iter([Record(1, found.value)]), path, note, asked)
-    else:
+    return found.value
+
+
+def _list_records(path: str, value: Any) -> Iterator[Record]:
+    """Return the objects of a value; an object without any in it is one itself."""
+    rows = _find_rows(value)
+    if rows is None and isinstance(value, dict):
+        return iter([Record(1, value)])
+    if rows is None:
         raise DataError(f"{path}: JSON without an array of objects: {ONE_A_LINE}")
+    are_arrays = isinstance(rows[0], list)
+    return (_to_record(_Value(row), n, are_arrays) for n, row in enumerate(rows, start=1))
 
 
 def _read_whole(path: str, lines: Iterator[Line]) -> str:
@@ -110,6 +132,56 @@ def _read_whole(path: str, lines: Iterator[Line]) -> str:
     return "\n".join(parts)
 
 
+def _parse_several(text: str) -> list[Any]:
+    """Return the objects of a text that has one behind another; nothing where it is damaged."""
+    decoder, found, place = json.JSONDecoder(), list[Any](), 0
+    try:
+        while place < len(text):
+            value, end = decoder.raw_decode(text, place)
+            found.append(value)
+            place = end + len(text[end:]) - len(text[end:].lstrip())
+    except (ValueError, RecursionError):
+        return []
+    return found if len(found) > 1 and all(isinstance(one, dict) for one in found) else []
+
+
+def _unpack(value: Any) -> Any:
+    """Return what stands alone in lists and objects: `{"en": [{...}]}`."""
+    while isinstance(value, list | dict) and len(value) == 1:
+        inner = value[0] if isinstance(value, list) else next(iter(value.values()))
+        if not isinstance(inner, list | dict):
+            break
+        value = inner
+    return value
+
+
+def _find_rows(value: Any) -> Sequence[Any] | None:
+    """Return the objects of a value: an array of them, columns, or objects by their names."""
+    columns = _unpack(value)
+    if isinstance(columns, dict) and len(columns) > 1:
+        inner = list(columns.values())
+        if len({len(one) if isinstance(one, list | dict) else -1 for one in inner}) == 1:
+            if all(isinstance(one, list) and one and _are_plain(one) for one in inner):
+                return [dict(zip(columns, row, strict=True)) for row in zip(*inner, strict=True)]
+            if all(isinstance(one, dict) and len(one) > 1 for one in inner):
+                return _turn(columns)
+    return _find_array(value)
+
+
+def _turn(table: dict[str, dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """Return the rows of a table that has columns by number, or rows by their names."""
+    (first, *_), keys = table.values(), list(next(iter(table.values())))
+    if any(list(one) != keys for one in table.values()):
+        return None
+    if all(key.isdigit() for key in first):  # as pandas writes columns
+        return [{name: own[key] for name, own in table.items()} for key in keys]
+    return [{"key": name, **own} for name, own in table.items()]
+
+
+def _are_plain(values: Sequence[Any]) -> bool:
+    return not any(isinstance(value, list | dict) for value in values)
+
+
 def _find_array(value: Any, depth: int = 4) -> Sequence[Any] | None:
     """Return the longest array of objects or arrays in a value; None when there is none."""
     if isinstance(value, list):
@@ -120,13 +192,11 @@ def _find_array(value: Any, depth: int = 4) -> Sequence[Any] | None:
     return max(found, key=len, default=None)
 
 
-def _find_mapping(value: dict[str, Any]) -> dict[str, Any]:
-    """Return the object whose values are texts, or lists of texts, if there is just one."""
-    inner = [one for one in value.values() if isinstance(one, dict)]
-    if len(value) == len(inner) == 1:
-        return _find_mapping(inner[0])
-    is_mapping = len(value) > MOST_FIELDS and all(map(_is_target, value.values()))
-    return value if is_mapping else {}
+def _find_mapping(value: Any) -> dict[str, Any]:
+    """Return an object whose values are texts, or lists of texts; of more than a record has."""
+    if not isinstance(value, dict) or len(value) <= MOST_FIELDS:
+        return {}
+    return value if all(map(_is_target, value.values())) else {}
 
 
 def _is_target(value: Any) -> bool:

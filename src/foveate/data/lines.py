@@ -9,6 +9,7 @@ import codecs
 import errno
 import gzip
 import io
+import shlex
 import sys
 import zlib
 from collections.abc import Iterator
@@ -31,8 +32,11 @@ _SIGNATURES = (
     (b"BZh91AY&SY", "it is bzip2-compressed: unpack it, or compress it with gzip"),
     (b"\xfd7zXZ", "it is xz-compressed: unpack it, or compress it with gzip"),
     (b"\x28\xb5\x2f\xfd", "it is zstd-compressed: unpack it, or compress it with gzip"),
-    (codecs.BOM_UTF16_LE, "it is UTF-16 text: convert it with iconv -f UTF-16 -t UTF-8"),
-    (codecs.BOM_UTF16_BE, "it is UTF-16 text: convert it with iconv -f UTF-16 -t UTF-8"),
+    (codecs.BOM_UTF32_LE, "it is UTF-32 text: iconv -f UTF-32 -t UTF-8 FILE > utf8-FILE"),
+    (codecs.BOM_UTF16_LE, "it is UTF-16 text: iconv -f UTF-16 -t UTF-8 FILE > utf8-FILE"),
+    (codecs.BOM_UTF16_BE, "it is UTF-16 text: iconv -f UTF-16 -t UTF-8 FILE > utf8-FILE"),
+    (b"\xd0\xcf\x11\xe0", "it is a document of an older office program: save it as TSV or CSV"),
+    (b"SQLite format 3", "it is a database: write the pairs with sqlite3 -separator, as TSV"),
 )
 
 
@@ -142,10 +146,23 @@ def _neighbours(name: str) -> list[str]:
 def _refuse_binary(name: str, head: bytes) -> None:
     for signature, advice in _SIGNATURES:
         if head.startswith(signature):
-            raise DataError(f"{show_name(name)}: not UTF-8 text: {advice}")
+            raise DataError(f"{show_name(name)}: not UTF-8 text: {_name_file(advice, name)}")
+    for encoding, place in (("UTF-16LE", 1), ("UTF-16BE", 0)):  # Latin letters without a mark
+        zeros = head[place::2].count(0), head[1 - place :: 2].count(0)
+        if zeros[0] > len(head) / 4 and not zeros[1]:
+            advice = f"it is {encoding} text: iconv -f {encoding} -t UTF-8 FILE > utf8-FILE"
+            raise DataError(f"{show_name(name)}: not UTF-8 text: {_name_file(advice, name)}")
     num_controls = len(head) - len(head.translate(None, _CONTROLS))
     if num_controls >= 8 and num_controls > len(head) / 50 and not _is_text(head):
         raise DataError(f"{show_name(name)}: a binary file, not UTF-8 text")
+
+
+def _name_file(advice: str, name: str) -> str:
+    """Return advice in which FILE is the name of the file."""
+    if name == STANDARD_INPUT:
+        return advice.partition(" FILE")[0]
+    converted = shlex.quote(f"utf8-{Path(name).name}")
+    return advice.replace("utf8-FILE", converted).replace("FILE", shlex.quote(name))
 
 
 def _is_text(head: bytes) -> bool:

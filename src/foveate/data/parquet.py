@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from foveate.data.columns import Choice, choose_columns, flatten
 from foveate.data.lines import is_gzip_name, open_bytes
-from foveate.data.objects import LOOKED_AT
+from foveate.data.objects import LOOKED_AT, Record
 from foveate.data.rows import BadRow, Report, Rows
 from foveate.errors import DataError, MissingExtraError
 from foveate.records import Pair
@@ -33,6 +33,31 @@ def read_parquet(name: str, note: Report, asked: str | None = None) -> Rows:
         try:
             with _make_seekable(stream, name) as seekable:
                 yield from _read_batches(parquet.ParquetFile(seekable), name, note, asked)
+        except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+            reason = str(error).partition("\n")[0]
+            raise DataError(f"{name}: not a readable parquet file: {reason}") from None
+
+
+def read_parquet_records(name: str) -> Iterator[Record]:
+    """Yield every row as an object; its line is its number, from 1.
+
+    Raises:
+        DataError: the file cannot be read.
+        MissingExtraError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise MissingExtraError("pyarrow", "parquet", "Reading a parquet file") from None
+    number = 0
+    with open_bytes(name) as stream:
+        try:
+            with _make_seekable(stream, name) as seekable:
+                for batch in parquet.ParquetFile(seekable).iter_batches(batch_size=4096):
+                    for row in batch.to_pylist():
+                        number += 1
+                        yield Record(number, row)
         except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
             reason = str(error).partition("\n")[0]
             raise DataError(f"{name}: not a readable parquet file: {reason}") from None

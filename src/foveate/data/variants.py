@@ -16,8 +16,9 @@ from foveate.data.rows import Report, Rows
 from foveate.records import Pair
 
 LOOKED_AT = 1000
-SLASHED = re.compile(r"/[^/]+/(\s*[,;]\s*/[^/]+/)*")
-_IN_SLASHES = re.compile(r"/([^/]+)/")
+SLASHES = ("slashes", "/x/, /y/")
+SLASHED = re.compile(r"/[^/]+/(\s*[,;]\s*/[^/]+/)*|\[[^\[\]]+\](\s*[,;]\s*\[[^\[\]]+\])*")
+_IN_SLASHES = re.compile(r"/([^/]+)/|\[([^\[\]]+)\]")
 Change = Callable[[Pair], Iterator[Pair]]
 
 
@@ -59,7 +60,8 @@ def _find_change(pairs: Sequence[Pair], place: str, note: Report) -> Change | No
         return _strip_number
     slashed = [pair.target for pair in pairs if SLASHED.fullmatch(pair.target.strip())]
     if pairs and len(slashed) >= 0.9 * len(pairs):
-        note(f"{place}: slashes around targets are dropped; /x/, /y/ are two targets of a source")
+        what, example = ("brackets", "[x], [y]") if slashed[0].lstrip()[0] == "[" else SLASHES
+        note(f"{place}: {what} around targets are dropped; {example} are two targets of a source")
         return _split_slashes
     return None
 
@@ -73,5 +75,5 @@ def _split_slashes(pair: Pair) -> Iterator[Pair]:
     if not SLASHED.fullmatch(pair.target.strip()):
         yield pair
         return
-    for target in _IN_SLASHES.findall(pair.target):
-        yield replace(pair, target=target.strip())
+    for in_slashes, in_brackets in _IN_SLASHES.findall(pair.target):
+        yield replace(pair, target=(in_slashes or in_brackets).strip())

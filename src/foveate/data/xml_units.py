@@ -1,20 +1,31 @@
-"""Translation memories in XML: TMX and XLIFF, read unit by unit.
+"""Translation memories in XML: TMX, XLIFF, files of Qt; lexicons (PLS). Read unit by unit.
 
 No entity is expanded and nothing is fetched (defusedxml); a unit that was read is forgotten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
 from foveate.data.lines import Line, show_name
-from foveate.data.objects import Record, read_records
+from foveate.data.objects import LOOKED_AT, Record, read_records
 from foveate.data.rows import Report, Rows
 from foveate.errors import DataError
 
-UNITS = ("tu", "trans-unit", "segment")
+ROOTS = ("tmx", "xliff", "lexicon", "ts")
+SIDES = ("source", "target")
+# What a unit is called, and what its sides are called where they are no languages.
+UNITS = {
+    "tu": SIDES,
+    "trans-unit": SIDES,
+    "segment": SIDES,
+    "lexeme": ("grapheme", "phoneme"),
+    "message": ("source", "translation"),
+}
 CODES = ("bpt", "ept", "ph", "it", "ut", "x", "bx", "ex", "sc", "ec", "cp")  # no text, but codes
 LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 
@@ -29,17 +40,41 @@ def read_xml(name: str, lines: Iterator[Line], note: Report, asked: str | None =
     """
     path = show_name(name)
     try:
-        yield from read_records(_read_whole_units(lines), path, note, asked)
+        units = read_units(lines)
+        head = list(islice(units, LOOKED_AT))
+        if _has_regions(head):
+            note(f"{path}: languages are taken without their regions: en for en-GB")
+            head, units = [*map(_drop_region, head)], map(_drop_region, units)
+        yield from read_records(chain(head, units), path, note, asked)
     except ValueError as error:  # what defusedxml forbids
         raise DataError(f"{path}: XML with entities of its own is not read: {error!r}") from None
 
 
-def _read_whole_units(lines: Iterator[Line]) -> Iterator[Record]:
-    """Yield the units, also those before a damage, which is the last record."""
+def _has_regions(units: Sequence[Record]) -> bool:
+    """Tell whether one language has several names: en in some units, en-GB in others."""
+    names = {name for unit in units for name in unit.values}
+    short = {name: _drop_region_of(name) for name in names}
+    is_mixed = len(set(short.values())) < len(names)
+    return is_mixed and all(
+        len({short[name] for name in unit.values}) == len(unit.values) for unit in units
+    )
+
+
+def _drop_region(unit: Record) -> Record:
+    return unit._replace(values={_drop_region_of(n): text for n, text in unit.values.items()})
+
+
+def _drop_region_of(language: str) -> str:
+    return re.split("[-_]", language)[0].lower()
+
+
+def read_units(lines: Iterator[Line]) -> Iterator[Record]:
+    """Yield the units of XML, also those before a damage, which is the last record."""
     try:
         yield from _read_units(lines)
     except ParseError as error:
-        problem = f"the TMX or XLIFF is damaged, or ends too early ({error}): fetch it again"
+        problem = f"the XML is damaged, or ends too early ({error}): fetch it again"
+        problem = str(error) if "not UTF-8" in str(error) else problem
         yield Record(error.position[0], {}, problem)
 
 
@@ -80,10 +115,16 @@ def _read_languages(unit: Element) -> dict[str, Any]:
 
 
 def _read_sides(unit: Element) -> dict[str, Any]:
-    """Return source and target of an XLIFF unit; nothing while it is not translated."""
-    sides = {_local(one.tag): _read_text(one) for one in unit}
-    values = {side: sides.get(side, "") for side in ("source", "target")}
-    return values if all(text.strip() for text in values.values()) else {}
+    """Return source and target of a unit; nothing while it is not translated."""
+    names = UNITS[_local(unit.tag)]
+    sides: dict[str, list[str]] = {}
+    for one in unit:
+        sides.setdefault(_local(one.tag), []).append(_read_text(one))
+    sources, targets = (sides.get(name, [""]) for name in names)
+    texts = [text for text in targets if text.strip()]
+    if not texts or not sources[0].strip():
+        return {}
+    return {"source": sources[0], "target": texts if len(texts) > 1 else texts[0]}
 
 
 def _read_text(element: Element) -> str:
@@ -112,7 +153,7 @@ class _Stream:
         if line is None:
             return ""
         if line.problem:
-            problem = ParseError(f"line {line.number}: {line.problem}")
+            problem = ParseError(line.problem)
             problem.position = line.number, 0
             raise problem
         return line.text + line.end

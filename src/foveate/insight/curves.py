@@ -48,6 +48,7 @@ def draw_length_curve(
     *,
     xlabel: str = "source length",
     limit: tuple[str, str] | None = None,
+    intervals: Mapping[str, tuple[float, float]] | None = None,
 ) -> str:
     """Return a line chart of a metric by bin of source length, as SVG.
 
@@ -58,16 +59,19 @@ def draw_length_curve(
         title: what the chart shows.
         xlabel: name of the horizontal axis.
         limit: a bin, and what begins behind it, such as lengths that training did not have.
+        intervals: label -> (low, high), drawn as bars behind the first line.
 
     Example:
         >>> svg = draw_length_curve({"attention": [("1-5", 0.9), ("6-10", 0.8)]}, "exact", "Test")
         >>> svg.startswith("<svg")
         True
     """
-    frame = _frame(series, title)
+    intervals = intervals or {}
+    frame = _frame(series, title, [end for ends in intervals.values() for end in ends])
     body = [
         *_draw_axes(frame, ylabel, xlabel, title),
         *(_draw_limit(frame, *limit) if limit else ()),
+        *(_draw_interval(frame, label, *ends) for label, ends in intervals.items()),
         *(
             part
             for k, name in enumerate(series)
@@ -79,15 +83,18 @@ def draw_length_curve(
     opening = (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="foveate-curve" role="img" {size} '
         f'font-family="{FONTS}" style="max-width:100%;height:auto" '
-        f'aria-label="{escape(clean(_describe(series, ylabel, title)))}">'
+        f'aria-label="{escape(clean(_describe(series, ylabel, title, xlabel)))}">'
     )
     paper = f'<rect class="paper" {size.split(" ", 4)[-1]} rx="10" fill="{LIGHT.paper}"/>'
     return "\n".join([opening, f"<style>{dark_rules()}</style>", paper, *body, "</svg>"])
 
 
-def _frame(series: Mapping[str, Sequence[tuple[str, float]]], title: str) -> _Frame:
+def _frame(
+    series: Mapping[str, Sequence[tuple[str, float]]], title: str, ends: Sequence[float]
+) -> _Frame:
     labels = list(dict.fromkeys(label for points in series.values() for label, _ in points))
     values = [v for points in series.values() for _, v in points if math.isfinite(v)]
+    values += ends
     ticks = _ticks(min([0.0, *values]), max([0.0, *values]))
     left = 30.0 + max(width_in_em(format_tick(tick, ticks)) for tick in ticks) * 11
     names = max((width_in_em(name) for name in series), default=0.0) * 13
@@ -172,6 +179,15 @@ def _draw_line(
             )
 
 
+def _draw_interval(frame: _Frame, label: str, low: float, high: float) -> str:
+    x = frame.x(label)
+    return (
+        f'<line class="s0" x1="{x:.1f}" x2="{x:.1f}" y1="{frame.y(low):.1f}" '
+        f'y2="{frame.y(high):.1f}" stroke="{LIGHT.series[0]}" stroke-width="9" '
+        f'stroke-opacity="0.22" stroke-linecap="round"/>'
+    )
+
+
 def _draw_names(frame: _Frame, series: Mapping[str, Sequence[tuple[str, float]]]) -> Iterator[str]:
     """Write every name at the right, as high as the end of its line, apart from each other."""
     ends = []
@@ -203,12 +219,14 @@ def spread(places: Sequence[float]) -> list[float]:
     ]
 
 
-def _describe(series: Mapping[str, Sequence[tuple[str, float]]], ylabel: str, title: str) -> str:
+def _describe(
+    series: Mapping[str, Sequence[tuple[str, float]]], ylabel: str, title: str, xlabel: str
+) -> str:
     lines = (
         f"{name}: " + ", ".join(f"{label} {value:.3g}" for label, value in points)
         for name, points in series.items()
     )
-    return f"{title}. {ylabel} by source length. " + "; ".join(lines)
+    return f"{title}. {ylabel} by {xlabel}. " + "; ".join(lines)
 
 
 def dark_rules() -> str:

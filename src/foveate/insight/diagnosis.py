@@ -5,11 +5,11 @@ Pure functions on texts; knows no models and no files.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from foveate.edits import count_edits, find_edits, nearest_reference
+from foveate.edits import count_edits, find_edits, find_edits_in_context, nearest_reference
 from foveate.metrics import References, measure
 from foveate.text.memory import build_memory, count_targets
 
@@ -17,6 +17,7 @@ Split = Callable[[str], Sequence[str]]
 
 WORTH_LEAVING = 0.5  # character error rate below which a source is worth something as it is
 NUM_CONFUSIONS = 10
+NUM_CONTEXTS = 3
 NUM_WORST = 5
 
 
@@ -94,6 +95,49 @@ def count_confusions(
     return [
         {"reference": reference, "output": output, "count": count}
         for (reference, output), count in ranked[:most]
+    ]
+
+
+def find_contexts(
+    outputs: Sequence[str],
+    references: References,
+    sources: Sequence[str],
+    split: Split,
+    most: int = NUM_CONFUSIONS,
+) -> list[dict[str, Any]]:
+    """Return the commonest confusions as `count_confusions` does, and where they happen.
+
+    Returns:
+        For each `reference`, `output` and `count`; its commonest `contexts` with `before`, `after`
+        and `count`, where `#` is begin or end; and the first source, `example`.
+
+    Example:
+        >>> found = find_contexts(["K IH T"], [["K AE T"]], ["cat"], str.split)
+        >>> found[0]["contexts"], found[0]["example"]
+        ([{'before': 'K', 'after': 'T', 'count': 1}], 'cat')
+    """
+    places: defaultdict[tuple[str, str], Counter[tuple[str, str]]] = defaultdict(Counter)
+    examples: dict[tuple[str, str], str] = {}
+    for output, accepted, source in zip(outputs, references, sources, strict=True):
+        tokens = split(output)
+        nearest = nearest_reference(tokens, [split(text) for text in accepted])
+        for edit in find_edits_in_context(tokens, nearest):
+            key = edit.reference, edit.output
+            places[key][edit.before, edit.after] += 1
+            examples.setdefault(key, source)
+    ranked = sorted(places.items(), key=lambda item: (-item[1].total(), item[0]))
+    return [
+        {
+            "reference": reference,
+            "output": output,
+            "count": contexts.total(),
+            "contexts": [
+                {"before": before, "after": after, "count": count}
+                for (before, after), count in contexts.most_common(NUM_CONTEXTS)
+            ],
+            "example": examples[reference, output],
+        }
+        for (reference, output), contexts in ranked[:most]
     ]
 
 

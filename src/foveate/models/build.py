@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from torch import nn
 
+from foveate.counted import counted
 from foveate.errors import ConfigError
 from foveate.models.attention import (
     AdditiveAttention,
@@ -209,7 +210,7 @@ def build_own_attention(
         raise ConfigError(f"attention {path}: made a {kind}, not a foveate.models.Attention")
     if attention.num_heads != num_heads:
         raise ConfigError(
-            f"attention {path}: has {attention.num_heads} heads where num_heads is {num_heads}: "
-            "pass num_heads on to Attention.__init__"
+            f"attention {path}: has {counted(attention.num_heads, 'head')} where num_heads is "
+            f"{num_heads}: pass num_heads on to Attention.__init__"
         )
     return attention

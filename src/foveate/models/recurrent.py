@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from foveate.models.initial_weights import initialise_recurrent
+
 CellName = Literal["lstm", "gru"]
 NUM_STATES = {"lstm": 2, "gru": 1}
 NUM_GATES = {"lstm": 4, "gru": 3}
@@ -31,19 +33,6 @@ def reverse_within_length(
     positions = torch.arange(inputs.shape[1], device=inputs.device)[None, :]  # 1 S
     index = torch.where(positions < lengths, lengths - 1 - positions, positions)  # B S
     return inputs.gather(1, index[:, :, None].expand_as(inputs))
-
-
-def initialise_recurrent(module: nn.Module, hidden_size: int) -> None:
-    """Give input weights Xavier, recurrent weights orthogonal, biases 0, LSTM forget biases 1."""
-    for name, parameter in module.named_parameters():
-        if "bias" in name:
-            nn.init.zeros_(parameter)
-            if len(parameter) == 4 * hidden_size and "ih" in name:
-                nn.init.ones_(parameter.data[hidden_size : 2 * hidden_size])
-        else:
-            for block in parameter.data.chunk(len(parameter) // hidden_size):
-                initialise = nn.init.orthogonal_ if "hh" in name else nn.init.xavier_uniform_
-                initialise(block)
 
 
 def next_parts(

@@ -28,6 +28,7 @@ def list_choices(
     stepper: Stepper,
     source: Integers,
     source_mask: NDArray[np.bool_],
+    owners: Sequence[int],
     outputs: Sequence[Sequence[int]],
     counts: Sequence[int],
 ) -> list[list[list[Candidate]]]:
@@ -39,11 +40,14 @@ def list_choices(
         stepper: the model.
         source: [B, S] ids, padded on the right.
         source_mask: [B, S], True where a real token stands.
+        owners: the source of each output.
         outputs: the tokens of each, with EOS if it has ended.
         counts: how many of the likeliest are wanted for each.
     """
     found: list[list[list[Candidate]]] = [[] for _ in outputs]
     state = stepper.start(source, source_mask, attention=False)
+    if list(owners) != list(range(len(source))):  # outputs of one source share its encoding
+        state = stepper.reorder(state, np.array(owners))
     alive = np.arange(len(outputs))
     tokens = np.full(len(outputs), BOS, np.int64)
     place = 0

@@ -34,6 +34,7 @@ SAFETY = {
 FORM = "application/x-www-form-urlencoded"
 MOST_FIELDS = 200  # of a form
 OPEN_ROUTES = ("/", "/livez", "/readyz")  # without a key; the page's files too
+LIBRE_ROUTES = ("/translate", "/languages")  # whose key may stand in the body, as api_key
 LEFT = 499  # what the log says where the client left first
 
 Log = Callable[[dict[str, Any]], None]
@@ -125,19 +126,25 @@ class Gate:
 
     async def _serve(self, scope: Scope, receive: Receive, exchange: _Exchange) -> None:
         try:
-            self._check(scope)
+            is_let_in = self._check(scope)
             body = await self._read(Headers(scope=scope), receive)
             if body is None:
                 exchange.status = LEFT
                 return
             scope, body = _translate_form(scope, body)
+            if not is_let_in and not self._is_key(_find_key(body)):
+                raise _want_key()
         except RefusedError as refused:
             await refused.answer()(scope, receive, exchange)
             return
         await self._app(scope, _replay(body, receive), exchange)
 
-    def _check(self, scope: Scope) -> None:
-        """Raise RefusedError unless this request may come in."""
+    def _check(self, scope: Scope) -> bool:
+        """Raise RefusedError unless this request may come in; a key in its body may let it in.
+
+        Returns:
+            False when it has no other key: the body has to have one then.
+        """
         headers = Headers(scope=scope)
         if self._open > self._limits.max_connections:
             raise RefusedError(
@@ -150,12 +157,10 @@ class Gate:
             raise RefusedError(
                 421, f"host: this server is {' or '.join(sorted(self._hosts))} (see --host)"
             )
-        if self._keys and not self._is_open(scope) and not self._has_key(headers):
-            raise RefusedError(
-                401,
-                'a key is needed: send the header "Authorization: Bearer KEY"',
-                www_authenticate="Bearer",
-            )
+        is_let_in = not self._keys or self._is_open(scope) or self._is_key(_find_sent_key(headers))
+        if not is_let_in and scope["path"] not in LIBRE_ROUTES:
+            raise _want_key()
+        return is_let_in
 
     def _is_open(self, scope: Scope) -> bool:
         path = scope["path"]
@@ -164,11 +169,9 @@ class Gate:
             "HEAD",
         )
 
-    def _has_key(self, headers: Headers) -> bool:
+    def _is_key(self, given: bytes) -> bool:
         """Compare with every key, in a time that does not depend on what is right of it."""
-        scheme, _, told = headers.get("authorization", "").partition(" ")
-        given = told.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
-        found = _digest(given.encode("latin-1", "replace"))
+        found = _digest(given)
         matches = [hmac.compare_digest(found, key) for key in self._keys]
         return any(matches) and bool(given)
 
@@ -224,6 +227,31 @@ class Gate:
         self._log({**record, "trouble": trouble} if trouble else record)
 
 
+def _want_key() -> RefusedError:
+    return RefusedError(
+        401,
+        'a key is needed: send the header "Authorization: Bearer KEY"',
+        www_authenticate="Bearer",
+    )
+
+
+def _find_sent_key(headers: Headers) -> bytes:
+    """Return the key among the headers, as it was sent; empty: there is none."""
+    scheme, _, told = headers.get("authorization", "").partition(" ")
+    given = told.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+    return given.encode("latin-1", "replace")
+
+
+def _find_key(body: bytes) -> bytes:
+    """Return LibreTranslate's `api_key` of a body in JSON; empty: there is none."""
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return b""
+    given = told.get("api_key") if isinstance(told, dict) else None
+    return given.encode("utf-8", "replace") if isinstance(given, str) else b""
+
+
 def _digest(key: bytes) -> bytes:
     """Return something of one length for keys of any length."""
     return hashlib.sha256(key).digest()
@@ -244,7 +272,7 @@ def _name_route(path: str, routes: frozenset[str]) -> str:
 def _translate_form(scope: Scope, body: bytes) -> tuple[Scope, bytes]:
     """Turn the form that LibreTranslate's clients send into JSON."""
     kind = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
-    if kind != FORM or scope["path"] != "/translate":
+    if kind != FORM or scope["path"] not in LIBRE_ROUTES:
         return scope, body
     try:
         fields = parse_qs(body.decode("utf-8"), True, errors="strict", max_num_fields=MOST_FIELDS)

@@ -40,11 +40,14 @@ def count_repeated(pairs: Callable[[], Iterable[tuple[str, str]]]) -> dict[str, 
 def build_memory(counts: dict[str, Counter[str]]) -> Memory:
     """Return the commonest target of every source, the one seen first among equals.
 
+    What is empty, or became so, is left to the model.
+
     Example:
         >>> build_memory(count_targets([("uar", "var"), ("uar", "vor"), ("uar", "var")]))
         {'uar': 'var'}
     """
-    return {source: targets.most_common(1)[0][0] for source, targets in counts.items()}
+    found = {source: targets.most_common(1)[0][0] for source, targets in counts.items()}
+    return {source: target for source, target in found.items() if source and target}
 
 
 def leave_one_out(counts: dict[str, Counter[str]]) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from foveate.bundle import Bundle
+from foveate.counted import counted
 from foveate.data.table import PairTable
 from foveate.evaluation import diagnose, evaluate
 from foveate.options import TrainingOptions
@@ -45,14 +46,14 @@ def appraise(
     translator = Translator.from_bundle(bundle, threads=options.threads)
     evaluation = None
     if is_complete:
-        report(Report("note", f"scoring the best weights on {len(dev):,} dev pairs"))
+        report(Report("note", f"scoring the best weights on {counted(len(dev), 'dev pair')}"))
         evaluation = evaluate(translator, dev)
     codecs = bundle.source_codec, bundle.target_codec
     memory = choose_memory(table, *codecs, options.memory, evaluation)
     if memory:
         bundle.decoding = replace(bundle.decoding, memory=memory)
         bundle.summary.memory = len(memory)
-        report(Report("note", f"{len(memory):,} sources of the training pairs are recalled"))
+        report(Report("note", f"recalled: {counted(len(memory), 'source')} of the training pairs"))
     if evaluation is not None:
         if words:
             bundle.decoding = replace(bundle.decoding, words=fit_words(translator, dev, words))
@@ -71,7 +72,9 @@ def appraise(
 def _describe_words(bundle: Bundle, count: int) -> str:
     words = bundle.decoding.words
     if words is None:
-        return f"the list of {count:,} words has no more dev outputs right: it is left out"
+        return f"the list of {counted(count, 'word')} has no more dev outputs right: it is left out"
     bundle.summary.words = len(words.ranks)
     less = f", less {words.rarity:g} times the logarithm of its rank" if words.rarity else ""
-    return f"outputs in the list of {count:,} words gain {words.bonus:g} nats a token{less}"
+    return (
+        f"outputs in the list of {counted(count, 'word')} gain {words.bonus:g} nats a token{less}"
+    )

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from foveate.config import Config
+from foveate.counted import counted
 from foveate.options import (
     ARCHITECTURES,
     SUBWORD_KINDS,
@@ -242,8 +243,8 @@ def describe_plan(options: Options, facts: DataFacts, parameters: int, learning_
     if isinstance(model, AttendingOptions):
         extras += ", copying" if model.copy else ", lexicon" if model.lexicon else ""
     return (
-        f"{facts.num_pairs:,} pairs, {kinds}: {model.num_layers}-layer {_name_model(model)} "
-        f"{model.hidden_size}{extras}, {parameters / 1e6:.2f} M parameters, "
+        f"{counted(facts.num_pairs, 'pair')}, {kinds}: {model.num_layers}-layer "
+        f"{_name_model(model)} {model.hidden_size}{extras}, {parameters / 1e6:.2f} M parameters, "
         f"dropout {model.dropout}, learning rate {learning_rate}, "
         f"{training.batch_tokens} tokens a batch"
     )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from foveate.bundle import Bundle, Decoding, Summary
 from foveate.config import Config, restore_options
+from foveate.counted import counted
 from foveate.data.batching import EncodedPairs, encode_table
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError, DataError
@@ -263,16 +264,9 @@ def _choose_dev(
                 "the scores say nothing about new ones",
             ),
         )
-    count = len(set(held.sources()))
-    sources = f"{count:,} source{'s' * (count > 1)}"
-    return (
-        training,
-        held,
-        (
-            f"dev: {len(held):,} pairs held out of the training pairs, of {sources} that no other "
-            "pair has",
-        ),
-    )
+    pairs, sources = counted(len(held), "pair"), counted(len(set(held.sources())), "source")
+    note = f"dev: {pairs} held out of the training pairs, of {sources} that no other pair has"
+    return training, held, (note,)
 
 
 def _tell_overlap(table: PairTable, dev: PairTable) -> tuple[str, ...]:
@@ -283,8 +277,8 @@ def _tell_overlap(table: PairTable, dev: PairTable) -> tuple[str, ...]:
         return ()
     every = "all" if seen == len(wanted) else f"{seen:,} of"
     return (
-        f"dev: {every} {len(wanted):,} sources stand in the training pairs, too: what the scores "
-        "say of these is no measure of new ones",
+        f"dev: {every} {counted(len(wanted), 'source')} stand in the training pairs, too: "
+        "what the scores say of these is no measure of new ones",
     )
 
 
@@ -360,8 +354,8 @@ def _check_round_trip(side: str, codec: Codec, texts: Iterator[str]) -> tuple[st
         return ()
     example = codec.decode(codec.encode(changed[0]))
     return (
-        f"{side}: {len(changed):,} of {len(looked_at):,} texts do not come back exactly from "
-        f"their {codec.kind} tokens: {changed[0]!r} as {example!r}",
+        f"{side}: {len(changed):,} of {counted(len(looked_at), 'text')} do not come back "
+        f"exactly from their {codec.kind} tokens: {changed[0]!r} as {example!r}",
     )
 
 

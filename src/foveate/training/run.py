@@ -18,6 +18,7 @@ import torch
 
 from foveate.bundle import Summary, load_bundle
 from foveate.config import Config
+from foveate.counted import counted
 from foveate.data.table import PairTable
 from foveate.errors import TrainingError
 from foveate.options import Options
@@ -138,7 +139,7 @@ def run_prepared(
         if saved is not None and schedule is not None:
             run.trainer.restore(saved.counters, saved.tensors)
             total = schedule.total_updates
-            recorder.note(f"resumed after {saved.counters.update:,} of {total:,} updates")
+            recorder.note(f"resumed after {saved.counters.update:,} of {counted(total, 'update')}")
         run.follow(schedule or run.plan(begin))
         if run.loop():
             try:
@@ -271,7 +272,7 @@ class _Run:
         self.follow(self.schedule.plan_again(self.trainer.counters))
         total = self.schedule.total_updates
         if abs(total - before) > 0.05 * before:
-            self._tell(Report("note", f"the time is enough for {total:,} updates"), False)
+            self._tell(Report("note", f"the time is enough for {counted(total, 'update')}"), False)
 
     def _validate(self) -> None:
         scores, is_kept = self.selector.validate()
@@ -356,7 +357,7 @@ class _Run:
 
     def _tell_plan(self) -> None:
         total = self.schedule.total_updates
-        line = f"{self._describe()}, {total:,} updates"
+        line = f"{self._describe()}, {counted(total, 'update')}"
         self.recorder.tell(Report("plan", line, total_updates=total), is_logged=False)
 
     def _tell_progress(self, now: float, is_logged: bool) -> None:

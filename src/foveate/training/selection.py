@@ -89,8 +89,8 @@ class Selector:
         counters.best_scores = whole.measure(last)
         self.trainer.keep_best()
         return (
-            f"the last weights are kept: on all {num_sources:,} dev sources they are as good as "
-            f"those of update {before:,}"
+            f"the last weights are kept: on all dev sources ({num_sources:,}) they are as "
+            f"good as those of update {before:,}"
         )
 
     def _translate(self) -> list[str]:

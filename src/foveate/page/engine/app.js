@@ -2,6 +2,6 @@
 
 import { startPage } from "../js/page.js";
 import { openModelEngine } from "./model.js";
-import { readPackedFiles } from "./packed.js";
+import { PackedFiles } from "./packed.js";
 
-startPage(async () => openModelEngine(await readPackedFiles()));
+startPage(() => openModelEngine(new PackedFiles()));

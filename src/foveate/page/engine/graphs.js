@@ -4,30 +4,35 @@
 // in one call. The entries of the decoder's state are named like their inputs and outputs, so this
 // file does not know what kind of model it runs.
 
+import { readGraph } from "./weights.js";
+
 const NEXT = "next_";
 const LAST = "last_";
 const STEPS = "steps";
+// Graphs come as they should be run: a browser would take seconds to optimise them.
+const OPTIONS = { executionProviders: ["wasm"], logSeverityLevel: 3, graphOptimizationLevel: "disabled" };
 
 /** Open the graphs of a model: one that decides alone, or an ensemble. */
-export async function openGraphs(ort, runtime, readFile) {
+export async function openGraphs(ort, runtime, files) {
   const members = [];
   for (const graphs of runtime.models) {
-    members.push(await Member.open(ort, readFile(graphs.start.file), readFile(graphs.step.file)));
+    const open = (graph) => openSession(ort, graph.file, files);
+    members.push(new Member(ort, await open(graphs.start), await open(graphs.step)));
   }
   if (!members.length) throw new Error("the model was not exported: it has no graphs");
   return members.length === 1 ? members[0] : new Ensemble(members);
 }
 
-class Member {
-  static async open(ort, start, step) {
-    const options = { executionProviders: ["wasm"], logSeverityLevel: 3 };
-    const sessions = [
-      await ort.InferenceSession.create(start, options),
-      await ort.InferenceSession.create(step, options),
-    ];
-    return new Member(ort, ...sessions);
+async function openSession(ort, file, files) {
+  const graph = await readGraph(file, files);
+  try {
+    return await ort.InferenceSession.create(graph, OPTIONS);
+  } catch (error) {
+    throw new Error(`${file} is damaged, or the runtime cannot run here: ${error.message ?? error}`);
   }
+}
 
+class Member {
   constructor(ort, first, step) {
     this.ort = ort;
     this.first = first;

@@ -4,7 +4,6 @@ import { Translator } from "./translator.js";
 
 const RUNTIME = "runtime/ort.wasm.bundle.min.mjs";
 const BINARY = "runtime/ort-wasm-simd-threaded.wasm";
-const FOLDER = /^models\/([^/]+)\/runtime\.json$/;
 const DEFAULT_BEAM_SIZE = 5;
 const WISHES = {
   model: null,
@@ -21,39 +20,82 @@ const WISHES = {
 // What a server can do besides; nothing but these values is taken for it.
 const NOT_HERE = { must: [], must_not: [], no_repeat: 0, mbr: null, sampling: null };
 const MOST_PENALTY = 10;
+// A browser compiles what is used often a second time, for a quarter of the time. So examples are
+// translated while nobody asks for anything.
+const WARMING = { turns: 24, wishes: { n_best: 3, attention: true, choices: 8 } };
 
 /**
- * Open the models of a page.
+ * Return an engine that knows its models, and opens them when it is told to, or asked.
  *
- * @param {Map<string, Uint8Array>} files info.json, runtime/… and models/NAME/…
+ * @param {PackedFiles} files info.json, runtime/… and models/NAME/…
  */
 export async function openModelEngine(files) {
-  const ort = await openRuntime(files);
-  const engine = new ModelEngine(ort, files);
-  await engine.find(engine.names[0]);
-  return engine;
+  return new ModelEngine(files, JSON.parse(await files.readText("info.json")));
 }
 
 async function openRuntime(files) {
-  const place = URL.createObjectURL(new Blob([files.get(RUNTIME)], { type: "text/javascript" }));
+  await letPaint();
+  const compiling = files.compile(BINARY);
+  const [module] = await Promise.all([files.read(RUNTIME), compiling]);
+  const place = URL.createObjectURL(new Blob([module], { type: "text/javascript" }));
   const ort = await import(place);
   URL.revokeObjectURL(place);
-  ort.env.wasm.wasmBinary = files.get(BINARY);
+  ort.env.wasm.wasmBinary = new ArrayBuffer(0);
+  handOver(await compiling);
   ort.env.wasm.numThreads = 1; // more need headers that a file cannot have
   ort.env.logLevel = "error";
   return ort;
 }
 
+/**
+ * Let the runtime have a module that is compiled already. It takes bytes only, and would compile
+ * them after they are unpacked, and not meanwhile.
+ */
+function handOver(module) {
+  const { instantiate } = WebAssembly;
+  WebAssembly.instantiate = async (_, imports) => {
+    WebAssembly.instantiate = instantiate;
+    return { module, instance: await instantiate(module, imports) };
+  };
+}
+
+/** Let the page be painted before the work begins. One in the background is not painted. */
+function letPaint() {
+  return new Promise((done) => {
+    requestAnimationFrame(() => setTimeout(done));
+    setTimeout(done, 100);
+  });
+}
+
+/** Call a function when the page has nothing else to do. */
+function waitIdle(go) {
+  if (globalThis.requestIdleCallback) requestIdleCallback(go);
+  else setTimeout(go, 100);
+}
+
 class ModelEngine {
-  constructor(ort, files) {
-    this.ort = ort;
+  constructor(files, about) {
     this.files = files;
+    this.about = about;
     this.kind = "model";
     this.can = { must: false, mbr: false, sampling: false, stream: false };
-    const found = [...files.keys()].map((name) => FOLDER.exec(name)).filter((match) => match);
-    this.names = found.map((match) => match[1]);
+    this.names = about.models.map((model) => model.name);
+    this.runtime = null;
     this.opened = new Map();
-    this.about = JSON.parse(new TextDecoder().decode(files.get("info.json")));
+  }
+
+  /** Open the first model; this takes a second or two. */
+  async open() {
+    await this.find(this.names[0]);
+    this.warmUp().catch(() => {}); // what goes wrong is told to those who ask
+  }
+
+  async warmUp() {
+    const { examples } = this.about.models[0];
+    for (let turn = 0; turn < WARMING.turns && examples.length; turn += 1) {
+      await new Promise(waitIdle);
+      await this.translate(examples[turn % examples.length], WARMING.wishes);
+    }
   }
 
   async info() {
@@ -75,17 +117,17 @@ class ModelEngine {
     if (!this.names.includes(name)) {
       throw new Error(`there is no model "${name}": choose one of ${this.names.join(", ")}`);
     }
-    if (!this.opened.has(name)) {
-      const readFile = (file) => this.read(name, file);
-      this.opened.set(name, Translator.open(this.ort, readFile));
-    }
+    if (!this.opened.has(name)) this.opened.set(name, this.openModel(name));
     return this.opened.get(name);
   }
 
-  read(name, file) {
-    const data = this.files.get(`models/${name}/${file}`);
-    if (!data) throw new Error(`${file} is missing from the model ${name}: export it again`);
-    return data;
+  async openModel(name) {
+    this.runtime ??= openRuntime(this.files);
+    try {
+      return await Translator.open(this.runtime, this.files.inFolder(`models/${name}/`));
+    } catch (error) {
+      throw new Error(`The model ${name} cannot be opened. ${error.message}`);
+    }
   }
 }
 

@@ -2,26 +2,27 @@
 //
 // The rules of pruning, stopping and ties are those of search/core.py and search/beam.py.
 //
-// A node is a prefix of an output: {parent, token, logProb, score, look, length}, where `look` has
-// the attention weights of its last token. The root has no parent.
+// A node is a prefix of an output: {parent, token, logProb, score, look, length, others}, where `look`
+// has the attention weights of its last token, and `others` the log-probabilities of all tokens in its
+// place. The root has no parent. Where the loop of the graph wrote a token, the others are not known.
 
 import { BOS, EOS } from "./codec.js";
 import { rankScore } from "./ranking.js";
 
-const ROOT = { parent: null, token: BOS, logProb: 0, score: 0, look: null, length: 0 };
+const ROOT = { parent: null, token: BOS, logProb: 0, score: 0, look: null, length: 0, others: null };
 
 /**
- * Return what has been found, best first: {node, isFinished, endLogProb} each.
+ * Return what has been found, best first: {node, isFinished, endLogProb, endOthers} each.
  *
  * @param {object} model graphs, see graphs.js
- * @param {number[]} ids the source
- * @param {object} query beamSize, nBest, numFound, lengthPenalty, maxLength, places, attention
+ * @param {object} begin the state of one row that the source starts with
+ * @param {object} query beamSize, nBest, numFound, lengthPenalty, maxLength, places, attention, choices
  * @param {object[] | null} trace gets the nodes that were held, ended or just missed the beam
  */
-export async function search(model, ids, query, trace = null) {
-  if (query.beamSize === 1) return [await writeGreedily(model, ids, query, trace)];
+export async function search(model, begin, query, trace = null) {
+  if (query.beamSize === 1) return [await writeGreedily(model, begin, query, trace)];
   const beam = new Beam(query, trace);
-  let state = await model.start(ids);
+  let state = begin;
   let rows = [{ node: ROOT, place: 0 }];
   while (rows.length) {
     const step = await model.step(state, rows.map(({ node }) => node.token), query.attention);
@@ -33,15 +34,14 @@ export async function search(model, ids, query, trace = null) {
 }
 
 /** Score a given output: one node a token, and the end. */
-export async function follow(model, ids, target, attention, look = () => {}) {
-  let state = await model.start(ids);
+export async function follow(model, begin, target, attention) {
+  let state = begin;
   let node = ROOT;
   for (const token of [...target, EOS]) {
     const step = await model.step(state, [node.token], attention);
-    const [logProbs] = step.logProbs;
-    look(logProbs);
-    if (token === EOS) return { node, isFinished: true, endLogProb: logProbs[EOS] };
-    node = extend(node, token, logProbs[token], step.attention?.[0] ?? null);
+    const [others] = step.logProbs;
+    if (token === EOS) return { node, isFinished: true, endLogProb: others[EOS], endOthers: others };
+    node = extend(node, token, others[token], step.attention?.[0] ?? null, others);
     state = step.state;
   }
   throw new Error("unreachable");
@@ -71,9 +71,9 @@ export function takeBest(logProbs, k, allowed = null) {
   return best;
 }
 
-function extend(parent, token, logProb, look) {
+function extend(parent, token, logProb, look, others) {
   const score = parent.score + logProb;
-  return { parent, token, logProb, score, look, length: parent.length + 1 };
+  return { parent, token, logProb, score, look, length: parent.length + 1, others };
 }
 
 /** Return the tokens that may be written at a place of the prefix; null where all may. */
@@ -85,24 +85,26 @@ function followPlace(places, place, token) {
   return place < places.length ? places[place].get(token) : place;
 }
 
-async function writeGreedily(model, ids, query, trace) {
+async function writeGreedily(model, begin, query, trace) {
   const { places, maxLength, attention } = query;
-  let state = await model.start(ids);
+  const isWatched = trace || query.choices > 0;
+  let state = begin;
   let node = ROOT;
   let place = 0;
   const isFree = () => place >= places.length;
   for (;;) {
-    if (isFree() && model.canWrite && !trace) return writeRest(model, state, node, query);
+    if (isFree() && model.canWrite && !isWatched) return writeRest(model, state, node, query);
     const step = await model.step(state, [node.token], attention);
     const look = step.attention?.[0] ?? null;
-    const found = takeBest(step.logProbs[0], countLooked(query, trace), findAllowed(places, place));
-    const nodes = found.map(({ id, logProb }) => extend(node, id, logProb, look));
+    const [others] = step.logProbs;
+    const found = takeBest(others, countLooked(query, trace), findAllowed(places, place));
+    const nodes = found.map(({ id, logProb }) => extend(node, id, logProb, look, others));
     const [best] = nodes;
     const hasEnded = best?.token === EOS;
     const goesOn = best && !hasEnded && node.length < maxLength;
     record(trace, hasEnded ? [best] : [], goesOn ? [best] : [], nodes, query);
-    if (hasEnded) return { node, isFinished: true, endLogProb: best.logProb };
-    if (!goesOn) return { node, isFinished: false, endLogProb: 0 };
+    if (hasEnded) return { node, isFinished: true, endLogProb: best.logProb, endOthers: others };
+    if (!goesOn) return { node, isFinished: false, endLogProb: 0, endOthers: null };
     place = followPlace(places, place, best.token);
     [node, state] = [best, step.state];
   }
@@ -134,10 +136,10 @@ async function writeRest(model, state, begin, { maxLength, attention }) {
     const logProb = written.logProbs[place];
     if (Number.isNaN(logProb)) throw new Error("the model gives no numbers: its file is damaged");
     if (logProb === -Infinity || (place >= room && token !== EOS)) break;
-    if (token === EOS) return { node, isFinished: true, endLogProb: logProb };
-    node = extend(node, token, logProb, written.attention?.[place] ?? null);
+    if (token === EOS) return { node, isFinished: true, endLogProb: logProb, endOthers: null };
+    node = extend(node, token, logProb, written.attention?.[place] ?? null, null);
   }
-  return { node, isFinished: false, endLogProb: 0 };
+  return { node, isFinished: false, endLogProb: 0, endOthers: null };
 }
 
 /** The K best prefixes of one source. */
@@ -173,9 +175,10 @@ class Beam {
     const count = countLooked(this.query, this.trace);
     const found = rows.flatMap(({ node, place }, row) => {
       const look = step.attention?.[row] ?? null;
-      const best = takeBest(step.logProbs[row], count, findAllowed(places, place));
+      const others = step.logProbs[row];
+      const best = takeBest(others, count, findAllowed(places, place));
       return best.map(({ id, logProb }) => ({
-        node: extend(node, id, logProb, look),
+        node: extend(node, id, logProb, look, others),
         place: followPlace(places, place, id),
         row,
       }));
@@ -187,7 +190,8 @@ class Beam {
     const { lengthPenalty, nBest } = this.query;
     for (const { node, row } of ending) {
       const rank = rankScore(node.score, length + 1, lengthPenalty);
-      const found = { node: node.parent, isFinished: true, endLogProb: node.logProb };
+      const { parent, logProb, others } = node;
+      const found = { node: parent, isFinished: true, endLogProb: logProb, endOthers: others };
       this.endings.push({ ...found, rank, numUnmet: 0, row });
       this.bestRanks.push(rank);
     }
@@ -203,7 +207,8 @@ class Beam {
       if (ended.has(row)) return;
       const rank = rankScore(node.score, length, lengthPenalty);
       const numUnmet = Number(place < places.length);
-      this.endings.push({ node, isFinished: false, endLogProb: 0, rank, numUnmet, row });
+      const found = { node, isFinished: false, endLogProb: 0, endOthers: null };
+      this.endings.push({ ...found, rank, numUnmet, row });
     });
   }
 

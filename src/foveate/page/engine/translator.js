@@ -6,27 +6,28 @@ import { WordList, orderOutputs, putFirst, rankScore } from "./ranking.js";
 import { follow, listNodes, search, takeBest } from "./search.js";
 import { Steering } from "./steering.js";
 
+const FOUND = Symbol("found"); // of an output: the node it comes from; JSON knows no symbols
 const SPARE_SOURCE = { timesLonger: 4, least: 100, usual: 500 }; // tokens that a source may have
 
 /** A model that is ready to use. */
 export class Translator {
   /**
-   * @param {object} ort onnxruntime-web
-   * @param {(name: string) => Uint8Array} readFile gives the files of the bundle
+   * @param {Promise<object>} ort onnxruntime-web, as soon as it is there
+   * @param {object} files of the bundle: read(name), readText(name)
    */
-  static async open(ort, readFile) {
-    const read = (name) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(readFile(name));
-    const runtime = JSON.parse(read("runtime.json"));
-    const buildCodec = (side) =>
-      new Codec(side, read(side.vocabulary), side.subwords && readFile(side.subwords));
+  static async open(ort, files) {
+    const readJson = async (name) => JSON.parse(await files.readText(name));
+    const runtime = await readJson("runtime.json");
+    const buildCodec = async (side) =>
+      new Codec(side, await files.readText(side.vocabulary), side.subwords && (await files.read(side.subwords)));
     const parts = {
-      source: buildCodec(runtime.source),
-      target: buildCodec(runtime.target),
-      memory: runtime.memory ? new Map(Object.entries(JSON.parse(read(runtime.memory)))) : null,
+      source: await buildCodec(runtime.source),
+      target: await buildCodec(runtime.target),
+      memory: runtime.memory ? new Map(Object.entries(await readJson(runtime.memory))) : null,
       confidence: runtime.confidence ?? null,
       standIns: runtime.stand_ins ?? [],
-      words: runtime.words ? new WordList(JSON.parse(read(runtime.words))) : null,
-      model: await openGraphs(ort, runtime, readFile),
+      words: runtime.words ? new WordList(await readJson(runtime.words)) : null,
+      model: await openGraphs(await ort, runtime, files),
     };
     return new Translator(runtime, parts);
   }
@@ -51,9 +52,10 @@ export class Translator {
     const source = this.readSource(text, options.attention);
     if (options.target !== undefined) return this.scoreTarget(source, options);
     if (!source.ids.length) return this.leaveEmpty(source, options);
+    source.begin = await this.model.start(source.ids);
     const query = this.aim(source.ids, options);
     const trace = options.tree ? [] : null;
-    const found = await search(this.model, source.ids, query, trace);
+    const found = await search(this.model, source.begin, query, trace);
     const described = found.map((one) => this.describe(source, one));
     const { n_best: nBest, length_penalty: penalty } = options;
     let outputs = orderOutputs(described, nBest, penalty, query.words);
@@ -95,6 +97,7 @@ export class Translator {
       maxLength: options.max_length ?? this.limitOutput(ids.length) + places.length,
       places,
       attention: options.attention,
+      choices: options.choices,
       words,
     };
   }
@@ -104,7 +107,8 @@ export class Translator {
   }
 
   /** Return an output as the values of its translation. */
-  describe(source, { node, isFinished, endLogProb }) {
+  describe(source, found) {
+    const { node, isFinished, endLogProb } = found;
     const nodes = listNodes(node);
     const ids = nodes.map(({ token }) => token);
     const scores = nodes.map(({ logProb }) => logProb);
@@ -122,6 +126,7 @@ export class Translator {
       unknown: source.unknown,
       num_cut: source.numCut,
       attention: source.attention ? looks : null,
+      [FOUND]: found,
     };
   }
 
@@ -166,6 +171,7 @@ export class Translator {
     if (!source.ids.length || !this.target.split(options.target).length) {
       throw new Error("a text is empty: there is nothing to score");
     }
+    source.begin = await this.model.start(source.ids);
     const best = await this.score(source, options.target);
     best.rank_score = best.score;
     await this.addChoices(source, [best], options.choices);
@@ -175,7 +181,7 @@ export class Translator {
   /** Return a given output with the model's score and weights for it. */
   async score(source, target) {
     const tokens = this.target.split(target);
-    const found = await follow(this.model, source.ids, this.target.ids(tokens), source.attention);
+    const found = await follow(this.model, source.begin, this.target.ids(tokens), source.attention);
     return { ...this.describe(source, found), tokens, text: target };
   }
 
@@ -186,17 +192,24 @@ export class Translator {
   }
 
   async listChoices(source, output, count) {
-    const ids = this.target.ids(output.tokens);
-    const rows = [];
-    await follow(this.model, source.ids, ids, false, (logProbs) => {
-      const place = rows.length;
-      const best = takeBest(logProbs, count);
-      const written = ids[place] ?? EOS;
+    const { node, isFinished, endOthers } = await this.findOthers(source, output);
+    const places = listNodes(node).map(({ token, others }) => [token, others]);
+    if (isFinished) places.push([EOS, endOthers]);
+    return places.map(([written, others], place) => {
+      const best = takeBest(others, count);
       const isThere = best.some(({ id }) => id === written);
-      if (!isThere) best.push({ id: written, logProb: logProbs[written] });
-      rows.push(best.map((one) => this.describeChoice(output.tokens.slice(0, place), one)));
+      if (!isThere) best.push({ id: written, logProb: others[written] });
+      return best.map((one) => this.describeChoice(output.tokens.slice(0, place), one));
     });
-    return output.is_finished ? rows : rows.slice(0, ids.length);
+  }
+
+  /** Return an output as it was found; anew where a stand-in was read for an unknown token. */
+  async findOthers(source, output) {
+    const found = output[FOUND];
+    const ids = this.target.ids(output.tokens);
+    if (listNodes(found.node).every(({ token }, place) => token === ids[place])) return found;
+    const again = await follow(this.model, source.begin, ids, false);
+    return output.is_finished ? again : { ...again, isFinished: false };
   }
 
   describeChoice(before, { id, logProb }) {
@@ -264,6 +277,6 @@ function markKept(nodes, outputs) {
 }
 
 function joinOutputs(outputs) {
-  const [best, ...others] = outputs.map((output) => ({ ...output, alternatives: [] }));
+  const [best, ...others] = outputs.map(({ [FOUND]: _, ...output }) => ({ ...output, alternatives: [] }));
   return { ...best, alternatives: others };
 }

@@ -25,6 +25,9 @@ class HttpEngine {
     this.known = null;
   }
 
+  /** Do nothing: a server that answers has opened its models. */
+  async open() {}
+
   async info() {
     this.known ??= await this.ask("/info");
     return structuredClone(this.known);

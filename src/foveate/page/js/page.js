@@ -35,15 +35,30 @@ class Page {
     } catch (error) {
       return this.cannotOpen(error, openEngine);
     }
-    find("opening").hidden = true;
     this.models = this.about.models;
-    window.foveate = makeInterface(this.engine);
     this.start();
+    try {
+      await this.engine.open();
+    } catch (error) {
+      return this.cannotUse(error);
+    }
+    find("opening").hidden = true;
+    window.foveate = makeInterface(this.engine);
   }
 
   cannotOpen(error, openEngine) {
     const again = make("button", { type: "button", class: "plain small", onclick: () => this.open(openEngine) }, "Try again");
-    find("opening").replaceChildren(make("span", {}, error.message), again);
+    this.tellProblem(error, again);
+  }
+
+  /** Say why the models of this file cannot be opened; trying again would not help. */
+  cannotUse(error) {
+    find("main").hidden = true;
+    this.tellProblem(error);
+  }
+
+  tellProblem(error, ...more) {
+    find("opening").replaceChildren(make("span", {}, error.message), ...more);
     find("opening").classList.add("problem");
   }
 
