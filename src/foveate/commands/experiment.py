@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from foveate.commands.arguments import Place, check_least, check_positive
+from foveate.commands.groups import ESSENTIAL
 from foveate.console import format_table, say
 from foveate.errors import ConfigError, did_you_mean
-from foveate.flags import ESSENTIAL
 
 if TYPE_CHECKING:
     from foveate.experiments.experiment import Budget, Experiment
