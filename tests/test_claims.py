@@ -140,12 +140,19 @@ def shrink_length(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(length, "OPTIONS", SMALL)
 
 
+def keep_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep only the models and tasks that the claim is about."""
+    rivals = {one: copy_reverse.RIVALS[one] for one in ("attention", "traditional")}
+    tasks = {one: copy_reverse.TASKS[one] for one in ("copy", "reverse")}
+    monkeypatch.setattr(copy_reverse, "RIVALS", rivals)
+    monkeypatch.setattr(copy_reverse, "TASKS", tasks)
+
+
 def shrink_copying(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copy_reverse, "LENGTHS", (3, 5, 8))
     monkeypatch.setattr(copy_reverse, "LONGEST", 5)
     monkeypatch.setattr(copy_reverse, "DRAWN", 5)
-    few = {name: copy_reverse.RIVALS[name] for name in ("attention", "traditional")}
-    monkeypatch.setattr(copy_reverse, "RIVALS", few)
+    keep_few(monkeypatch)
     monkeypatch.setattr(copy_reverse, "OPTIONS", {**copy_reverse.OPTIONS, **SMALL})
 
 
@@ -157,6 +164,7 @@ def shrink_data(monkeypatch: pytest.MonkeyPatch) -> None:
 SHRINK = {"copy-reverse": shrink_copying, "data": shrink_data}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SHRINK)
 def test_an_experiment_runs_from_end_to_end(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     SHRINK[name](monkeypatch)
@@ -213,9 +221,6 @@ def check_numbers(value: Any) -> None:
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("name", "scale"), [("length", 0.3), ("copy-reverse", 0.7), ("data", 0.5)])
 def test_the_claim_holds_in_small(name: str, scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = {one: copy_reverse.RIVALS[one] for one in ("attention", "traditional")}
-    monkeypatch.setattr(copy_reverse, "RIVALS", few)
-    tasks = {one: copy_reverse.TASKS[one] for one in ("copy", "reverse")}
-    monkeypatch.setattr(copy_reverse, "TASKS", tasks)
+    keep_few(monkeypatch)
     found = EXPERIMENTS[name].run(Budget(scale, seed=1), lambda *told: None)
     assert found.holds, found.found
