@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import os
 import pickle
@@ -205,6 +206,48 @@ def test_a_translation_shows_all_of_itself_in_a_notebook() -> None:
     assert "-2.00" in text
     assert root.find(".//{http://www.w3.org/2000/svg}svg") is not None
     assert "svg" not in make_translation(attention=None)._repr_html_()
+
+
+def test_a_fitted_model_shows_curves_sizes_scores_and_an_example(fitted: Seq2Seq) -> None:
+    losses, validations = fitted.history_["losses"], fitted.history_["validations"]
+    assert [update for update, _ in losses] == list(range(1, TINY["max_updates"] + 1))
+    assert set(validations[-1][1]) <= set(METRICS)
+    card = fitted._repr_mimebundle_()["text/html"]
+    assert card.split("<details>")[0] == fitted._repr_html_().split("<details>")[0]
+    assert f"{fitted.summary_['parameters']:,}" in card and "exact match" in card
+    assert card.count('class="foveate-curve"') == 2 and "foveate-translation" in card
+    assert "foveate-run" not in Seq2Seq()._repr_html_()
+    again = pickle.loads(pickle.dumps(fitted))
+    assert again.history_ == fitted.history_ and "foveate-curve" in again._repr_html_()
+
+
+def test_a_loaded_model_has_no_curves(fitted: Seq2Seq, tmp_path: Path) -> None:
+    fitted.save(tmp_path / "model")
+    loaded = Seq2Seq.load(tmp_path / "model")
+    assert loaded.history_ == {"losses": [], "validations": []}
+    card = loaded._repr_html_()
+    assert "foveate-curve" not in card and "foveate-translation" in card
+    run = foveate.Run.load(tmp_path / "model")
+    assert run.summary["updates"] == TINY["max_updates"] and "finished" in repr(run)
+    assert "foveate-curve" not in run._repr_html_()
+
+
+def test_a_run_shows_what_its_log_has(tmp_path: Path) -> None:
+    rows = [
+        Report("plan", "a plan"),
+        *(Report("progress", update=n, loss=4.0 - n) for n in (1, 2)),
+        Report("validation", update=2, loss=2.5, dev={"exact_match": 0.25}),
+        Report("progress", "words of a list", update=3),
+    ]
+    lines = [json.dumps(row.to_log()) for row in rows]
+    (tmp_path / "log.jsonl").write_text("\n".join([*lines, '{"update": 3, "lo']))
+    run = foveate.Run.load(tmp_path)
+    assert run.history["losses"] == [(1, 3.0), (2, 2.0), (2, 2.5)]
+    assert run.history["validations"] == [(2, {"exact_match": 0.25})]
+    assert "not finished" in run._repr_html_() and "not finished" in repr(run)
+    assert run._repr_html_().count("<svg") == 2
+    with pytest.raises(foveate.BundleError):
+        foveate.Run.load(tmp_path / "nowhere")
 
 
 def test_a_picture_shows_itself_without_a_magic_command() -> None:

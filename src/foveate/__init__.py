@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     )
     from foveate.estimator import Seq2Seq
     from foveate.evaluation import evaluate
+    from foveate.inside_values import Choice, Explanation, Look, TreeNode
     from foveate.metrics import get_scorer, measure
-    from foveate.records import Choice, Pair, Request, Sampling, Translation, TreeNode
+    from foveate.records import Pair, Request, Sampling, Translation
+    from foveate.runs import Run
     from foveate.translator import Translator
 
 __version__ = "0.1.0"
@@ -45,12 +47,15 @@ __all__ = [
     "Config",
     "ConfigError",
     "DataError",
+    "Explanation",
     "ExportError",
     "FoveateError",
+    "Look",
     "MissingExtraError",
     "ModelMismatchError",
     "Pair",
     "Request",
+    "Run",
     "Sampling",
     "SearchError",
     "Seq2Seq",
@@ -72,16 +77,19 @@ if find_spec("sklearn") is None:
     __all__.remove("Seq2Seq")
 
 _HOMES = {
-    "Choice": "records",
+    "Choice": "inside_values",
     "Config": "config",
+    "Explanation": "inside_values",
+    "Look": "inside_values",
     "Pair": "records",
     "Request": "records",
+    "Run": "runs",
     "Sampling": "records",
     "Seq2Seq": "estimator",
     "Suspicion": "checking",
     "Translation": "records",
     "Translator": "translator",
-    "TreeNode": "records",
+    "TreeNode": "inside_values",
     "check": "checking",
     "evaluate": "evaluation",
     "get_scorer": "metrics",

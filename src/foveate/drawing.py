@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from foveate.inside_values import Explanation
     from foveate.records import Translation
 
 
@@ -23,6 +24,12 @@ class Drawer(Protocol):
 
     def draw_card(self, translation: Translation, /) -> str:
         """Draw as a piece of HTML, with its texts and scores."""
+
+    def draw_step(self, explanation: Explanation, head: int, /) -> Figure:
+        """Draw the chosen step with matplotlib."""
+
+    def draw_explanation(self, explanation: Explanation, /) -> str:
+        """Draw what attention computed as a piece of HTML, step by step."""
 
 
 _loaders: list[Callable[[], Drawer]] = []

@@ -22,9 +22,12 @@ from foveate.counted import counted
 from foveate.data.readers import find_fault
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError, DataError, MissingExtraError
+from foveate.insight.html import draw_card
+from foveate.insight.run_card import draw_run_card
 from foveate.options import TrainingOptions, hints
 from foveate.own_code import name_attention
 from foveate.records import Pair
+from foveate.runs import History, add_report, begin_history, list_facts, list_scores, make_card
 from foveate.search.workers import count_cores, cut_threads
 from foveate.text.matching import Matching
 
@@ -80,6 +83,8 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
     Attributes:
         translator_: the learnt `foveate.translator.Translator`.
         config_: the configuration that was trained, with everything found from the data.
+        history_: how the last `fit` went: `losses` as (update, nats a target token) and
+            `validations` as (update, scores on dev). Empty for a model that was loaded.
         summary_: what training reports: pairs, parameters, updates, minutes, and under `scores`
             the metrics on dev.
         n_features_in_: always 1, the column of sources.
@@ -264,10 +269,12 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         if dev is not None:
             dev_X, dev_y = dev
             dev_table = _build_table(dev_X, dev_y, config, "dev X", "dev y")
-        listener = _build_listener(self.verbose)
+        history = begin_history()
+        listener = _build_listener(self.verbose, history)
         page = Path(report) if report is not None else None
         trained = train(table, dev_table, config, report=listener, words=words, page=page)
         self.translator_ = trained.translator
+        self.history_ = history
         self.n_features_in_ = 1
         if trained.was_interrupted:
             raise KeyboardInterrupt
@@ -366,6 +373,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         named = options.pop("attention_module", "") or None
         model = cls(attention=translator.bundle.attention or named, **options)
         model.translator_ = translator
+        model.history_ = begin_history()
         model.n_features_in_ = 1
         return model
 
@@ -410,6 +418,32 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
 
         return list(watch(found, len(texts), "texts", patience=PATIENCE))
 
+    def _repr_html_inner(self) -> str:
+        """Return what a notebook shows: a fitted model's curves, sizes, scores and an example.
+
+        The parameters follow, as scikit-learn shows them.
+        """
+        diagram: str = super()._repr_html_inner()
+        if "translator_" not in vars(self):
+            return diagram
+        bundle = self.translator_.bundle
+        title, facts, scores = bundle.summary.plan, list_facts(bundle), list_scores(bundle)
+        card = make_card(f"Seq2Seq: {title}", facts, self.history_, scores)
+        parameters = f"<details><summary>Parameters</summary>{diagram}</details>"
+        return draw_run_card(card, [*self._draw_example(), parameters])
+
+    def _draw_example(self) -> Iterator[str]:
+        """Draw what the model makes of a dev source."""
+        for source in self.translator_.summary.examples[:1]:
+            yield "<p>A dev source, and what the model writes:</p>"
+            yield draw_card(self.translator_.translate_one(source, beam_size=self.beam_size))
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
+        bundle: dict[str, str] = super()._repr_mimebundle_(**options)
+        if "text/html" in bundle:
+            bundle["text/html"] = self._repr_html_inner()
+        return bundle
+
     def __getstate__(self) -> dict[str, Any]:
         """Return parameters and the bundle's files: no object of ours is ever pickled."""
         state = dict(super().__getstate__())
@@ -421,6 +455,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         state = dict(state)
         if "translator_" in state:
             state["translator_"] = _unpack(state["translator_"], state.get("attention"))
+            state.setdefault("history_", begin_history())
         super().__setstate__(state)
 
 
@@ -556,14 +591,18 @@ def _warn(message: str, level: int = 5) -> None:
     warnings.warn(message, UserWarning, stacklevel=level)
 
 
-def _build_listener(verbose: bool | int | None) -> Listener:
-    """Return who is told what training says: the log, and the screen as far as it is wanted."""
+def _build_listener(verbose: bool | int | None, history: History) -> Listener:
+    """Return who is told what training says: the log, and the screen as far as it is wanted.
+
+    The history gets the losses and the scores.
+    """
     from foveate.console import LateDisplay, format_report
 
     shown = LateDisplay() if verbose is None else _print_report if verbose else None
     log = logging.getLogger("foveate")
 
     def listen(report: Report) -> None:
+        add_report(history, report)
         if report.kind != "progress" and log.isEnabledFor(logging.INFO):
             log.info("%s", format_report(report))
         if shown is not None:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from itertools import islice
 
 from foveate.data.batching import collate_sources
-from foveate.records import Choice, NodeState, Request, Translation, TreeNode
+from foveate.inside_values import Choice, NodeState, TreeNode
+from foveate.records import Request, Translation
 from foveate.search import Candidate, Node, Stepper, list_choices, run_all
 from foveate.search.workers import BATCH_TOKENS, cut_batches
 from foveate.text.steering import Steering

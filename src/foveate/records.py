@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from foveate.counted import counted
 from foveate.drawing import load_drawer
 from foveate.errors import SearchError
+from foveate.inside_values import Choice, Explanation, TreeNode
 from foveate.ranking import MOST_PENALTY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Likeness = Literal["chrf", "edits"]  # how outputs are compared for minimum Bayes risk
-NodeState = Literal["kept", "dropped", "finished"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,8 @@ class Request:
         sampling: draw the outputs instead of searching for the best.
         choices: how many of the likeliest next tokens to return for every place of the output.
         tree: whether to return all prefixes that the search held.
+        explain: whether to return what attention computes at every step, see
+            `Translation.explain`. It needs PyTorch and the model's weights, and has `choices`.
 
     Raises:
         SearchError: a value makes no sense; all such values at once.
@@ -125,6 +127,7 @@ class Request:
     sampling: Sampling | None = None
     choices: int = 0
     tree: bool = False
+    explain: bool = False
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -196,54 +199,6 @@ def _find_bad_draws(request: Request) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """A token that the model might have written at a place of an output.
-
-    Attributes:
-        token: the token; empty for the end of the output.
-        log_prob: its log-probability in nats, given the tokens before it.
-        prefix: as `Request.prefix` it makes an output begin with the tokens before and this one.
-            For the end, the text before it.
-        is_end: whether this is the end of the output.
-    """
-
-    token: str
-    log_prob: float
-    prefix: str
-    is_end: bool = False
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-@dataclass(frozen=True, slots=True)
-class TreeNode:
-    """A prefix that the search held, or one that just missed its beam.
-
-    Attributes:
-        parent: place in the tree of the prefix without the last token; -1 for the root.
-        token: the last token; empty for the root, and for the end of an output.
-        log_prob: log-probability of the last token in nats, given those before it.
-        score: sum of the log-probabilities of all its tokens.
-        prefix: as `Request.prefix` it makes an output begin like this. For an end, the text.
-        state: "kept" lies on the way to an output that is returned, "dropped" does not.
-            "finished" is the end of an output that the search found.
-    """
-
-    parent: int
-    token: str
-    log_prob: float
-    score: float
-    prefix: str
-    state: NodeState
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-@dataclass(frozen=True, slots=True)
 class Translation:
     """What every door returns: the output, how sure the model was, and where it looked.
 
@@ -270,6 +225,8 @@ class Translation:
             is not one of the likeliest. Empty when not asked for.
         tree: all prefixes that the search held, parents first. Empty when not asked for, and for
             alternatives.
+        explanation: what attention computed at every step; None when not asked for, and for
+            alternatives.
     """
 
     source_tokens: list[str]
@@ -286,6 +243,20 @@ class Translation:
     confidence: float | None = None
     choices: list[list[Choice]] = field(default_factory=list)
     tree: list[TreeNode] = field(default_factory=list)
+    explanation: Explanation | None = None
+
+    def explain(self, step: int = 0) -> Explanation:
+        """Return what attention computed at an output step: scores, weights, states, context.
+
+        Args:
+            step: place in `tokens`, from 0; the end of the output comes after them.
+
+        Raises:
+            SearchError: it was not asked for, or there is no such step.
+        """
+        if self.explanation is None:
+            raise SearchError("nothing was recorded to explain: translate with explain=True")
+        return self.explanation.at(step)
 
     def plot(self) -> Figure:
         """Draw the attention weights as a matplotlib figure, rows target, columns source."""
@@ -306,6 +277,8 @@ class Translation:
             inside["choices"] = [[one.to_dict() for one in row] for row in self.choices]
         if self.tree:
             inside["tree"] = [node.to_dict() for node in self.tree]
+        if self.explanation is not None:
+            inside["explanation"] = self.explanation.to_dict()
         return {
             "source_tokens": self.source_tokens,
             "tokens": self.tokens,

@@ -17,6 +17,7 @@ from foveate.backends import Backend, build_stepper, check_backend
 from foveate.bundle import Bundle, Summary, load_bundle, save_bundle
 from foveate.data.batching import collate_sources
 from foveate.errors import ConfigError, ModelMismatchError, SearchError
+from foveate.explaining import add_explanations, count_choices
 from foveate.inside import add_choices, add_trees
 from foveate.outputs import Partial, order_outputs, put_first, replay
 from foveate.ranking import rank_score
@@ -215,7 +216,7 @@ class Translator:
         Raises:
             SearchError: the request wants a beam, or what only a whole output can be judged by.
         """
-        names = ("must", "must_not", "mbr", "sampling", "choices", "tree")
+        names = ("must", "must_not", "mbr", "sampling", "choices", "tree", "explain")
         wanted = [name for name in names if getattr(request, name)]
         if request.beam_size > 1:
             wanted.append(f"a beam_size of {request.beam_size}")
@@ -294,7 +295,7 @@ class Translator:
             results,
             self._steering,
         )
-        self._add_choices(jobs, [request.choices for request in requests], results)
+        self._look_inside(jobs, requests, results)
         return results
 
     def _add_confidence(self, results: list[Translation]) -> list[Translation]:
@@ -310,12 +311,14 @@ class Translator:
             judged.append(replace(one, confidence=sure, alternatives=others))
         return judged
 
-    def _add_choices(
-        self, jobs: Sequence[_Job], counts: Sequence[int], results: list[Translation]
+    def _look_inside(
+        self, jobs: Sequence[_Job], requests: Sequence[Request], results: list[Translation]
     ) -> None:
-        """Add to the results what else the model might have written."""
-        sources = [job.ids for job in jobs]
+        """Add to the results what else the model might have written, and what attention did."""
+        sources, asked = [job.ids for job in jobs], [request.explain for request in requests]
+        counts = [count_choices(request.choices, request.explain) for request in requests]
         add_choices(self.stepper, self._steering, sources, counts, results, self.threads)
+        add_explanations(self.bundle, sources, asked, results)
 
     def _stand_in(self, job: _Job) -> None:
         """Note the unknown tokens of a source, and let others stand in for them."""
@@ -362,19 +365,20 @@ class Translator:
         return self.bundle.decoding.words if is_ranked else None
 
     def score_pairs(
-        self, pairs: Iterable[tuple[str, str]], *, choices: int = 0
+        self, pairs: Iterable[tuple[str, str]], *, choices: int = 0, explain: bool = False
     ) -> Iterator[Translation]:
         """Score given targets: `score` is their log-probability, `attention` where they look.
 
         Args:
             pairs: sources and targets.
             choices: how many of the likeliest tokens to return for every place of a target.
+            explain: whether to return what attention computes at every step.
 
         Raises:
             ModelMismatchError: a source or target has no tokens.
         """
         for window in _windows(pairs):
-            yield from self._score_window(window, choices)
+            yield from self._score_window(window, choices, explain)
 
     def counts_as_unknown(self, letter: str) -> bool:
         """Say whether no source of the training pairs had a character, as far as tokens tell."""
@@ -389,7 +393,7 @@ class Translator:
         return bool(self.source_codec.split(clean_source(source, self._known, self._case)))
 
     def _score_window(
-        self, pairs: Sequence[tuple[str, str]], choices: int = 0
+        self, pairs: Sequence[tuple[str, str]], choices: int = 0, explain: bool = False
     ) -> list[Translation]:
         sources = [clean_source(source, self._known, self._case) for source, _ in pairs]
         all_ids = self.source_codec.encode_many(sources)
@@ -416,7 +420,8 @@ class Translator:
             replace(self._describe(job, found)[0], tokens=split(target), text=target)
             for job, found, (_, target) in scored
         ]
-        self._add_choices(jobs, [choices] * len(jobs), results)
+        wanted = [Request(source, choices=choices, explain=explain) for source in sources]
+        self._look_inside(jobs, wanted, results)
         return results
 
     def _run(self, jobs: Sequence[_Job], batch_tokens: int) -> list[list[Hypothesis]]:

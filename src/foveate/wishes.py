@@ -28,6 +28,7 @@ class Wishes(TypedDict, total=False):
     sampling: Sampling | None
     choices: int
     tree: bool
+    explain: bool
 
 
 def complete_wishes(wishes: Wishes) -> dict[str, Any]:

@@ -257,9 +257,7 @@ def _draw_curve(
     }
     last = observed["softmax"].looks[-1].update
     bounds = (0.0, 100.0) if told[0] == "per cent" else None
-    svg = draw_lines(
-        series, told[0], "update", last=last, bounds=bounds, colors=COLORS, has_paper=True
-    )
+    svg = draw_lines(series, told[0], "update", last=last, bounds=bounds, colors=COLORS)
     return Picture(named[0], named[1], told[1], svg)
 
 

@@ -7,6 +7,8 @@ global state. A user's style sheet changes nothing: every colour and size is sai
 from __future__ import annotations
 
 import unicodedata
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from io import BytesIO
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foveate.errors import MissingExtraError
+from foveate.errors import ConfigError, MissingExtraError, did_you_mean
 from foveate.insight.labels import (
     LEAST_NUMBER,
     LONGEST_LABEL,
@@ -29,6 +31,7 @@ from foveate.insight.labels import (
     width_in_em,
 )
 from foveate.insight.palette import LIGHT, NUM_LEVELS, ink_on, level_of, ramp
+from foveate.insight.scene import Box, Scene, Words, color_of
 from foveate.records import Translation
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.font_manager import FontEntry
 
+PIXELS = 96.0  # to the inch
 _BASE_FONT = "DejaVu Sans"  # comes with matplotlib
 
 
@@ -85,20 +89,32 @@ class _Plan:
         return max(self.left + max(width, 120.0) + 16, *least), self.above + height + self.below
 
 
-def draw_figure(translation: Translation, title: str = "") -> Figure:
+def draw_figure(translation: Translation, title: str = "", *, font: str = "") -> Figure:
     """Return the attention weights as a matplotlib figure, rows target, columns source.
 
-    Labels use the fonts that are installed; a character that none of them has becomes `□`.
-    Pieces inside a word begin with `-`. Columns are in reading order in every script.
+    Labels use the fonts that are installed; a character that none of them has becomes `□`, and a
+    warning says so. Pieces inside a word begin with `-`. Columns are in reading order in every
+    script.
+
+    Args:
+        translation: what to draw; it must have attention.
+        title: a line of text above the picture.
+        font: name of an installed font to write in, as far as it has the characters.
 
     Raises:
         ModelMismatchError: the translation has no attention.
         MissingExtraError: matplotlib is not installed.
+        ConfigError: the font is not installed.
     """
-    try:
-        picture = _picture_class()
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "plot", "drawing a figure") from error
+    figure = build_figure(translation, title, font)
+    if boxes := describe_boxes([*translation.source_tokens, *translation.tokens]):
+        warnings.warn(boxes, UserWarning, stacklevel=3)  # 3: who called `plot`
+    return figure
+
+
+def build_figure(translation: Translation, title: str = "", font: str = "") -> Figure:
+    """Return what `draw_figure` returns, without a warning."""
+    picture = _load_picture_class()
     weights = weights_of(translation)
     plan = _plan(translation, title)
     width, height = plan.size
@@ -114,7 +130,70 @@ def draw_figure(translation: Translation, title: str = "") -> Figure:
     _draw_scale(figure.add_axes((corner[0], (plan.below - 18) / height, 72 / width, 7 / height)))
     _write(figure, 16 / width, 1 - 24 / height, title, size=13, weight="bold")
     _write(figure, 16 / width, 12 / height, plan.note, size=7.5, color=LIGHT.muted)
+    _prefer_font(figure, font)
     return figure
+
+
+def build_scene(scene: Scene, font: str = "") -> Figure:
+    """Return a picture of boxes and words as a matplotlib figure.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        ConfigError: the font is not installed.
+    """
+    size = (scene.width / PIXELS, scene.height / PIXELS)
+    figure = _load_picture_class()(figsize=size, facecolor=LIGHT.paper)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, scene.width), ylim=(scene.height, 0))
+    axes.set_axis_off()
+    _draw_boxes(axes, [shape for shape in scene.shapes if isinstance(shape, Box)])
+    for words in scene.shapes:
+        if isinstance(words, Words):
+            _write(
+                axes,
+                words.x,
+                words.y,
+                words.text,
+                size=words.size * 72 / PIXELS,
+                color=color_of(words.role, LIGHT),
+                ha={"start": "left", "middle": "center", "end": "right"}[words.anchor],
+                va="baseline",
+                weight="bold" if words.is_bold else "normal",
+                rotation=words.turn,
+                rotation_mode="anchor",
+            )
+    _prefer_font(figure, font)
+    return figure
+
+
+def _draw_boxes(axes: Axes, boxes: Sequence[Box]) -> None:
+    from matplotlib.collections import PatchCollection
+    from matplotlib.patches import Rectangle
+
+    patches = [Rectangle((box.x, box.y), box.width, box.height) for box in boxes]
+    colors = [color_of(box.role, LIGHT) for box in boxes]
+    axes.add_collection(PatchCollection(patches, facecolors=colors, edgecolors="none"))
+
+
+def _prefer_font(figure: Figure, font: str) -> None:
+    """Write everything in a font; what it does not have stays in the fonts that were found."""
+    if not font:
+        return
+    from matplotlib.text import Text
+
+    known = {entry.name for entry in _fonts()}
+    if font not in known:
+        raise ConfigError(f"no font is called {font!r}{did_you_mean(font, known)}")
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_fontfamily([font, *text.get_fontfamily()])
+
+
+def _load_picture_class() -> type[Figure]:
+    try:
+        return _picture_class()
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "plot", "drawing a figure") from error
 
 
 @cache
@@ -140,6 +219,19 @@ def figure_to_png(figure: Figure) -> bytes:
     """Return a figure as the bytes of a PNG file."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=200, facecolor=figure.get_facecolor())
+    return buffer.getvalue()
+
+
+def figure_to_pdf(figure: Figure) -> bytes:
+    """Return a figure as the bytes of a PDF file for print: its fonts are in it, as TrueType.
+
+    Two files of one figure are the same, so no time stands in them.
+    """
+    from matplotlib import rc_context
+
+    buffer = BytesIO()
+    with rc_context({"pdf.fonttype": 42}):
+        figure.savefig(buffer, format="pdf", metadata={"CreationDate": None})
     return buffer.getvalue()
 
 
@@ -218,25 +310,26 @@ def _choose_fonts(text: str) -> tuple[str, list[str]]:
     return shown, families
 
 
-def describe_boxes(translation: Translation) -> str:
+def describe_boxes(tokens: Sequence[str]) -> str:
     """Say which letters become `□` because no installed font has them, and what to do; or nothing.
 
     Example:
-        >>> from foveate.records import Translation
-        >>> describe_boxes(Translation(["a"], ["b"], -0.5, -0.5))
+        >>> describe_boxes(["a", "b"])
         ''
     """
-    tokens = (*translation.source_tokens, *translation.tokens)
     boxes = [one for one in dict.fromkeys("".join(show_tokens(tokens))) if not _family_of(one)]
     if not boxes:
         return ""
+    from matplotlib import get_cachedir
+
     scripts = dict.fromkeys(
         unicodedata.name(one, f"U+{ord(one):04X}").split()[0].capitalize() for one in boxes
     )
     return (
         f"no font that matplotlib knows has {', '.join(map(repr, boxes[:5]))} "
         f"({', '.join(scripts)}): □ stands for them; draw to .svg or .html, "
-        "or install a font of this script"
+        "or install a font of this script and remove matplotlib's list of fonts in "
+        f"{get_cachedir()}"
     )
 
 

@@ -19,11 +19,17 @@ from foveate.insight.labels import (
 from foveate.insight.svg import clean, draw_svg
 from foveate.records import Translation
 
+FEW = 10  # texts of a list in which nobody needs to search
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
 def draw_html(
-    translations: Sequence[Translation], title: str, *, figures: Sequence[str] = ()
+    translations: Sequence[Translation],
+    title: str,
+    *,
+    figures: Sequence[str] = (),
+    captions: Sequence[str] = (),
+    browse: bool = False,
 ) -> str:
     """Return a self-contained page with the attention of every translation, to explore.
 
@@ -35,9 +41,16 @@ def draw_html(
         title: heading of the page.
         figures: SVG pictures of our own (such as `draw_length_curve` gives) to put on top;
             they are not escaped.
+        captions: what each of the translations is a picture of; none where that is clear.
+        browse: list several translations at the side, and show one at a time.
     """
     shown = escape(clean(title))
-    sections = [_draw_section(k, translation) for k, translation in enumerate(translations)]
+    captions = captions or [""] * len(translations)
+    sections = [
+        _draw_section(k, translation, caption)
+        for k, (translation, caption) in enumerate(zip(translations, captions, strict=True))
+    ]
+    is_list = browse and len(translations) > 1
     charts = [f'<figure class="card">{figure}</figure>' for figure in figures]
     data = json.dumps([_data(translation) for translation in translations], ensure_ascii=True)
     return "\n".join(
@@ -47,8 +60,9 @@ def draw_html(
             '<meta name="viewport" content="width=device-width,initial-scale=1">',
             '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">',
             f"<title>{shown}</title>\n<style>{_asset('page.css')}</style>\n</head>\n<body>",
-            f"<main>\n<h1>{shown}</h1>",
+            f"<main{' class=browse' * is_list}>\n<h1>{shown}</h1>",
             *charts,
+            *(_draw_list(translations, captions) if is_list else ()),
             *sections,
             f"</main>\n{_READOUT}",
             f'<script type="application/json" id="data">{make_script_safe(data)}</script>',
@@ -117,11 +131,24 @@ def make_script_safe(data: str) -> str:
     return data.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _draw_section(k: int, translation: Translation) -> str:
+def _draw_list(translations: Sequence[Translation], captions: Sequence[str]) -> Iterator[str]:
+    """Yield the list of what is on the page, to choose from; it works without the script, too."""
+    yield '<nav class="card" id="texts" aria-label="Texts">'
+    if len(translations) > FEW:
+        yield '<input type="search" placeholder="Find" aria-label="Find in the list">'
+    yield '<p class="source-text"><kbd>n</kbd> next, <kbd>p</kbd> previous</p><ol>'
+    for k, (translation, caption) in enumerate(zip(translations, captions, strict=True)):
+        name = caption or f"{join_shown(translation.source_tokens)} → {translation.text}"
+        yield f'<li><a href="#s{k}" dir="auto">{escape(clean(name))}</a></li>'
+    yield "</ol></nav>"
+
+
+def _draw_section(k: int, translation: Translation, caption: str) -> str:
     source = escape(join_shown(translation.source_tokens)) or "(empty)"
     text = escape(clean(translation.text)) or "(empty)"
     parts = [
-        f'<section class="card" aria-labelledby="h{k}">',
+        f'<section class="card" id="s{k}" aria-labelledby="h{k}">',
+        *([f'<p class="caption">{escape(clean(caption))}</p>'] if caption else []),
         f'<p class="source-text" dir="auto">{source}</p>',
         f'<h2 id="h{k}" dir="auto">{text}</h2>',
         _draw_map(k, translation),

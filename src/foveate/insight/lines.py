@@ -46,7 +46,6 @@ def draw_lines(
     last: float,
     bounds: tuple[float, float] | None = None,
     colors: Sequence[int] = range(len(LIGHT.series)),
-    has_paper: bool = False,
 ) -> str:
     """Return a chart of lines, as SVG.
 
@@ -58,7 +57,6 @@ def draw_lines(
         last: where the horizontal axis ends; it begins at 0.
         bounds: of the vertical axis; values beyond are drawn at its end. None takes the values'.
         colors: which of the palette each line has.
-        has_paper: the picture has a ground of its own, for a page that is not ours.
 
     Example:
         >>> draw_lines({"loss": [(0, 3.2), (10, 1.1)]}, "loss", "update", last=10)[:4]
@@ -71,7 +69,6 @@ def draw_lines(
     low, high = bounds or _bound([y for points in kept.values() for _, y in points])
     plot = _Plot(_WIDTH - names - 20, max(last, 1.0), low, high)
     kinds = dict(zip(kept, cycle(colors), strict=False))
-    paper = f'<rect class="paper" width="{_WIDTH:g}" height="{_HEIGHT:g}" fill="{LIGHT.paper}"/>'
     size = f'viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" width="{_WIDTH:g}" height="{_HEIGHT:g}"'
     return "\n".join(
         [
@@ -80,7 +77,7 @@ def draw_lines(
             f'data-x="{_LEFT:g} {plot.right:g} {plot.last:g}" '
             f'aria-label="{escape(clean(_describe(kept, ylabel, xlabel)))}">',
             f"<style>{dark_rules()}</style>",
-            *([paper] if has_paper else []),
+            f'<rect class="paper" width="{_WIDTH:g}" height="{_HEIGHT:g}" fill="{LIGHT.paper}"/>',
             *_draw_axes(plot, ylabel, xlabel),
             f'<line class="line now" x1="0" x2="0" y1="{_TOP:g}" y2="{_HEIGHT - _BOTTOM:g}" '
             f'stroke="{LIGHT.muted}" stroke-dasharray="3 3" visibility="hidden"/>',

@@ -104,4 +104,45 @@
   }
 
   document.querySelectorAll(".map").forEach(explore);
+
+  function browse(list) {
+    const links = [...list.querySelectorAll("a")];
+    const sections = links.map((link) => document.getElementById(link.hash.slice(1)));
+    let at = 0;
+
+    function open(place) {
+      at = Math.min(Math.max(place, 0), links.length - 1);
+      sections.forEach((section, k) => (section.hidden = k !== at));
+      links.forEach((link, k) => link.setAttribute("aria-current", String(k === at)));
+      links[at].scrollIntoView({ block: "nearest" });
+    }
+
+    function next(step) {
+      let place = at + step;
+      while (links[place]?.parentElement.hidden) place += step;
+      if (links[place]) open(place);
+    }
+
+    links.forEach((link, k) =>
+      link.addEventListener("click", (event) => {
+        event.preventDefault();
+        open(k);
+      })
+    );
+    document.addEventListener("keydown", (event) => {
+      if (event.altKey || event.ctrlKey || event.metaKey || event.target.tagName === "INPUT") return;
+      if (event.key === "n") next(1);
+      if (event.key === "p") next(-1);
+    });
+    list.querySelector("input")?.addEventListener("input", (event) => {
+      const wanted = event.target.value.toLowerCase();
+      links.forEach((link) => {
+        link.parentElement.hidden = !link.textContent.toLowerCase().includes(wanted);
+      });
+    });
+    open(0);
+  }
+
+  const list = document.getElementById("texts");
+  if (list) browse(list);
 })();

@@ -52,7 +52,14 @@ class _Layout:
     height: float
 
 
-def draw_svg(translation: Translation, title: str = "", *, tooltips: bool = True) -> str:
+def draw_svg(
+    translation: Translation,
+    title: str = "",
+    *,
+    tooltips: bool = True,
+    light: bool = False,
+    font: str = "",
+) -> str:
     """Return a picture of the attention weights of a translation, as SVG.
 
     Columns are in reading order also when the source is written right to left (a note says
@@ -62,16 +69,24 @@ def draw_svg(translation: Translation, title: str = "", *, tooltips: bool = True
         translation: what to draw; it must have attention.
         title: a line of text above the picture.
         tooltips: name the tokens and the weight of every cell in a `<title>`.
+        light: keep the light colours on a dark page, too, as print wants it.
+        font: name of the font to write in, where the reader's machine has it.
 
     Raises:
         ModelMismatchError: the translation has no attention.
     """
     weights = weights_of(translation)
     if weights.size == 0:
-        return _draw_nothing(title)
+        return _draw_nothing(title, light, font)
     layout = _lay_out(translation, title, bool(reading_note(translation)))
     parts = [
-        *_open(layout.width, layout.height, _describe(layout, weights), _grid_attribute(layout)),
+        *open_svg(
+            (layout.width, layout.height),
+            _describe(layout, weights),
+            "" if light else weight_rules(),
+            font,
+            _grid_attribute(layout),
+        ),
         *_draw_title(title),
         *_draw_column_labels(layout),
         *_draw_row_labels(layout),
@@ -110,16 +125,26 @@ def _lay_out(translation: Translation, title: str, has_note: bool) -> _Layout:
     return _Layout(columns, rows, cell, font, is_slanted, left, top, right + _MARGIN, height)
 
 
-def _open(width: float, height: float, description: str, attribute: str = "") -> Iterator[str]:
+def open_svg(
+    size: tuple[float, float],
+    description: str,
+    style: str,
+    font: str = "",
+    attribute: str = "",
+) -> Iterator[str]:
+    """Yield the beginning of a picture: its size, its fonts, its style, and its paper."""
+    width, height = size
+    own = "'" + "".join(c for c in font if c.isalnum() or c in " -_.") + "'," if font else ""
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="foveate" role="img" '
         f'viewBox="0 0 {_n(width)} {_n(height)}" width="{_n(width)}" height="{_n(height)}" '
-        f'font-family="{FONTS}" style="max-width:100%;height:auto"{attribute} '
+        f'font-family="{own}{FONTS}" style="max-width:100%;height:auto"{attribute} '
         f'aria-label="{escape(description)}">'
     )
-    yield f"<style>{weight_rules()}</style>"
-    size = f'width="{_n(width)}" height="{_n(height)}"'
-    yield f'<rect class="paper" {size} rx="10" fill="{LIGHT.paper}"/>'
+    if style:
+        yield f"<style>{style}</style>"
+    area = f'width="{_n(width)}" height="{_n(height)}"'
+    yield f'<rect class="paper" {area} rx="10" fill="{LIGHT.paper}"/>'
 
 
 def _grid_attribute(layout: _Layout) -> str:
@@ -234,10 +259,11 @@ def _draw_legend(layout: _Layout, note: str) -> Iterator[str]:
         yield _text(_MARGIN, y + 30, note, "muted", 'font-size="10"')
 
 
-def _draw_nothing(title: str) -> str:
+def _draw_nothing(title: str, light: bool, font: str) -> str:
     message = "Nothing to show: the source or the translation is empty."
     width = max(400.0, 2 * _MARGIN + width_in_em(title) * 16)
-    body = [*_open(width, 96.0, message), *_draw_title(title)]
+    style = "" if light else weight_rules()
+    body = [*open_svg((width, 96.0), message, style, font), *_draw_title(title)]
     return "\n".join([*body, _text(_MARGIN, 66, message, "muted", 'font-size="13"'), "</svg>"])
 
 

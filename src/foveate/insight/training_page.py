@@ -122,7 +122,7 @@ def _data(run: Watched) -> str:
         "status": run.status,
         "written": run.written,
         "total": run.total_updates,
-        "moments": [asdict(moment) for moment in _thin(run.moments, MOST_MOMENTS)],
+        "moments": [asdict(moment) for moment in thin(run.moments, MOST_MOMENTS)],
         "references": [example.references for example in run.examples],
         "tokens": [show_tokens(one.tokens, hyphens=True) for one in run.examples[:NUM_DRAWN]],
         "source": [
@@ -135,7 +135,7 @@ def _data(run: Watched) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _thin(items: Sequence[Item], most: int) -> list[Item]:
+def thin(items: Sequence[Item], most: int) -> list[Item]:
     """Return at most so many items, evenly spread, the first and the last among them."""
     if len(items) <= most:
         return list(items)
@@ -184,12 +184,12 @@ def _duration(seconds: float) -> str:
 
 def _draw_curves(run: Watched) -> Iterator[str]:
     last = max(run.total_updates, run.update)
-    losses = _thin(run.losses, MOST_POINTS)
+    losses = thin(run.losses, MOST_POINTS)
     loss = {"loss": losses} if losses else {}
     names = list(run.validations[0][1]) if run.validations else []
     dev = {
-        _label(name): [
-            (update, _scale(name, scores[name])) for update, scores, _ in run.validations
+        label_metric(name): [
+            (update, scale_metric(name, scores[name])) for update, scores, _ in run.validations
         ]
         for name in names
     }
@@ -204,12 +204,12 @@ def _draw_curves(run: Watched) -> Iterator[str]:
     rows = [
         (
             f"{update:,}",
-            *(f"{_scale(name, scores[name]):.1f}" for name in names),
+            *(f"{scale_metric(name, scores[name]):.1f}" for name in names),
             "kept" if is_kept else "",
         )
         for update, scores, is_kept in run.validations
     ]
-    yield _tabulate("dev-table", ("update", *map(_label, names), "weights"), rows)
+    yield _tabulate("dev-table", ("update", *map(label_metric, names), "weights"), rows)
     yield "</figure>\n</div>"
 
 
@@ -232,11 +232,13 @@ def _tabulate(name: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -
     )
 
 
-def _label(name: str) -> str:
+def label_metric(name: str) -> str:
+    """Return what a metric is called where people read."""
     return {"bleu": "BLEU", "chrf": "chrF"}.get(name, name.replace("_", " "))
 
 
-def _scale(name: str, value: float) -> float:
+def scale_metric(name: str, value: float) -> float:
+    """Return a score in per cent, or in the points that the metric has."""
     return value if name in ("bleu", "chrf") else 100 * value
 
 
@@ -325,9 +327,11 @@ def _draw_scores(run: Watched) -> Iterator[str]:
     yield '<div class="wide"><table class="scores"><thead><tr><th scope="col">metric</th>'
     yield '<th scope="col">value</th><th scope="col">95 % interval</th></tr></thead>\n<tbody>'
     for name, score in run.scores.items():
-        value, low, high = (f"{_scale(name, score[part]):.1f}" for part in ("value", "low", "high"))
+        value, low, high = (
+            f"{scale_metric(name, score[part]):.1f}" for part in ("value", "low", "high")
+        )
         yield (
-            f'<tr><th scope="row">{_label(name)}</th><td class="number">{value}</td>'
+            f'<tr><th scope="row">{label_metric(name)}</th><td class="number">{value}</td>'
             f'<td class="number">{low} to {high}</td></tr>'
         )
     yield "</tbody></table></div></section>"

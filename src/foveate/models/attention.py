@@ -94,11 +94,10 @@ class Attention(nn.Module, ABC):
         `before` are the weights of the step before the first query; only location needs them.
         """
         scores, mask = self.scores(query, keys), source_mask[:, None, None, :]
-        if self.location is None:
-            weights = self.normalize(scores, mask)
-        else:
+        if self.location is not None:
             assert before is not None
-            weights = self.location(query, scores, before, mask, self.normalize)
+            scores = self.location(query, scores, before, mask, self.normalize)
+        weights = self.normalize(scores, mask)
         context = weights @ split_heads(encoder_states, self.num_heads)
         return merge_heads(context), weights
 

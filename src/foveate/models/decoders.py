@@ -23,6 +23,7 @@ from foveate.models.recurrent import NUM_STATES, CellName, Parts, RecurrentLayer
 LARGEST_IN_LOOP = 2**25  # numbers that the attention of all steps of a loop may keep
 
 BEFORE = "attention_before"  # in the state: weights [R, N, S] of the step before, for location
+QUERY = "query"  # in the state where it is to be looked at: what asked last, [R, T, Q]
 
 State = dict[str, Tensor]
 Weights = Tensor | None  # [B, N, T, S] attention weights, or None without attention
@@ -132,15 +133,12 @@ class AttentionDecoder(Decoder):
         """Return context [B, T, H] and weights [B, N, T, S] for queries [B, T, Q], and the state
         in which the next of them finds where this one looked.
         """
-        context, weights = self.attention(
-            query,
-            state["keys"],
-            state["encoder_states"],
-            state["source_mask"],
-            state.get(BEFORE),
-        )
+        source = (state[name] for name in ("keys", "encoder_states", "source_mask"))
+        context, weights = self.attention(query, *source, state.get(BEFORE))
         if BEFORE in state:
             state = {**state, BEFORE: weights[:, :, -1].detach()}
+        if QUERY in state:
+            state = {**state, QUERY: query}
         return context, weights, state
 
     def attend_in_loop(

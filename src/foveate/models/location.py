@@ -50,7 +50,7 @@ class LocationScores(nn.Module):
         mask: Bool[Tensor, "B 1 1 S"],
         normalize: Callable[[Tensor, Tensor], Tensor],
     ) -> Float[Tensor, "B N T S"]:
-        """Return the attention weights of all steps, with those before the first of them."""
+        """Return the scores of all steps; `before` are the weights before the first of them."""
         rows, steps, _ = query.shape
         hidden = self.query_projection(query).view(rows, steps, self.num_heads, 1, FEATURES)
         hidden = hidden.transpose(1, 2)  # B N T 1 D
@@ -59,7 +59,7 @@ class LocationScores(nn.Module):
             for index in range(steps - 1):
                 place = self._scores(hidden[:, :, index], looks[-1])
                 looks.append(normalize(content[:, :, index] + place, mask[:, :, 0]))
-        return normalize(content + self._all_scores(hidden, torch.stack(looks, dim=2)), mask)
+        return content + self._all_scores(hidden, torch.stack(looks, dim=2))
 
     def _all_scores(
         self, hidden: Float[Tensor, "B N T 1 D"], before: Float[Tensor, "B N T S"]

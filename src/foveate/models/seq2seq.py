@@ -110,15 +110,20 @@ class Seq2SeqModel(nn.Module):
         self.copying = copying
         decoder.needs_weights = needs_weights or copying is not None
 
-    def encode(self, source: Int[Tensor, "B S"], source_mask: Bool[Tensor, "B S"]) -> Encoded:
-        """Embed and encode the source."""
+    def embed(self, source: Int[Tensor, "B S"], source_mask: Bool[Tensor, "B S"]) -> Tensor:
+        """Return what the encoder reads [B, S, E]."""
         source = self._drop_words(source, source_mask)
         embedded = self.source_embedding(source)
         if self.ngrams is not None:
             embedded = embedded + self.ngrams(source, source_mask)
         if self.window is not None:
             embedded = self.window(embedded, source_mask)
-        encoded: Encoded = self.encoder(self.dropout(embedded), source_mask)
+        dropped: Tensor = self.dropout(embedded)
+        return dropped
+
+    def encode(self, source: Int[Tensor, "B S"], source_mask: Bool[Tensor, "B S"]) -> Encoded:
+        """Embed and encode the source."""
+        encoded: Encoded = self.encoder(self.embed(source, source_mask), source_mask)
         return encoded
 
     def features(

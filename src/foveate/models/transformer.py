@@ -83,8 +83,14 @@ class MultiHeadAttention(nn.Module):
         mask: Bool[Tensor, "#B 1 #T S"],
     ) -> Float[Tensor, "B N T S"]:
         """Return the attention weights of the same call, to be looked at."""
-        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+        scores = self.scores(query, key)
         return masked_softmax(scores, mask.expand_as(scores))
+
+    def scores(
+        self, query: Float[Tensor, "B N T D"], key: Float[Tensor, "B N S D"]
+    ) -> Float[Tensor, "B N T S"]:
+        """Return Q K^T / sqrt(D)."""
+        return query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
 
 
 def feed_forward(hidden_size: int, inner_size: int, dropout: float) -> nn.Sequential:
@@ -112,13 +118,17 @@ class EncoderLayer(nn.Module):
         self, states: Float[Tensor, "B S H"], source_mask: Bool[Tensor, "B S"]
     ) -> Float[Tensor, "B S H"]:
         """Let every position look at every real position."""
+        mask = source_mask[:, None, None, :]
+        states = states + self.dropout(self.attention(*self.project(states), mask))
+        result: Tensor = states + self.dropout(self.inner(self.inner_norm(states)))
+        return result
+
+    def project(self, states: Float[Tensor, "B S H"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the queries, keys and values of every head, [B, N, S, D] each."""
         normed = self.attention_norm(states)
         query = rotate(self.attention.project_query(normed))
         key, value = self.attention.project_memory(normed)
-        mask = source_mask[:, None, None, :]
-        states = states + self.dropout(self.attention(query, rotate(key), value, mask))
-        result: Tensor = states + self.dropout(self.inner(self.inner_norm(states)))
-        return result
+        return query, rotate(key), value
 
 
 class TransformerEncoder(nn.Module):
@@ -181,16 +191,20 @@ class DecoderLayer(nn.Module):
         self, states: Tensor, past: tuple[Tensor, Tensor] | None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Attend to the past and the present; return also the longer cache of keys and values."""
-        normed = self.past_norm(states)
-        key, value = self.past.project_memory(normed)
         start = 0 if past is None else past[0].shape[2]
-        query, key = rotate(self.past.project_query(normed), start), rotate(key, start)
+        query, key, value = self.project(states, start)
         if past is not None:
             key, value = torch.cat((past[0], key), dim=2), torch.cat((past[1], value), dim=2)
         rows, columns = query.shape[2], key.shape[2]
         causal = torch.ones(rows, columns, dtype=torch.bool, device=key.device).tril(start)
         states = states + self.dropout(self.past(query, key, value, causal[None, None]))
         return states, (key, value)
+
+    def project(self, states: Tensor, start: int | Tensor = 0) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values of the present for every head, [B, N, T, D] each."""
+        normed = self.past_norm(states)
+        key, value = self.past.project_memory(normed)
+        return rotate(self.past.project_query(normed), start), rotate(key, start), value
 
     def remember(self, encoder_states: Tensor) -> tuple[Tensor, Tensor]:
         """Return the keys and values of the source."""
