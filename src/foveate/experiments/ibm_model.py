@@ -29,8 +29,10 @@ class IbmModel1:
     """What words become: `chances[(e, f)]` is t(f | e).
 
     Example:
-        >>> model = learn_model_1([["das", "Haus"], ["das"]], [["the", "house"], ["the"]])
-        >>> sorted(model.align(["das", "Haus"], ["the", "house"]))
+        >>> sources = [["das", "Haus"], ["das", "Buch"], ["ein", "Buch"]]
+        >>> targets = [["the", "house"], ["the", "book"], ["a", "book"]]
+        >>> model = learn_model_1(sources, targets)
+        >>> sorted(model.align(["das", "Buch"], ["the", "book"]))
         [(0, 0), (1, 1)]
     """
 
