@@ -118,6 +118,7 @@ def test_python_dash_m_is_the_command() -> None:
     "command",
     [
         "demo",
+        "experiment",
         "train",
         "translate",
         "evaluate",
