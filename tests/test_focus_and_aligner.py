@@ -449,6 +449,6 @@ def test_aligner_in_small_scores_every_way() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_attention_aligns_better_than_the_diagonal() -> None:
-    budget = Budget(0.6, seed=1)
+    budget = Budget(1.0, seed=1)
     found = align_corpus(draw_sentences(budget), budget, Progress(lambda *told: None, 2))
     assert aligner.check_claims(found.scores)["far_better_than_the_diagonal"]
