@@ -9,11 +9,15 @@
 PyTorch is loaded when an experiment runs, not before.
 """
 
+from foveate.experiments.aligner import ALIGNER
 from foveate.experiments.copy_reverse import COPY_REVERSE
 from foveate.experiments.data_size import DATA
 from foveate.experiments.experiment import Experiment
+from foveate.experiments.focus import FOCUS
 from foveate.experiments.length import LENGTH
 
 __all__ = ["EXPERIMENTS"]
 
-EXPERIMENTS: dict[str, Experiment] = {one.name: one for one in (LENGTH, COPY_REVERSE, DATA)}
+_ALL = (LENGTH, COPY_REVERSE, FOCUS, ALIGNER, DATA)
+
+EXPERIMENTS: dict[str, Experiment] = {one.name: one for one in _ALL}
