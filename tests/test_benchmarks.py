@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import json
 import random
+import shutil
 import sqlite3
+import sys
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +21,7 @@ from foveate.cli import app
 from foveate.edits import count_edits
 from foveate.models.build import build_model
 from foveate.records import Translation
+from foveate.translator import Translator
 from made import make_options
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -296,3 +299,42 @@ def test_phrases_have_a_syllable_for_every_character(load: Any, tmp_path: Path) 
         json.dumps(phrases, ensure_ascii=False), encoding="utf-8"
     )
     assert load("further_tasks").read_pinyin(tmp_path) == [("中文", "zhōng wén")]
+
+
+def test_records_stand_beside_what_is_published(
+    load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A finished run is only evaluated; three of its four rows are what the model writes."""
+    golden = Path(__file__).parent / "golden" / "format-2"
+    data = tmp_path / "histnorm" / "icelandic"
+    data.mkdir(parents=True)
+    outputs = [(word, one.text) for word in ("attend", "train") for one in translate(golden, word)]
+    rows = [*outputs, outputs[0], ("foveate", "never written")]
+    for part in ("train", "dev", "test"):
+        lines = "".join(f"{source}\t{target}\n" for source, target in rows)
+        (data / f"{part}.tsv").write_text(lines, encoding="utf-8")
+    shutil.copytree(golden, tmp_path / "icelandic-attention-auto-1")
+    told = ["records.py", str(tmp_path), "--out", str(tmp_path), "--only", "icelandic", "hebrew"]
+    result = tmp_path / "records.json"
+    monkeypatch.setattr(sys, "argv", [*told, "--threads", "1", "--json", str(result)])
+    load("records").main()
+    [row] = json.loads(result.read_text())
+    assert (row["name"], row["seeds"], row["scores"][0]["value"]) == ("icelandic", ["1"], 75)
+    assert row["scores"][0]["low"] < 75 < row["scores"][0]["high"]
+    table = capsys.readouterr().out.splitlines()[-1]
+    assert table.startswith("| icelandic | Old Icelandic spelling, all tokens | running words")
+    assert "| **75.0** (" in table and "| 87.59 (" in table
+
+
+def test_an_error_rate_is_what_is_missing(load: Any) -> None:
+    records = load("records")
+    tasks = {task.name: task for task in records.TASKS}
+    found = {"metrics": {"exact_match": {"value": 0.75, "low": 0.5, "high": 0.875}}}
+    assert records.read_score(tasks["cmudict"], found) == {"value": 25, "low": 12.5, "high": 50}
+    assert records.read_score(tasks["hebrew"], found) == {"value": 75, "low": 50, "high": 87.5}
+    found = {"metrics": {"bleu": {"value": 39.0, "low": 37.5, "high": 40.5}}}
+    assert records.read_score(tasks["multi30k"], found)["value"] == 39
+
+
+def translate(folder: Path, text: str) -> list[Translation]:
+    return list(Translator.load(folder).translate([text]))

@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foveate.errors import ConfigError, ModelMismatchError
+from foveate.insight import labels
 from foveate.insight.alignment import (
     format_pharaoh,
     hard_alignment,
@@ -157,6 +158,19 @@ def test_tokens_are_shown_as_what_they_are() -> None:
     assert show_token("\u200d") == "U+200D"
     assert show_token("क\u200dष") == "क\u200dष"
     assert show_token("a\u202eb\ud800") == "aU+202EbU+D800"
+
+
+def test_parts_of_hangul_are_shown_as_letters_and_headings_as_syllables() -> None:
+    parts = list(unicodedata.normalize("NFD", "닭왕"))
+    assert [show_token(part) for part in parts] == list("ㄷㅏㄺㅇㅘㅇ")
+    assert join_shown(parts) == "닭왕"
+    page = (Path(labels.__file__).parents[1] / "page" / "js" / "text.js").read_text(
+        encoding="utf-8"
+    )
+    found = re.findall(r"\[(0x11[0-9a-f]{2}), \"(\w+)\"\]", page)
+    theirs = {chr(int(begin, 16) + n): one for begin, row in found for n, one in enumerate(row)}
+    assert len(theirs) == 19 + 21 + 27
+    assert {part: show_token(part) for part in theirs} == theirs
 
 
 @given(st.text(max_size=6))

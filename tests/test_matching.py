@@ -143,7 +143,7 @@ def test_only_what_means_something_is_shown() -> None:
     assert "exact match by row     66.7 %" in format_evaluation(twice)
 
 
-@pytest.mark.parametrize("form", ["NFKC", "NFD"])
+@pytest.mark.parametrize("form", ["NFKC", "NFD", "decomposed"])
 def test_validation_and_evaluation_of_a_run_agree(form: str) -> None:
     words = [a + b for a in ("ﬁ", "é", "b") for b in ("Ａ", "c", "d", "e")]
     table = PairTable.from_texts(words, words)

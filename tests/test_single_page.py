@@ -62,10 +62,11 @@ MODELS: dict[str, tuple[Any, Any, Any, Normalization]] = {
     "bytes": ("transformer", "bytes", "bytes", "NFC"),
     "unigram": ("attention", "unigram", "unigram", "NFKD"),
     "bpe": ("traditional", "bpe", "bpe", "NFKC"),
+    "decomposed": ("attention", "characters", "characters", "decomposed"),
 }
 WORDS = """
 see sea the sun sang <V> <PST> naïve café cafe\u0301 Übung ﬁn שלום נמל नमस्ते हिन्दी 日本語 \
-ἀρχή 👩‍🚀 a\u200db zé\u0323 İst 1½ x\u0301 \u1e9b\u0323
+ἀρχή 한글 👩‍🚀 a\u200db zé\u0323 İst 1½ x\u0301 \u1e9b\u0323
 """.split()  # noqa: SIM905
 ODD = [
     "\ufeffsun", "  the  sun ", "a\tb\nc", "\x1csea\x1f", "sea\u3000sun", "q", "zzz", "日本", "<V",
@@ -303,7 +304,7 @@ def test_floats_of_a_page_are_those_of_python(bundles: dict[str, Bundle]) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["characters", "tagged", "whitespace", "bytes", "ensemble", "remembers"]
+    "name", ["characters", "tagged", "whitespace", "bytes", "decomposed", "ensemble", "remembers"]
 )
 def test_decoder_of_the_docs_is_greedy_search(
     bundles: dict[str, Bundle], name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]

@@ -407,6 +407,7 @@ def make_codec(kind: str, normalization: Normalization = "NFC") -> Codec:
 
 
 KINDS = ["characters", "tagged", "whitespace", "bytes", "unigram", "bpe"]
+SUBWORDS = KINDS[-2:]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -438,6 +439,19 @@ def test_unknown_tokens_show(kind: str) -> None:
     assert codec.decode(codec.encode(text)) == "the \N{REPLACEMENT CHARACTER} dog"
     assert not codec.round_trips(text)
     assert "日" in codec.join(codec.split(text))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_codec_reads_parts_and_writes_whole_characters(kind: str) -> None:
+    whole = "\N{HANGUL SYLLABLE GAG} café"
+    parts = unicodedata.normalize("NFD", whole)
+    tokenizer = learn("unigram" if kind == "unigram" else "bpe") if kind in SUBWORDS else None
+    entries = tokenizer.pieces if tokenizer else build_tokenizer(kind).split(parts)
+    codec = Codec(tokenizer or build_tokenizer(kind), Vocabulary.learn([entries]), "decomposed")
+    assert codec.split(whole) == codec.split(parts) == codec.tokenizer.split(parts)
+    if tokenizer is None:
+        assert codec.decode(codec.encode(whole)) == whole
+        assert codec.round_trips(parts)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -522,3 +536,32 @@ def test_codecs_normalise_before_they_learn() -> None:
 def test_no_pairs() -> None:
     with pytest.raises(DataError, match="no pairs"):
         build([], [])
+
+
+# Two letters and a mark; a syllable is made of two or three parts.
+HANGUL = ["\uac00\ub098", "\ub2e4\ub77c", "\uac01\ub9c8", "\ub098\uac01", "\ub77c\ub9c8\ub2e4"] * 9
+
+
+@pytest.mark.parametrize("is_target", [False, True])
+def test_characters_that_are_mostly_composed_are_learnt_by_their_parts(is_target: bool) -> None:
+    phones = ["K A N A", "T A R A", "K A K M A", "N A K A K", "R A M A T A"] * 9
+    sides = (phones, HANGUL) if is_target else (HANGUL, phones)
+    codecs = build(*sides)
+    assert {codec.normalization for codec in codecs} == {"decomposed"}
+    spelled = codecs[is_target]
+    parts = set(unicodedata.normalize("NFD", "".join(HANGUL)))
+    assert set(spelled.vocabulary.entries[4:]) == parts
+    unseen = "\uacf0"  # has a vowel that no syllable has
+    seen_parts = "\ub9c9"  # never seen, though its parts were
+    assert UNK in spelled.encode(unseen) and UNK not in spelled.encode(seen_parts)
+    assert spelled.decode(spelled.encode(seen_parts)) == seen_parts
+
+
+def test_a_few_accents_do_not_take_characters_apart() -> None:
+    french = ["été", "garçon", "mère", "forêt", "bureau", "jardin", "velo", "chaux"] * 9
+    vietnamese = ["đồng", "hay", "khác", "nếu", "được", "những", "toàn", "khôi"] * 9
+    assert {codec.normalization for codec in build(vietnamese, french)} == {"NFC"}
+    assert {codec.normalization for codec in build(french, make_rows("phones", 72))} == {"NFC"}
+    assert {codec.normalization for codec in build(HANGUL, HANGUL, normalization="NFC")} == {"NFC"}
+    symbols = [" ".join(word) for word in HANGUL]  # what stands between blanks stays whole
+    assert {codec.normalization for codec in build(symbols, symbols)} == {"NFC"}

@@ -111,7 +111,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         vocabulary_size: int | None = None,
         shared_vocabulary: bool | None = None,
         source_case: str = "auto",
-        normalization: str = "NFC",
+        normalization: str = "auto",
         embedding_size: int | None = None,
         hidden_size: int | None = None,
         num_layers: int = 2,

@@ -29,7 +29,7 @@ from foveate.ranges import Form, Ge, Gt, Le, Lt, Odd, check_value
 Architecture = Literal["attention", "traditional", "transformer"]
 SubwordKind = Literal["unigram", "bpe"]
 TokenKind = Literal["auto", "characters", "tagged", "whitespace", "bytes", "unigram", "bpe"]
-Normalization = Literal["NFC", "NFD", "NFKC", "NFKD", "none"]
+Normalization = Literal["auto", "NFC", "NFD", "NFKC", "NFKD", "decomposed", "none"]
 LetterCase = Literal["auto", "keep", "lower", "upper"]
 NGRAM_SIZE = 32  # numbers in a row of the table of n-grams
 SUBWORD_KINDS: tuple[SubwordKind, ...] = get_args(SubwordKind)
@@ -63,8 +63,10 @@ class TextOptions:
     source_case: LetterCase = "auto"
     """Case in which sources are read: as they are (keep), lower or upper (found: that of all
     training sources, if they have only one)."""
-    normalization: Normalization = "NFC"
-    """Unicode normalisation of both sides, kept in the model."""
+    normalization: Normalization = "auto"
+    """Unicode normal form of both sides, kept in the model; decomposed reads parts of characters
+    (NFD) and writes whole ones (found: decomposed where most letters of a side have parts, as in
+    Hangul, else NFC)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from foveate.confidence import read_confidence
+from foveate.text.codec import FORMS
 from foveate.text.vocabulary import BOS, EOS, PAD, UNK
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def _describe_side(codec: Codec, stem: str, files: Mapping[str, bytes]) -> dict[
     subwords = f"{stem}.sentencepiece.model"
     return {
         "tokens": codec.kind,
-        "normalization": codec.normalization,
+        "normalization": FORMS.get(codec.normalization, "none"),
+        "written": "NFC" if codec.normalization == "decomposed" else None,
         "vocabulary": f"{stem}.vocabulary.txt",
         "size": len(codec.vocabulary),
         "subwords": subwords if subwords in files else None,

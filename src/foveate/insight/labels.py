@@ -32,6 +32,12 @@ _CELLS = (
 )
 
 _VISIBLE = {" ": "␣", "\t": "⇥", "\n": "↵", "\r": "␍", "\xa0": "⍽", "\u3000": "␣"}
+# The parts of a syllable of Hangul, as the letters that fonts draw alone.
+_HANGUL_PARTS = map(chr, (*range(0x1100, 0x1113), *range(0x1161, 0x1176), *range(0x11A8, 0x11C3)))
+_VISIBLE |= {
+    part: unicodedata.lookup(f"HANGUL LETTER {unicodedata.name(part).split(maxsplit=2)[2]}")
+    for part in _HANGUL_PARTS
+}
 _JOINERS = {"\u200c", "\u200d"}  # they shape their neighbours: only visible when alone
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _NARROW, _BROAD = set("iljtfrI.,:;!'|()[]{}-·`\"1/"), set("mwMWQOGDNHUC@%&")
@@ -108,6 +114,7 @@ def show_token(token: str) -> str:
     if byte := _BYTE.fullmatch(token):
         value = int(byte[1], 16)
         token = chr(value) if 0x20 <= value < 0x7F else byte[1].upper()
+    token = unicodedata.normalize("NFC", token)  # so what is left of parts stands alone
     is_lone_joiner = all(character in _JOINERS for character in token)
     shown = "".join(_show_character(character, is_lone_joiner) for character in token)
     if shown and unicodedata.category(shown[0]).startswith("M"):
@@ -162,7 +169,7 @@ def join_shown(tokens: Sequence[str]) -> str:
         text = bytes(int(token[3:5], 16) for token in tokens).decode("utf-8", "replace")
     else:
         text = ("" if all(len(token) <= 1 for token in tokens) else " ").join(tokens)
-    text = " ".join(text.split())
+    text = " ".join(unicodedata.normalize("NFC", text).split())
     return "".join(c if c == " " else _show_character(c, False) for c in text)
 
 

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from foveate.errors import BundleError
 from foveate.files import write_synced
@@ -19,6 +20,10 @@ from foveate.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 
 UNKNOWN_MARK = "\N{REPLACEMENT CHARACTER}"
 _SILENT = frozenset((PAD, BOS, EOS))
+# The Unicode normal form in which a text is read; "none" has none.
+FORMS: dict[str, Literal["NFC", "NFD", "NFKC", "NFKD"]]
+FORMS = {form: form for form in ("NFC", "NFD", "NFKC", "NFKD")}
+FORMS |= {"auto": "NFC", "decomposed": "NFD"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -39,7 +44,7 @@ class Codec:
     ) -> None:
         self.tokenizer = tokenizer
         self.vocabulary = vocabulary
-        self.normalization: Normalization = normalization
+        self.normalization: Normalization = "NFC" if normalization == "auto" else normalization
 
     @property
     def kind(self) -> str:
@@ -84,8 +89,9 @@ class Codec:
         ]
 
     def join(self, tokens: Sequence[str]) -> str:
-        """Join tokens to a text."""
-        return self.tokenizer.join(tokens)
+        """Join tokens to a text; decomposed characters become whole ones."""
+        text = self.tokenizer.join(tokens)
+        return normalize_text(text, "NFC") if self.normalization == "decomposed" else text
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of ids: unknown tokens as U+FFFD, begin, end and padding left out."""
@@ -93,7 +99,7 @@ class Codec:
 
     def round_trips(self, text: str) -> bool:
         """Tell whether a text, once normalised, comes back from its ids unchanged."""
-        return self.decode(self.encode(text)) == self.normalize(text)
+        return self.normalize(self.decode(self.encode(text))) == self.normalize(text)
 
     def to_files(self, stem: str) -> dict[str, bytes]:
         """Return the files that hold the codec, by name.
@@ -164,7 +170,8 @@ def normalize_text(text: str, normalization: Normalization) -> str:
     if text.isascii():  # is in every normal form already
         return text
     text = _SURROGATE.sub(UNKNOWN_MARK, text)
-    return text if normalization == "none" else unicodedata.normalize(normalization, text)
+    form = FORMS.get(normalization)
+    return unicodedata.normalize(form, text) if form else text
 
 
 def _make_tokenizer(files: Mapping[str, bytes], stem: str, kind: str, origin: str) -> Tokenizer:

@@ -18,7 +18,7 @@ import numpy as np
 from foveate.config import Config
 from foveate.edits import measure_likeness
 from foveate.errors import ConfigError, DataError
-from foveate.options import SUBWORD_KINDS
+from foveate.options import SUBWORD_KINDS, Normalization
 from foveate.text.codec import Codec, normalize_text
 from foveate.text.tokenizers import (
     RARE_CHARACTERS,
@@ -45,6 +45,8 @@ IDEOGRAPH = 3  # letters that one East Asian character is worth
 ASCII_SIZE = 95  # printable; codes (SMILES, proteins, URLs) have no larger alphabet
 MAX_ALPHABET = 8_000  # characters that a subword vocabulary grows to hold
 MAX_COMPARED = 300  # pairs whose letters are compared
+SPELLED_KINDS = ("characters", "tagged")
+MOSTLY = 0.5  # share of the letters that a side has, each as often as it stands there
 ALIKE = 0.7  # likeness from which on a target is its source, respelled; translations have 0.3
 
 
@@ -147,6 +149,26 @@ def are_respelled(pairs: Sequence[tuple[str, str]]) -> bool:
     return measure_likeness([(TAG.sub("", one), other) for one, other in compared]) >= ALIKE
 
 
+def detect_form(sides: Iterable[tuple[str, Sequence[str]]]) -> Normalization:
+    """Choose the normal form of both sides: decomposed where most letters of one are composed.
+
+    Only sides of characters are asked, and they leave blanks and tags out.
+
+    Args:
+        sides: the kind of the tokens of each, and rows of it in NFC.
+
+    Example:
+        >>> detect_form([("characters", ["한글"])]), detect_form([("characters", ["été"])])
+        ('decomposed', 'NFC')
+    """
+    for kind, rows in sides:
+        letters = Counter(letter for row in rows for letter in TAG.sub("", row).replace(" ", ""))
+        composed = [n for one, n in letters.items() if len(unicodedata.normalize("NFD", one)) > 1]
+        if kind in SPELLED_KINDS and sum(composed) > MOSTLY * letters.total():
+            return "decomposed"
+    return "NFC"
+
+
 def default_vocabulary_size(num_pairs: int) -> int:
     """Return how many subwords so many pairs can teach: few, because small is what generalises.
 
@@ -200,7 +222,11 @@ def build_codecs(
     source_rows = list(dict.fromkeys(source for source, _ in pairs))
     target_rows = list(dict.fromkeys(target for _, target in pairs))
     is_respelled = are_respelled(pairs)
-    source_kind, target_kind = _choose_kinds(source_rows, target_rows, is_respelled, config)
+    kinds = _choose_kinds(source_rows, target_rows, is_respelled, config)
+    source_kind, target_kind = kinds
+    if config.normalization == "auto":
+        form = detect_form(zip(kinds, (source_rows, target_rows), strict=True))
+        config = config.replace(normalization=form)
     is_shared = config.shared_vocabulary
     if is_shared is None:
         is_shared = source_kind == target_kind and (

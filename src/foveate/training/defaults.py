@@ -30,6 +30,7 @@ from foveate.options import (
     AttentionOptions,
     LetterCase,
     ModelOptions,
+    Normalization,
     Options,
     TextOptions,
     TraditionalOptions,
@@ -71,6 +72,7 @@ class DataFacts:
     target_kind: str
     is_shared: bool = False
     source_case: LetterCase = "keep"
+    normalization: Normalization = "NFC"
     is_going_on: bool = False  # from a trained model
 
     @property
@@ -117,6 +119,7 @@ def resolve(config: Config, facts: DataFacts, threads: int = 2, speed: float = 1
     values = {**_find_values(config, facts, threads, speed), **config.given}
     values |= {"source_tokens": facts.source_kind, "target_tokens": facts.target_kind}
     values |= {"shared_vocabulary": facts.is_shared, "source_case": facts.source_case}
+    values |= {"normalization": facts.normalization}
     return Options(
         text=pick_part(TextOptions, values),
         model=pick_part(ARCHITECTURES[config.architecture], values),

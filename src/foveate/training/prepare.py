@@ -276,6 +276,7 @@ def _find_facts(
         source.kind,
         target.kind,
         source is target,
+        normalization=source.normalization,
         is_going_on=parent is not None,
     )
 

@@ -89,13 +89,14 @@ function joinBytes(tokens) {
 /** Normalises a text, cuts it into tokens and numbers them; and all that backwards. */
 export class Codec {
   /**
-   * @param {{tokens: string, normalization: string}} side one side of runtime.json
+   * @param {{tokens: string, normalization: string, written?: string | null}} side one side of runtime.json
    * @param {string} vocabulary the text of its vocabulary file
    * @param {Uint8Array | null} subwords its sentencepiece model, if it has one
    */
   constructor(side, vocabulary, subwords) {
     this.kind = side.tokens;
     this.normalization = side.normalization;
+    this.written = side.written ?? null; // older models have none
     this.entries = readVocabulary(vocabulary);
     this.idOf = new Map(this.entries.map((token, index) => [token, index]));
     for (const token of RESERVED) this.idOf.delete(token);
@@ -128,7 +129,8 @@ export class Codec {
   }
 
   join(tokens) {
-    return this.tokenizer.join(tokens);
+    const text = this.tokenizer.join(tokens);
+    return this.written ? text.normalize(this.written) : text;
   }
 
   decode(ids) {

@@ -48,7 +48,7 @@ export class Steering {
 
   /** Return a prefix that some tokens spell; half a character of bytes is left out. */
   spellPrefix(tokens) {
-    const text = this.codec.tokenizer.join(tokens);
+    const text = this.codec.join(tokens);
     if (this.codec.kind === "whitespace" && text) return `${text} `;
     return this.codec.kind === "bytes" ? text.replace(/\ufffd+$/, "") : text;
   }

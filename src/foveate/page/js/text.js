@@ -1,6 +1,15 @@
 // Tokens, numbers and widths as text. The rules for tokens are those of the pictures in Python.
 
 const VISIBLE = { " ": "␣", "\t": "⇥", "\n": "↵", "\r": "␍", "\u00a0": "⍽", "\u3000": "␣", "▁": "␣" };
+// The parts of a syllable of Hangul, as the letters that fonts draw alone.
+const HANGUL_PARTS = [
+  [0x1100, "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"],
+  [0x1161, "ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ"],
+  [0x11a8, "ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ"],
+];
+for (const [begin, letters] of HANGUL_PARTS) {
+  [...letters].forEach((letter, place) => (VISIBLE[String.fromCharCode(begin + place)] = letter));
+}
 const BYTE = /^<0x([0-9A-Fa-f]{2})>$/;
 const JOINER = /^[\u200c\u200d]$/;
 const HIDDEN = /^[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Zs}]$/u;
@@ -27,7 +36,7 @@ export function showToken(token) {
     const value = parseInt(byte[1], 16);
     token = value >= 0x20 && value < 0x7f ? String.fromCharCode(value) : byte[1].toUpperCase();
   }
-  const letters = [...token];
+  const letters = [...token.normalize("NFC")]; // so what is left of parts stands alone
   const isLoneJoiner = letters.every((letter) => JOINER.test(letter));
   const shown = letters.map((letter) => showLetter(letter, isLoneJoiner)).join("");
   if (/^\p{M}/u.test(shown)) return "◌" + shown;
