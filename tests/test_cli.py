@@ -16,6 +16,7 @@ import time
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,16 @@ def test_help_of_a_command_teaches_by_example(run: Run, command: str) -> None:
     assert found.out.count(f"\n  foveate {command} ") >= 2
     assert max(map(len, found.out.splitlines())) <= 80
     assert command in run("--help").out
+
+
+@pytest.mark.parametrize("command", ["translate", "export"])
+def test_help_breaks_lines_only_where_they_are_full(run: Run, command: str) -> None:
+    lines = run(command, "--help").out.splitlines()
+    cells = [line.removeprefix("│").removesuffix("│") for line in lines if line.startswith("│")]
+    for cell, following in pairwise(cells):
+        if following.startswith(" " * 20) and following.strip():
+            word = following.split()[0]
+            assert len(cell.rstrip()) + 1 + len(word) > len(cell) - 2, cell
 
 
 def test_help_of_train_has_every_option_with_its_sentence(run: Run) -> None:

@@ -372,7 +372,7 @@ def test_a_long_list_can_be_searched_and_one_text_has_none() -> None:
         (("abc", "--layer", "0"), "--layer: must be a number from 1 or all, not '0'"),
         (("abc", "--layer", "2"), "no layer 2 of cross attention"),
         (("abc", "--head", "2"), "no head 2"),
-        (("abc", "--kind", "encoder"), "none of this kind"),
+        (("abc", "--kind", "encoder"), "only a Transformer has"),
         (("abc", "--step", "0"), "--step: must be at least 1"),
         (("abc", "--step", "9"), "there is no step 9: this output has 4"),
         (("abc", "--steps", "--out", "x.svg"), "add --step N"),

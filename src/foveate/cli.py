@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cyclopts import (
     App,
@@ -29,6 +30,10 @@ from foveate.commands.other_names import find_command, find_ours
 from foveate.console import print_error, say
 from foveate.errors import FoveateError
 from foveate.streams import drop_output, prepare_streams
+
+if TYPE_CHECKING:
+    from cyclopts.help import HelpPanel
+    from rich.console import Console, ConsoleOptions
 
 # The first line of each command's docstring, so that `foveate --help` need not load them.
 COMMANDS = {
@@ -50,11 +55,25 @@ OUT_OF_MEMORY = "out of memory; a smaller --batch-tokens or --beam-size needs le
 MEMORY_SIGNS = ("allocate memory", "not enough memory", "out of memory", "bad_alloc", "bad alloc")
 PAIR_COMMANDS = ("train", "evaluate", "align", "check")
 
+
+def _show_panel(console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:
+    """Show a part of the help; where lines of a docstring end is nothing to its readers."""
+    from cyclopts.help import DefaultFormatter
+    from rich.text import Text
+
+    for entry in panel.entries:
+        text = getattr(entry.description, "primary_renderable", None)
+        if isinstance(text, Text):
+            text.plain = " ".join(text.plain.split())
+    DefaultFormatter()(console, options, panel)
+
+
 app = App(
     name="foveate",
     help="Train, use and look into sequence-to-sequence models with attention, on a CPU.",
     version=__version__,
     help_format="plaintext",
+    help_formatter=_show_panel,
     suppress_keyboard_interrupt=False,  # `main` says that it was stopped
     help_epilogue="""\
 Begin with:

@@ -24,6 +24,7 @@ from foveate.errors import ConfigError
 
 app = App(
     name="compare",
+    usage="Usage: foveate compare [OPTIONS] MODEL MODEL... PAIRS",
     help_epilogue="""\
 Examples:
   foveate compare old new test.tsv
