@@ -10,10 +10,10 @@ export PYTHONDONTWRITEBYTECODE :=
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test long slow fuzz check format docs all clean
+.PHONY: help setup demo test long slow fuzz check format notebooks docs all clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Foveate needs Python 3.11 or newer: PYTHON=python3.11 make setup")'
@@ -51,7 +51,10 @@ format: $(STAMP) ## put the code in its format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(STAMP) ## the documentation, in docs/_build/html
+notebooks: $(STAMP) ## write the tutorial as notebooks, docs/tutorial/*.ipynb
+	$(BIN)/python scripts/write_notebooks.py
+
+docs: $(STAMP) ## the documentation, in docs/_build/html; runs the tutorial (some minutes)
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 all: check test long docs ## everything that has to pass

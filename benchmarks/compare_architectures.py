@@ -17,8 +17,8 @@ import json
 from pathlib import Path
 
 import runs
-from foveate.console import METRIC_LABELS
 from foveate.insight.curves import draw_length_curve
+from foveate.metric_names import METRIC_LABELS
 
 ARCHITECTURES = ("attention", "traditional", "transformer")
 

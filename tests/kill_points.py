@@ -278,6 +278,7 @@ SIZES = """--hidden-size 8 --embedding-size 8 --num-layers 2 --batch-tokens 64
     --source-tokens characters --target-tokens characters""".split()  # noqa: SIM905
 UNTIL = ("train", "PAIRS", "--out", "MODEL", "--dev", "DEV", *SIZES)
 TRAIN = (*UNTIL, "--max-updates", "6")
+OVERWRITE = "--overwrite"
 
 
 def _stop_half_way(folder: Path, data: Path) -> None:
@@ -287,6 +288,14 @@ def _stop_half_way(folder: Path, data: Path) -> None:
     after = next(i for i, event in enumerate(quiet.events) if _is_state(event)) + 4
     assert call(argv, folder, "kill", after).status == -signal.SIGKILL
     assert call([*argv, "--resume"], folder, "kill", 2).status == -signal.SIGKILL
+
+
+def _train_another(folder: Path, data: Path) -> None:
+    """Leave a whole model with the same number of updates, an edited card and its run."""
+    argv = fill_in((*TRAIN, "--seed", "2", "--models", "2"), folder, data)
+    assert call(argv, folder).status == 0
+    with (folder / "model" / "README.md").open("a") as card:
+        card.write("of another model")
 
 
 def _is_state(event: str) -> bool:
@@ -310,6 +319,7 @@ def warm_up(data: Path) -> None:
 SCENARIOS = (
     Scenario("train", TRAIN),
     Scenario("resume", TRAIN, _stop_half_way),
+    Scenario("overwrite", (*TRAIN, OVERWRITE), _train_another),
     Scenario("test", (*TRAIN, "--test", "DEV")),
     Scenario("learning curve", (*TRAIN, "--learning-curve")),
     Scenario("ensemble", (*TRAIN, "--models", "2")),
@@ -328,6 +338,9 @@ STAGES = (
     ("train", "short", "open model/log.jsonl", 3),  # a validation
     ("train", "torn", "open .*/tensors.safetensors", 1),  # the last update
     ("resume", "kill", r"rename model/state/\d+", 0),
+    ("overwrite", "kill", "remove model/state/run.json", 0),  # the old run
+    ("overwrite", "cut", "rename model/state/run.json", 0),
+    ("overwrite", "kill", "rename model/bundle.json", -1),
     ("test", "full", "open model/.saving.*/weights.safetensors", 0),  # the first save
     ("test", "kill", "rename model/bundle.json", -1),  # the second
     ("test", "cut", "rmdir model/.saving.*", -1),  # tidying
@@ -378,7 +391,7 @@ class Trial:
         folder = self._new_folder()
         shutil.copytree(self.before, folder, dirs_exist_ok=True)
         argv = fill_in(self.scenario.argv, folder, self.data)
-        is_begun = (folder / "model" / "state").is_dir()
+        is_begun = (folder / "model" / "state").is_dir() and OVERWRITE not in argv
         return folder, [*argv, "--resume"] if is_begun else argv
 
     def _run_quietly(self) -> tuple[Outcome, dict[str, str]]:
@@ -431,7 +444,8 @@ class Trial:
             return "" if again.status == 0 else f"cannot be done again: {_last(again)}"
         has_state = any(path.name.isdigit() for path in model.rglob("*") if path.is_dir())
         again = call([*argv, "--resume"], folder)
-        if again.status == 2 and not has_state and "Traceback" not in again.said:
+        may_begin = not has_state or OVERWRITE in argv
+        if again.status == 2 and may_begin and "Traceback" not in again.said:
             again = call(argv, folder)
         return "" if again.status == 0 else f"cannot go on: {_last(again)}"
 

@@ -63,7 +63,7 @@ def test_save_and_load_keep_everything(model: Path, tmp_path: Path) -> None:
     for name, weights in first.weights.items():
         np.testing.assert_array_equal(second.weights[name], weights)
     card = (tmp_path / "other" / "README.md").read_text(encoding="utf-8")
-    assert "| exact_match | 0.5 | 0.4 to 0.6 | é\\|a\\_b |" in card.splitlines()
+    assert "| exact match | 50.0 % | 40.0 % to 60.0 % | é\\|a\\_b |" in card.splitlines()
 
 
 def flip_byte(path: Path) -> None:

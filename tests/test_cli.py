@@ -119,6 +119,7 @@ def test_python_dash_m_is_the_command() -> None:
     "command",
     [
         "demo",
+        "experiment",
         "train",
         "translate",
         "evaluate",
@@ -329,7 +330,8 @@ def test_evaluate_prints_a_table_and_writes_json(home: Path, run: Run, tmp_path:
     scores = json.loads(out.read_text(encoding="utf-8"))
     assert (scores["pairs"], scores["sources"]) == (3, 2)
     names = ["exact_match", "token_error_rate", "character_error_rate", "bleu", "chrf"]
-    assert list(scores["metrics"]) == names
+    of_pronunciations = ["word_error_rate", "phoneme_error_rate"]
+    assert sorted(scores["metrics"]) == sorted([*names, *of_pronunciations])
     for score in scores["metrics"].values():
         assert list(score) == ["value", "low", "high", "signature"]
         assert score["low"] <= score["value"] <= score["high"]
@@ -456,7 +458,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "option twice": (["info", "attention", "--json", "--json"], "--json"),
     "options that do not go together": (
         ["train", "pairs.tsv", "--out", "new", "--input-feeding"],
-        "input_feeding",
+        "--input-feeding",
     ),
     "no such options file": (
         ["train", "pairs.tsv", "--out", "new", "--config", "no.toml"],
@@ -572,9 +574,11 @@ def test_a_mistake_is_one_line_and_touches_nothing(
     assert found.status == 2
     assert found.out == ""
     lines = found.err.splitlines()
-    assert lines[-1].startswith("foveate: error: ")
-    assert place in lines[-1]
-    assert len(lines) == 1
+    assert lines[0].startswith("foveate: error: ")
+    assert place in lines[0]
+    more = lines[1:]  # one for each encoding that fits, where the bytes are not UTF-8
+    assert bool(more) == (mistake == "text is not UTF-8")
+    assert all(line.startswith("  ") for line in more)
     assert _contents(broken) == before
 
 

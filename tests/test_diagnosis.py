@@ -210,7 +210,7 @@ def test_the_card_is_made_again_from_the_bundle(tmp_path: Path) -> None:
     assert "| AH | ∅ | 12000 |" in card
     assert f"| a\\|b\\* | ∅ | {'x' * 50} | 50 |" in card
     assert "60.0 % of the sources" in card
-    assert "left as they are have exact_match 0.1 (0.05 to 0.15)." in card
+    assert "left as they are have exact match 10.0 % (5.0 % to 15.0 %)." in card
     assert "Commonest errors on dev" in card and "errors on test" not in card
 
 

@@ -79,7 +79,8 @@ def test_parameters_are_the_fields_of_config_with_their_defaults() -> None:
     fields = {
         named[1] if n == named[0] else n: None if n == named[0] else value for n, value in given
     }
-    own = dict.fromkeys(("beam_size", "length_penalty", "random_state", "n_jobs", "verbose"))
+    own: dict[str, Any] = dict.fromkeys(("beam_size", "length_penalty", "random_state", "n_jobs"))
+    own |= {"warm_start": False, "verbose": None}
     assert list(init_defaults().items()) == list({**fields, **own}.items())
 
 

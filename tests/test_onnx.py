@@ -483,7 +483,7 @@ def test_the_dev_sources_of_a_model_are_compared_too(tmp_path: Path) -> None:
     lines: list[str] = []
     found = export_bundle(tmp_path / "model", tmp_path / "out", int8=True, report=lines.append)
     assert "on 2 dev sources" in lines[0]
-    assert "for 2 dev sources agree" in lines[1]
+    assert "for 2 dev sources agree" in lines[-1]
     assert found.agreement in (0, 0.5, 1)
 
     ours, theirs = both("gnmt additive")

@@ -191,7 +191,7 @@ def make_translation(**more: Any) -> Translation:
 def test_a_list_of_translations_is_short() -> None:
     shown = repr([make_translation(alternatives=[make_translation()])] * 2)
     assert len(shown) < 200
-    assert "'X&Y', score -0.500, 2x3, 1 alternatives" in shown
+    assert "'X&Y', score -0.500, 2x3, 1 alternative>" in shown
 
 
 def test_a_translation_shows_all_of_itself_in_a_notebook() -> None:

@@ -84,6 +84,21 @@ def test_more_updates_of_a_run_that_has_ended_go_on(whole: Path, tmp_path: Path)
         train(make_table(), None, TINY, out=out, resume=True)
 
 
+def test_another_list_of_words_is_refused_also_after_the_end(whole: Path) -> None:
+    with pytest.raises(ConfigError, match="was begun with no list of words"):
+        train(make_table(), None, TINY, out=whole, resume=True, words=["ab", "ba"])
+
+
+def test_more_updates_of_a_run_that_had_lost_patience_go_on(tmp_path: Path) -> None:
+    out, impatient = tmp_path / "m", TINY.replace(patience=1, learning_rate=1e-9)
+    short = train(make_table(), None, impatient, out=out)
+    assert short.summary.updates < 20
+    longer = impatient.replace(max_updates=40)
+    assert train(make_table(), None, longer, out=out, resume=True).summary.updates > (
+        short.summary.updates
+    )
+
+
 @pytest.mark.long
 def test_a_longer_run_that_is_stopped_goes_on_exactly(whole: Path, tmp_path: Path) -> None:
     longer = TINY.replace(max_updates=40)

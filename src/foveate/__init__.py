@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from foveate.evaluation import evaluate
     from foveate.inside_values import Choice, Explanation, Look, TreeNode
     from foveate.metrics import get_scorer, measure
+    from foveate.publish import push_to_hub
     from foveate.records import Pair, Request, Sampling, Translation
     from foveate.runs import Run
     from foveate.translator import Translator
@@ -69,6 +70,7 @@ __all__ = [
     "evaluate",
     "get_scorer",
     "measure",
+    "push_to_hub",
     "read_pairs",
 ]
 
@@ -94,6 +96,7 @@ _HOMES = {
     "evaluate": "evaluation",
     "get_scorer": "metrics",
     "measure": "metrics",
+    "push_to_hub": "publish",
     "read_pairs": "data.readers",
 }
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ from foveate.card import format_card
 from foveate.confidence import Confidence
 from foveate.config import format_toml, parse_toml
 from foveate.errors import BundleError, ConfigError
-from foveate.files import read_regular
+from foveate.files import is_aside, read_regular
 from foveate.first_format import convert_manifest, restore_options
 from foveate.options import NGRAM_SIZE, ModelOptions, TextOptions, find_architecture, restore_part
 from foveate.own_code import AttentionFactory
@@ -187,11 +187,16 @@ class Bundle:
         return self.target_codec.vocabulary.ids(self.source_codec.vocabulary.entries)
 
 
-def save_bundle(bundle: Bundle, path: str | Path) -> None:
+def save_bundle(bundle: Bundle, path: str | Path, *, keep_card: bool = True) -> None:
     """Write a bundle; one that is there is replaced as a whole, at one moment.
 
-    A folder that is there keeps what is not ours (a run's `state/` and `log.jsonl`), and a card
-    that somebody has edited. The bundle gets its id.
+    A folder that is there keeps what is not ours (a run's `state/` and `log.jsonl`). The bundle
+    gets its id.
+
+    Args:
+        bundle: the model.
+        path: its folder.
+        keep_card: a card that somebody has edited stays.
 
     Raises:
         BundleError: the path is taken by something that is not a bundle, or cannot be written.
@@ -200,8 +205,8 @@ def save_bundle(bundle: Bundle, path: str | Path) -> None:
     refuse_foreign(path)
     files = collect_files(bundle)
     hashes = {name: digest(data) for name, data in files.items()}
-    card = format_card(bundle).encode("utf-8", "backslashreplace")
     identity = identify(FORMAT_VERSION, hashes)
+    card = format_card(replace(bundle, id=identity)).encode("utf-8", "backslashreplace")
     manifest = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -214,7 +219,7 @@ def save_bundle(bundle: Bundle, path: str | Path) -> None:
     }
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
     try:
-        write_model(path, files, text.encode("utf-8", "backslashreplace"), card)
+        write_model(path, files, text.encode("utf-8", "backslashreplace"), card, keep_card)
     except OSError as error:
         raise BundleError(f"{path}: cannot write the model: {error.strerror or error}") from None
     bundle.id = identity
@@ -224,7 +229,7 @@ def refuse_foreign(path: Path) -> None:
     """Raise a BundleError when `path` holds something that Foveate did not write."""
     if path.is_dir():
         ours = {MANIFEST, "state", "log.jsonl"}
-        names = {entry.name for entry in path.iterdir()}
+        names = {entry.name for entry in path.iterdir() if not is_aside(entry.name)}
         if names and not names & ours:
             raise BundleError(f"{path}: is not empty and not a model: choose another folder")
     elif path.exists():

@@ -22,12 +22,14 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from foveate.errors import BundleError
 from foveate.files import (
     name_aside,
     read_regular,
+    remove,
     remove_left_overs,
     sync_folder,
     write_synced,
@@ -36,6 +38,7 @@ from foveate.files import (
 MANIFEST = "bundle.json"
 CARD = "README.md"
 SAVING = ".saving."
+RUN_PARTS = ("state", "log.jsonl")  # of the training that made a model, in its folder
 GRAPH = re.compile(r"onnx/((?:\d{1,2}\.)?(?:start|step))\.onnx")
 KIBI, MEBI, GIBI = 2**10, 2**20, 2**30
 MOST_MANIFEST = 64 * MEBI
@@ -110,8 +113,17 @@ def _saving_folders(folder: Path) -> Iterator[Path]:
             yield place
 
 
-def write_model(path: Path, files: Mapping[str, bytes], manifest: bytes, card: bytes) -> None:
+def write_model(
+    path: Path, files: Mapping[str, bytes], manifest: bytes, card: bytes, keep_card: bool = True
+) -> None:
     """Write a model to `path`, where there is none, or put it in the place of the one there.
+
+    Args:
+        path: folder of the model.
+        files: by name.
+        manifest: written last.
+        card: of the model.
+        keep_card: one that somebody has edited stays.
 
     Raises:
         OSError: it cannot be written; the model that was there is there.
@@ -119,7 +131,7 @@ def write_model(path: Path, files: Mapping[str, bytes], manifest: bytes, card: b
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_left_overs(path)
     if path.exists():
-        _replace_model(path, files, manifest, card)
+        _replace_model(path, files, manifest, None if keep_card and is_card_edited(path) else card)
         return
     aside = name_aside(path)
     try:
@@ -141,10 +153,11 @@ def _write_all(folder: Path, files: Mapping[str, bytes]) -> None:
         sync_folder(inner)
 
 
-def _replace_model(path: Path, files: Mapping[str, bytes], manifest: bytes, card: bytes) -> None:
-    before = _read_hashes(path)
-    tidy(path, before)
-    kept = {} if _is_edited(path, before) else {CARD: card}
+def _replace_model(
+    path: Path, files: Mapping[str, bytes], manifest: bytes, card: bytes | None
+) -> None:
+    tidy(path, _read_hashes(path))
+    kept = {} if card is None else {CARD: card}
     saving = path / f"{SAVING}{secrets.token_hex(4)}"
     is_written = False
     try:
@@ -189,13 +202,65 @@ def tidy_up(path: Path) -> None:
         tidy(path, _read_hashes(path))
 
 
+@contextmanager
+def make_room(path: Path, identity: str, overwrite: bool) -> Iterator[None]:
+    """Let a model be saved at `path` in the context, where no other one is, or that may go.
+
+    What belongs to the other one beside its files, the state and the log of its training, is set
+    aside first and removed when the new model is there. It comes back where that fails.
+
+    Args:
+        path: folder of the model.
+        identity: of the model that is to be saved.
+        overwrite: another model may go.
+
+    Raises:
+        BundleError: there is another model, and it may not go.
+    """
+    before, parts = find_id(path), [path / name for name in RUN_PARTS]
+    kept = [part for part in parts if part.exists()]
+    if (before and before == identity) or not (before or kept):
+        yield
+        return
+    if not overwrite:
+        what = "another model" if before else "a training run"
+        raise BundleError(
+            f"{path}: holds {what} already: choose another folder, or say overwrite=True"
+        )
+    for part in parts:
+        remove_left_overs(part)
+    moved = [(part, name_aside(part)) for part in kept]
+    for place, aside in moved:
+        place.rename(aside)
+    try:
+        yield
+    except BaseException:
+        for place, aside in moved:
+            aside.rename(place)
+        raise
+    for _, aside in moved:
+        remove(aside)
+
+
+def find_id(path: Path) -> str:
+    """Return the id of the model in a folder; where there is none, nothing."""
+    try:
+        manifest = json.loads(read_regular(path, MANIFEST, MOST_MANIFEST))
+        return str(manifest.get("id") or "of an older format")
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return "damaged"
+
+
 def _has(folder: Path, name: str, wanted: str) -> bool:
     path = folder / name
     return path.is_file() and digest(path.read_bytes()) == wanted
 
 
-def _is_edited(path: Path, hashes: Mapping[str, str]) -> bool:
-    """Tell whether somebody has written into the card of the model that was there."""
+def is_card_edited(path: Path) -> bool:
+    """Tell whether somebody has written into the card of the model that is there."""
+    hashes = _read_hashes(path)
     return CARD in hashes and (path / CARD).is_file() and not _has(path, CARD, hashes[CARD])
 
 

@@ -27,7 +27,7 @@ def list_bundled() -> list[str]:
 def find_model(place: str | Path) -> Path:
     """Return the folder of a model: the one at `place`, or the bundled model of that name.
 
-    A folder that is there wins.
+    A folder that is there wins. `hf://USER/NAME` is fetched from the Hugging Face hub.
 
     Raises:
         BundleError: there is neither; the message says which models there are.
@@ -41,6 +41,10 @@ def find_model(place: str | Path) -> Path:
         return path
     if str(place) in list_bundled():
         return FOLDER / path
+    if str(place).startswith("hf:/"):
+        from foveate.hub import fetch_model
+
+        return fetch_model(str(place))
     if path.exists():
         raise BundleError(f"{path}: is a file; a model is a folder with a {MANIFEST}")
     raise BundleError(f"{path}: there is no such model{_describe_others(path)}")

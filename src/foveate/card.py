@@ -5,8 +5,10 @@ Whoever shares a model may edit it; nothing reads it.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
+from foveate.metric_names import METRIC_LABELS, format_metric
 from foveate.printable import make_printable
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ def format_card(bundle: Bundle) -> str:
     """Write the model card: what the model is, how good, from what, and how to use it."""
     summary = bundle.summary
     lines = [
+        *_format_front_matter(bundle),
         "# A Foveate model",
         "",
         summary.plan or bundle.model.architecture,
@@ -31,24 +34,111 @@ def format_card(bundle: Bundle) -> str:
         lines += ["", f"## Scores on {split}", "", "| metric | value | 95 % interval | signature |"]
         lines += ["|---|---:|---|---|"]
         lines += [
-            f"| {name} | {score['value']:.4g} | {score['low']:.4g} to {score['high']:.4g} "
-            f"| {_format_cell(score['signature'])} |"
+            f"| {METRIC_LABELS.get(name, name)} | {format_metric(name, score['value'])} "
+            f"| {_format_interval(name, score)} | {_format_cell(score['signature'])} |"
             for name, score in metrics.items()
         ]
         if split == "dev" and summary.ensemble:
             lines += ["", _format_ensemble(summary.ensemble)]
+        if before := summary.before.get(split):
+            lines += ["", f"The model before had {format_before(before)}."]
         lines += _format_errors(split, summary.diagnosis.get(split))
     lines += _format_learning_curve(summary.learning_curve)
+    lines += _format_origin(summary.origin)
     lines += [
         "",
         "## Use",
         "",
-        "    foveate translate MODEL inputs.txt",
-        "    foveate attend MODEL 'one input' --out attention.svg",
+        "```console",
+        "$ pip install foveate",
+        "$ foveate translate MODEL inputs.txt",
+        "$ foveate attend MODEL 'one input' --out attention.svg",
+        "```",
+        "",
+        "```python",
+        "from foveate import Translator",
+        "",
+        'translator = Translator.load("MODEL")',
+        'print(translator.translate_one("one input").text)',
+        "```",
         "",
         "Attention weights show where the model looked; they are not a proof of why.",
+        "",
+        f"The id of the model is `{bundle.id}`.",
     ]
     return make_printable("\n".join(lines) + "\n")
+
+
+def _format_front_matter(bundle: Bundle) -> list[str]:
+    """Return what the Hugging Face hub reads of a card, as YAML; texts are written as in JSON."""
+    origin = bundle.summary.origin
+    languages = [code for code in str(origin.get("language", "")).split(",") if code]
+    metrics = {split: list(scores) for split, scores in bundle.scores.items()}
+    lines = ["---", "library_name: foveate"]
+    if licence := origin.get("licence"):
+        lines.append(f"license: {json.dumps(str(licence).lower())}")
+    if languages:
+        lines += ["language:", *(f"  - {json.dumps(code.strip())}" for code in languages)]
+    tags = ["attention", "sequence-to-sequence", bundle.model.architecture]
+    lines += ["tags:", *(f"  - {json.dumps(tag)}" for tag in dict.fromkeys(tags))]
+    if metrics:
+        named = dict.fromkeys(name for names in metrics.values() for name in names)
+        lines += ["metrics:", *(f"  - {json.dumps(name)}" for name in named)]
+    return [*lines, *_format_results(bundle), "---", ""]
+
+
+def _format_results(bundle: Bundle) -> list[str]:
+    """Return the scores as the hub lists results, rates as fractions."""
+    data = bundle.summary.origin.get("data", [])
+    names = {file["set"]: file["name"] for file in data}
+    results: list[str] = []
+    for split, scores in bundle.scores.items():
+        name = names.get(split, names.get("train", "pairs"))
+        results += [
+            "      - task:",
+            "          type: text2text-generation",
+            "        dataset:",
+            f"          name: {json.dumps(name)}",
+            "          type: pairs",
+            f"          split: {json.dumps(split)}",
+            "        metrics:",
+        ]
+        for metric, score in scores.items():
+            results += [
+                f"          - type: {json.dumps(metric)}",
+                f"            value: {score['value']:.6g}",
+            ]
+    if not results:
+        return []
+    return ["model-index:", "  - name: Foveate model", "    results:", *results]
+
+
+def _format_interval(name: str, score: dict[str, Any]) -> str:
+    return f"{format_metric(name, score['low'])} to {format_metric(name, score['high'])}"
+
+
+def _format_origin(origin: dict[str, Any]) -> list[str]:
+    """Return when and where the model was trained, and from which files."""
+    if not origin:
+        return []
+    versions = ", ".join(f"{name} {told}" for name, told in origin.get("versions", {}).items())
+    told = {
+        "trained": origin.get("date"),
+        "with": versions,
+        "on": origin.get("machine"),
+        "languages": origin.get("language"),
+        "licence": origin.get("licence"),
+    }
+    rows = [f"| {name} | {_format_cell(value)} |" for name, value in told.items() if value]
+    lines = ["", "## Origin", "", "| what | value |", "|---|---|", *rows]
+    if data := origin.get("data"):
+        lines += ["", "| set | file | bytes | sha256 |", "|---|---|---:|---|"]
+        lines += [
+            f"| {_format_cell(file['set'])} | {_format_cell(file['name'])} | {file['bytes']:,} "
+            f"| {_format_cell(file['sha256'])} |"
+            for file in data
+        ]
+    return lines
 
 
 def _format_learning_curve(points: list[dict[str, Any]]) -> list[str]:
@@ -56,7 +146,8 @@ def _format_learning_curve(points: list[dict[str, Any]]) -> list[str]:
     if not points:
         return []
     rows = [
-        f"| {one['pairs']:,} | {one['value']:.4g} | {one['low']:.4g} to {one['high']:.4g} |"
+        f"| {one['pairs']:,} | {format_metric(one['metric'], one['value'])} "
+        f"| {_format_interval(one['metric'], one)} |"
         for one in points
     ]
     last = points[-1]
@@ -74,14 +165,28 @@ def _format_learning_curve(points: list[dict[str, Any]]) -> list[str]:
     ]
 
 
+def format_before(metrics: dict[str, Any]) -> str:
+    """Say what another model has on the same pairs.
+
+    Example:
+        >>> format_before({"exact_match": {"value": 0.5, "low": 0.4, "high": 0.6}})
+        'exact match 50.0 %'
+    """
+    return ", ".join(
+        f"{METRIC_LABELS.get(name, name)} {format_metric(name, score['value'])}"
+        for name, score in metrics.items()
+    )
+
+
 def _format_ensemble(scores: dict[str, Any]) -> str:
     """Say what the models of an ensemble have alone, of a student those it learnt from."""
-    alone = ", ".join(f"{value:.4g}" for value in scores["alone"])
+    metric = scores["metric"]
+    alone = ", ".join(format_metric(metric, value) for value in scores["alone"])
     if "together" not in scores:
         return f"Each model alone has {scores['metric']} {alone}."
     return (
         f"The models that it learnt from have {scores['metric']} {alone}, "
-        f"and together {scores['together']:.4g}."
+        f"and together {format_metric(metric, scores['together'])}."
     )
 
 
@@ -93,12 +198,14 @@ def _format_errors(split: str, diagnosis: dict[str, Any] | None) -> list[str]:
     lines = [
         "",
         "A memory of the training pairs, which answers a source with its commonest target there, "
-        f"has an exact match of {memory['value']:.4g} ({memory['low']:.4g} to "
-        f"{memory['high']:.4g}): it has seen {100 * diagnosis['seen']:.1f} % of the sources.",
+        f"has an exact match of {format_metric('exact_match', memory['value'])} "
+        f"({_format_interval('exact_match', memory)}): it has seen "
+        f"{100 * diagnosis['seen']:.1f} % of the sources.",
     ]
     if unchanged := diagnosis.get("unchanged"):
         values = " and ".join(
-            f"{name} {score['value']:.4g} ({score['low']:.4g} to {score['high']:.4g})"
+            f"{METRIC_LABELS.get(name, name)} {format_metric(name, score['value'])} "
+            f"({_format_interval(name, score)})"
             for name, score in unchanged.items()
         )
         lines.append(f"The sources left as they are have {values}.")

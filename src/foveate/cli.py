@@ -47,6 +47,9 @@ COMMANDS = {
     "check": "Find suspicious pairs: typos, swapped columns, shifted rows; the worst first.",
     "export": "Make a model that runs without PyTorch (ONNX), checked against the original.",
     "serve": "Serve models over HTTP, with a page that shows attention.",
+    "experiment": (
+        "Run an experiment: what papers claim of attention, seen on models trained here and now."
+    ),
     "info": "Say what a model is: its options, its training, its scores.",
 }
 

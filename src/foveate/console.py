@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
 
 from foveate.counted import counted
+from foveate.metric_names import FRACTIONS, METRIC_LABELS, format_metric
 from foveate.printable import make_printable
 
 if TYPE_CHECKING:
@@ -28,16 +29,6 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-METRIC_LABELS = {
-    "exact_match": "exact match",
-    "exact_match_by_row": "exact match by row",
-    "word_error_rate": "word error rate",
-    "phoneme_error_rate": "phoneme error rate",
-    "token_error_rate": "token error rate",
-    "character_error_rate": "character error rate",
-    "bleu": "BLEU",
-    "chrf": "chrF",
-}
 NOTHING, BLANK = "∅", "␣"
 WORST_COLUMNS = ("source", "output", "reference")
 KIND_LABELS: dict[Kind, str] = {
@@ -56,10 +47,6 @@ KIND_LABELS: dict[Kind, str] = {
     "repeat": "that repeat a pair",
 }
 RECORDED = ("variants", "repeat")  # kinds that speak against no pair
-FRACTIONS = (
-    *("exact_match", "exact_match_by_row", "word_error_rate", "phoneme_error_rate"),
-    *("token_error_rate", "character_error_rate"),
-)
 SECONDS_BETWEEN_LINES = 5.0
 FEWEST_SHOWN = 10  # sources whose share of right outputs is worth a line
 SECONDS_BETWEEN_LATE_LINES = 15.0
@@ -105,16 +92,6 @@ def format_duration(seconds: float) -> str:
     if minutes >= 60:
         return f"{minutes // 60} h {minutes % 60} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def format_metric(name: str, value: float) -> str:
-    """Return the value of a metric: rates in per cent, BLEU and chrF as they are.
-
-    Example:
-        >>> format_metric("exact_match", 0.612), format_metric("bleu", 39.04)
-        ('61.2 %', '39.0')
-    """
-    return f"{100 * value:.1f} %" if name in FRACTIONS else f"{value:.1f}"
 
 
 def format_report(report: Report) -> str:
@@ -331,6 +308,32 @@ def _interval(name: str, score: Score) -> str:
     """Return an interval, and nothing for one without a width: too few items say so little."""
     low, high = format_metric(name, score.low), format_metric(name, score.high)
     return f"{low} to {high}" if score.low < score.high else ""
+
+
+def format_before(
+    scores: Mapping[str, Any], before: Mapping[str, Any], telling: Collection[str] | None = None
+) -> str:
+    """Return a table of the scores of a model beside those of the one that it goes on from.
+
+    Args:
+        scores: by set of pairs and metric.
+        before: the same of the old model.
+        telling: the metrics to show; None is all.
+
+    Example:
+        >>> new, old = ({"dev": {"exact_match": {"value": value}}} for value in (0.6, 0.5))
+        >>> print(format_before(new, old))
+        pairs  metric       before  now
+        dev    exact match  50.0 %  60.0 %
+    """
+    rows = [
+        (split, METRIC_LABELS.get(name, name), *(format_metric(name, one) for one in values))
+        for split, metrics in before.items()
+        for name, score in metrics.items()
+        if telling is None or name in telling
+        for values in [(score["value"], scores[split][name]["value"])]
+    ]
+    return format_table(("pairs", "metric", "before", "now"), rows)
 
 
 def format_ensemble(scores: Mapping[str, Any] | None) -> str:

@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Any
 from foveate.commands.arguments import check_positive
 from foveate.config import Config, build_config
 from foveate.console import (
-    METRIC_LABELS,
     TrainingDisplay,
     format_attention,
     format_bin,
-    format_metric,
     format_table,
     say,
     watch,
 )
 from foveate.evaluation import Evaluation, evaluate
 from foveate.files import replace_file
+from foveate.metric_names import METRIC_LABELS, format_metric
 from foveate.output import check_folder
 
 if TYPE_CHECKING:

@@ -101,6 +101,11 @@ class Translate:
         ]
         return _add_column(batch, self.output, outputs, batch_column=self.column)
 
+    def describe(self) -> dict[str, Any]:
+        """Return what decides the outputs, as plain values: model, columns and wishes."""
+        wishes = {name: str(value) for name, value in sorted(self.wishes.items())}
+        return {"model": self._id, "column": self.column, "output": self.output, **wishes}
+
     def __repr__(self) -> str:
         return f"Translate({self._load[0]!r}, column={self.column!r}, output={self.output!r})"
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from foveate.models.attention import Attention
     from foveate.options import Architecture, TokenKind
     from foveate.records import Translation
+    from foveate.training.going_on import Parent
     from foveate.training.report import Listener, Report
     from foveate.training.run import Trained
     from foveate.translator import Translator
@@ -77,6 +78,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
             to `seed`.
         n_jobs: how many models of an ensemble are trained at a time, as scikit-learn calls `jobs`;
             -1 is one for each core. None leaves it to `jobs`.
+        warm_start: a further `fit` goes on from the model that is there, as `fit_more` does.
         verbose: print what training does. None shows only how far it is, and only where it takes
             more than five seconds; False or 0 shows nothing.
 
@@ -155,6 +157,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         length_penalty: float | None = None,
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = None,
+        warm_start: bool = False,
         verbose: bool | int | None = None,
     ) -> None:
         self.architecture = architecture
@@ -209,7 +212,10 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         self.length_penalty = length_penalty
         self.random_state = random_state
         self.n_jobs = n_jobs
+        self.warm_start = warm_start
         self.verbose = verbose
+
+    _recalled: dict[str, Any] | None = None  # options of a loaded model: nobody asked for these
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -242,6 +248,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         dev: tuple[Any, Any] | None = None,
         words: Collection[str] = (),
         report: str | Path | None = None,
+        warm_start: bool | None = None,
     ) -> Self:
         """Train on pairs of texts.
 
@@ -253,6 +260,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
             words: of the target language, in a list the commonest first if that is known;
                 outputs that are made of them are preferred, by as much as is best on dev.
             report: an HTML file to watch the training in, written as it goes.
+            warm_start: go on from the model that is there; None asks the parameter of that name.
 
         Raises:
             ConfigError: an option is out of range.
@@ -260,19 +268,72 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
             ValueError: `X` and `y` are not columns of texts of the same length.
             KeyboardInterrupt: training was interrupted; the best model so far is kept in `self`.
         """
+        goes_on = self.warm_start if warm_start is None else warm_start
+        if goes_on and "translator_" in vars(self):
+            return self.fit_more(X, y, dev=dev, words=words, report=report)
+        return self._fit(X, y, self._build_config(), dev, words, report)
+
+    def fit_more(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        old: tuple[Any, Any] | None = None,
+        old_share: float = 0.5,
+        dev: tuple[Any, Any] | None = None,
+        words: Collection[str] = (),
+        report: str | Path | None = None,
+    ) -> Self:
+        """Go on from the model that is there, with more pairs, gently.
+
+        Its sizes and its vocabularies stay, and symbols that are new are added. An option that was
+        set since is obeyed where it leaves the model as it is.
+
+        Args:
+            X: n sources.
+            y: n targets.
+            old: sources and targets that the model was trained on. So many of them are mixed in
+                that nothing is forgotten.
+            old_share: their share of every pass.
+            dev: as for `fit`.
+            words: as for `fit`; where there are none, those of the old model.
+            report: as for `fit`.
+
+        Raises:
+            ConfigError: an option asks for another model than the one that is there.
+            ModelMismatchError: the model is an ensemble, or was exported.
+            ValueError: `X` and `y` are not columns of texts of the same length.
+        """
+        from foveate.training.going_on import Parent
+
+        check_is_fitted(self, "translator_")
+        asked = self._build_config()
+        recalled = self._recalled or {}
+        given = {name: one for name, one in asked.given.items() if recalled.get(name) != one}
+        table = _build_table(*old, asked, "old X", "old y") if old is not None else None
+        parent = Parent.take(self.translator_.bundle, "the fitted model", table, old_share)
+        return self._fit(X, y, Config(**given), dev, words, report, parent)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        config: Config,
+        dev: tuple[Any, Any] | None,
+        words: Collection[str],
+        report: str | Path | None,
+        parent: Parent | None = None,
+    ) -> Self:
         if isinstance(words, str) or not all(isinstance(word, str) for word in words):
             raise ValueError("words must be a list of texts, one a word")
         train = _import_train()
-        config = self._build_config()
         table = _build_table(X, y, config, "X", "y", minimum=2)
-        dev_table = None
-        if dev is not None:
-            dev_X, dev_y = dev
-            dev_table = _build_table(dev_X, dev_y, config, "dev X", "dev y")
+        dev_table = _build_table(*dev, config, "dev X", "dev y") if dev is not None else None
         history = begin_history()
         listener = _build_listener(self.verbose, history)
         page = Path(report) if report is not None else None
-        trained = train(table, dev_table, config, report=listener, words=words, page=page)
+        told: dict[str, Any] = {"report": listener, "page": page, "parent": parent}
+        trained = train(table, dev_table, config, words=words, **told)
         self.translator_ = trained.translator
         self.history_ = history
         self.n_features_in_ = 1
@@ -349,10 +410,15 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
             self.translator_, zip(sources, targets, strict=True), beam_size=self.beam_size
         )
 
-    def save(self, path: str | Path) -> None:
-        """Save the model as a bundle: a folder that every door of Foveate reads."""
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Save the model as a bundle: a folder that every door of Foveate reads.
+
+        Args:
+            path: a new folder, or that of this model.
+            overwrite: another model may be there, which goes with all that belongs to it.
+        """
         check_is_fitted(self, "translator_")
-        self.translator_.save(path)
+        self.translator_.save(path, overwrite=overwrite)
 
     @classmethod
     def load(cls, path: str | Path, backend: Backend = "auto", *, trust_code: bool = False) -> Self:
@@ -369,10 +435,12 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         from foveate.translator import Translator
 
         translator = Translator.load(path, backend=backend, trust_code=trust_code)
-        options = dict(_recall_config(translator.bundle).given)
+        recalled = _recall_config(translator.bundle)
+        options = dict(recalled.given)
         named = options.pop("attention_module", "") or None
         model = cls(attention=translator.bundle.attention or named, **options)
         model.translator_ = translator
+        model._recalled = {**recalled.given, "seed": None, OWN: None}
         model.history_ = begin_history()
         model.n_features_in_ = 1
         return model

@@ -28,6 +28,7 @@ from foveate.errors import (
 from foveate.graphs import build_graphs, quantize, repeat_steps, store_in_8_bits
 from foveate.onnx_backend import build_onnx_stepper
 from foveate.own_code import attention_path
+from foveate.personal import leave_out_texts, tell_texts
 from foveate.records import Translation
 from foveate.search import Hypothesis, Query, Stepper, Writer, join_steppers, search
 from foveate.text.memory import Memory
@@ -68,6 +69,7 @@ def export_bundle(
     int8: bool = False,
     int8_weights: bool = False,
     trim_memory: bool = False,
+    no_examples: bool = False,
     trust_code: bool = False,
     report: Callable[[str], None] | None = None,
 ) -> Exported:
@@ -84,6 +86,7 @@ def export_bundle(
             same model; what stands beside a text in a batch may change its output.
         int8_weights: keep the large weights in 8 bits, and compute in floats.
         trim_memory: leave out of the memory what the exported model writes without it.
+        no_examples: leave out its user's texts: sources of dev, errors in the card, memory.
         trust_code: the attention of somebody's own that the model names may be imported.
         report: is told what was found, a line at a time.
 
@@ -127,6 +130,9 @@ def export_bundle(
         )
     inputs = "random inputs" if examples is None else f"{counted(len(examples[0]), 'dev source')}"
     say(f"agrees with PyTorch on {inputs}: nothing differs by more than {difference:.1g}")
+    carried = leave_out_texts(bundle) if no_examples else bundle
+    if line := tell_texts(carried, no_examples):
+        say(line)
     kind, agreement = f"float32, within {difference:.1g} of PyTorch", None
     if int8 or int8_weights:
         graphs = _shrink(plain, graphs, is_computed=int8)
@@ -136,9 +142,9 @@ def export_bundle(
         name = "int8" if int8 else "int8 weights"
         kind = f"{name}, {agreement:.1%} of greedy outputs as PyTorch's"
         say(f"{name}: {agreement:.1%} of the greedy outputs for {inputs} agree")
-    summary = replace(bundle.summary, exported=kind)
-    small = replace(bundle, weights={}, graphs=graphs, summary=summary)
-    if trim_memory:
+    summary = replace(carried.summary, exported=kind)
+    small = replace(carried, weights={}, graphs=graphs, summary=summary)
+    if trim_memory and small.decoding.memory:
         say(_trim_memory(small))
     save_bundle(small, out)
     size = sum(map(len, graphs.values()))

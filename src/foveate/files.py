@@ -33,6 +33,16 @@ def name_aside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
 
+def is_aside(name: str) -> bool:
+    """Say whether a name is one of `name_aside`.
+
+    Example:
+        >>> is_aside(name_aside(Path("model")).name), is_aside("film.part")
+        (True, False)
+    """
+    return name.startswith(".") and name.endswith(".part")
+
+
 def replace_file(path: Path, content: bytes | str, *, is_synced: bool = True) -> None:
     """Put `content` at `path` in one step; what stood there stays whole until then.
 
@@ -102,11 +112,16 @@ def read_regular(folder: Path, name: str, most: int) -> bytes:
         return stream.readall()
 
 
+def remove(path: Path) -> None:
+    """Remove a file or a folder, as far as that is possible."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def remove_left_overs(path: Path) -> None:
     """Remove what a killed `name_aside(path)` left beside a path."""
     if path.parent.is_dir():
         for found in path.parent.glob(f".{glob.escape(path.name)}.????????.part"):
-            if found.is_dir() and not found.is_symlink():
-                shutil.rmtree(found, ignore_errors=True)
-            else:
-                found.unlink(missing_ok=True)
+            remove(found)

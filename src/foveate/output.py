@@ -57,22 +57,37 @@ def check_page(where: str | None) -> Path | None:
     return Path(where)
 
 
-def check_folder(where: str, *, resume: bool = False) -> None:
-    """Make sure that `where` can become a new folder, or is one that can be resumed.
+def check_folder(
+    where: str,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    what: str = "a model",
+    begun: str = "state",
+) -> None:
+    """Make sure that `where` can become a new folder, or one that can be resumed or overwritten.
+
+    Args:
+        where: the folder.
+        resume: whether it is to be gone on with.
+        overwrite: whether what is there may be replaced.
+        what: is kept in it.
+        begun: name of a folder in it where something can be resumed.
 
     Raises:
         ConfigError: something is there already, or cannot be made there.
     """
     path = Path(where)
     if where in ("", "-"):
-        raise ConfigError(f"{where!r}: is not a folder name; a model is a folder")
+        raise ConfigError(f"{where!r}: is not a folder name; {what} is a folder")
     if path.exists() and not path.is_dir():
-        raise ConfigError(f"{where}: is a file already; a model is a folder: choose another name")
+        raise ConfigError(f"{where}: is a file already; {what} is a folder: choose another name")
     is_used = path.is_dir() and any(path.iterdir())
-    if resume and not is_used:
+    if resume and not is_used and not overwrite:
         raise ConfigError(f"{where}: nothing to resume there; leave out --resume to begin")
-    if is_used and not resume:
-        hint = "add --resume to go on, or " if (path / "state").is_dir() else ""
+    if is_used and not (resume or overwrite):
+        hint = "add --resume to go on, or " if (path / begun).is_dir() else ""
+        hint += "--overwrite to replace it, or " if (path / "bundle.json").is_file() else ""
         raise ConfigError(f"{where}: is there already and not empty; {hint}choose another folder")
     parent = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from foveate.comparing import Comparison
-from foveate.console import FRACTIONS, METRIC_LABELS, format_metric, format_table
+from foveate.console import format_table
 from foveate.counted import counted
 from foveate.insight.differences import Gain, draw_gains
 from foveate.insight.rows import Cell, draw_rows
 from foveate.judged import Disagreement
+from foveate.metric_names import FRACTIONS, METRIC_LABELS, format_metric
 from foveate.shown_outputs import write_table
 from foveate.significance import LEVEL, Difference
 

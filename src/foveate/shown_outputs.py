@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from foveate.console import METRIC_LABELS, format_metric
 from foveate.counted import counted
 from foveate.evaluation import Evaluation
 from foveate.formats import format_cell
 from foveate.insight.rows import Cell, draw_rows
 from foveate.judged import Judged, judge, worst_first
+from foveate.metric_names import METRIC_LABELS, format_metric
 
 HEADER = ("source", "output", "right", "verdict", "edits", "length", "log-probability")
 

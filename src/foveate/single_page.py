@@ -19,10 +19,8 @@ from importlib.resources import files
 
 from foveate.bundle import (
     CONFIG,
-    MEMORY,
     RUNTIME,
     WEIGHTS,
-    WORDS,
     Bundle,
     collect_files,
     package_version,
@@ -39,7 +37,6 @@ VENDORED = {
     "runtime/ThirdPartyNotices.txt": "vendor/ThirdPartyNotices.txt.gz",
 }
 LICENSE = "vendor/LICENSE"
-PERSONAL = {MEMORY: "training pairs that are recalled", WORDS: "the list of words"}
 
 _IMPORT = re.compile(r'^import\s*\{([^}]*)\}\s*from\s*"(\.[^"]+)";[^\S\n]*$', re.MULTILINE)
 _EXPORT = re.compile(r"^export\s+((?:async\s+)?function\*?|class|const)\s+([\w$]+)", re.MULTILINE)
@@ -77,11 +74,6 @@ def build_single_page(bundles: Mapping[str, Bundle], *, read: ReadFile = read_pa
         for file, data in _list_model_files(name, bundle).items():
             packed[f"models/{name}/{file}"] = _pack(data)
     return _assemble(read, [_format_block(name, data) for name, data in packed.items()])
-
-
-def list_personal(bundle: Bundle) -> list[str]:
-    """Return what a model carries of its user's own data, in words."""
-    return [words for name, words in PERSONAL.items() if name in collect_files(bundle)]
 
 
 def describe_models(bundles: Mapping[str, Bundle]) -> dict[str, object]:

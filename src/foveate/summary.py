@@ -48,8 +48,11 @@ class Summary:
         words: entries of the list of words, where there is one.
         diagnosis: by set of pairs, what is wrong in the outputs (`evaluation.diagnose`).
         ensemble: what each model scores alone.
+        parent: id of the model that this one goes on from.
+        before: by set of pairs, what that one scores.
         traditional: by set of pairs, what a model without attention scores.
         learning_curve: scores by number of pairs, on dev or on a test set.
+        origin: date, versions, machine, and what was told of data, licence and language.
         exported: what kind of export this is.
         extra: further facts, by name.
     """
@@ -71,8 +74,11 @@ class Summary:
     words: int | None = None
     diagnosis: dict[str, Any] = field(default_factory=dict)
     ensemble: dict[str, Any] = field(default_factory=dict)
+    parent: str = ""
+    before: dict[str, Any] = field(default_factory=dict)
     traditional: dict[str, Any] = field(default_factory=dict)
     learning_curve: list[Any] = field(default_factory=list)
+    origin: dict[str, Any] = field(default_factory=dict)
     exported: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -149,6 +155,15 @@ SHAPES: dict[str, Any] = {
     },
     "learning_curve": [{"pairs": int, "metric": str, **INTERVAL, "set?": str}],
     "ensemble": {"metric": str, "alone": [float], "together?": float},
+    "origin": {
+        "date?": str,
+        "versions?": {str: str},
+        "machine?": str,
+        "language?": str,
+        "licence?": str,
+        "data?": [{"set": str, "name": str, "bytes": int, "sha256": str}],
+    },
+    "before": {str: {str: SCORE}},
     "traditional": {str: {str: SCORE}},
 }
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from foveate.backends import Backend, build_stepper, check_backend
 from foveate.bundle import Bundle, Summary, load_bundle, save_bundle
+from foveate.bundle_files import make_room
 from foveate.data.batching import collate_sources
 from foveate.errors import ConfigError, ModelMismatchError, SearchError
 from foveate.explaining import add_explanations, count_choices
@@ -148,13 +149,18 @@ class Translator:
         stepper = build_stepper(bundle, backend, trust_code=trust_code, origin=origin)
         return cls(bundle, stepper, threads=threads, max_source=max_source)
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the model as a bundle.
+
+        Args:
+            path: a new folder, or that of this model.
+            overwrite: another model may be there, which goes with all that belongs to it.
 
         Raises:
             BundleError: the path is taken or cannot be written.
         """
-        save_bundle(self.bundle, path)
+        with make_room(Path(path), self.bundle.id, overwrite):
+            save_bundle(self.bundle, path, keep_card=not overwrite)
 
     @property
     def source_codec(self) -> Codec:

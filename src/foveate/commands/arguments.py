@@ -48,12 +48,9 @@ def read_table(
     where: str, *, columns: str | None = None, skip_bad: bool = False, **limits: int
 ) -> PairTable:
     """Read pairs into a table; columns and limits are those of `read_pairs`."""
-    from foveate.data.readers import read_pairs
-    from foveate.data.table import PairTable
+    from foveate.data import plain
 
-    return PairTable.from_pairs(
-        read_pairs(where, columns=columns, skip_bad=skip_bad, report=say, **limits)
-    )
+    return plain.read_table(where, columns=columns, skip_bad=skip_bad, report=say, **limits)
 
 
 def load_translator(

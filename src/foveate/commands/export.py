@@ -53,6 +53,9 @@ def export(
     trim_memory: Annotated[
         bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
     ] = False,
+    no_examples: Annotated[
+        bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
+    ] = False,
     also: Annotated[
         list[str] | None, Parameter(group=ESSENTIAL, negative="", metavar="MODEL")
     ] = None,
@@ -69,6 +72,8 @@ def export(
         int8_weights: Store the weights in 8 bits and compute in floats: as small. A text has the
             same output in every batch.
         trim_memory: Leave out of the memory what the exported model writes without it.
+        no_examples: Leave out the texts that the model carries: sources of dev, errors in its card,
+            the memory. The model then writes remembered sources itself.
         also: A further model for the page; repeat the flag for several.
         trust_code: Run code of somebody's own that MODEL names (its attention).
     """
@@ -79,12 +84,13 @@ def export(
         int8=int8,
         int8_weights=int8_weights,
         trim_memory=trim_memory,
+        no_examples=no_examples,
         trust_code=trust_code,
     )
     if is_page(out):
         options = {"int8": int8, "int8-weights": int8_weights, "trim-memory": trim_memory}
         told = [f"--{name}" for name, is_told in options.items() if is_told]
-        return _export_page([model, *(also or [])], out, make, told)
+        return _export_page([model, *(also or [])], out, make, told, no_examples)
     if also:
         raise ConfigError(f"--also {also[0]}: only a page holds several models: name it OUT.html")
     check_folder(out)
@@ -95,7 +101,14 @@ def export(
 
 
 def _export(
-    model: str, out: str, *, int8: bool, int8_weights: bool, trim_memory: bool, trust_code: bool
+    model: str,
+    out: str,
+    *,
+    int8: bool,
+    int8_weights: bool,
+    trim_memory: bool,
+    no_examples: bool,
+    trust_code: bool,
 ) -> Exported:
     try:
         from foveate.export import export_bundle
@@ -107,23 +120,28 @@ def _export(
         int8=int8,
         int8_weights=int8_weights,
         trim_memory=trim_memory,
+        no_examples=no_examples,
         trust_code=trust_code,
         report=say,
     )
 
 
-def _export_page(models: list[str], out: str, make: Export, told: list[str]) -> int:
+def _export_page(
+    models: list[str], out: str, make: Export, told: list[str], no_examples: bool
+) -> int:
     """Write a page; `make` exports a model that has no graphs, and `told` says how it should."""
     from foveate.output import check_file, open_output
-    from foveate.single_page import build_single_page, list_personal
+    from foveate.personal import leave_out_texts, tell_texts
+    from foveate.single_page import build_single_page
 
     check_file(out)
     bundles: dict[str, Bundle] = {}
     for model in models:
         name = _name_model(model, bundles)
-        bundles[name] = _load_exported(model, make, told)
-        for words in list_personal(bundles[name]):
-            say(f"{name}: {words} can be read in the page, too")
+        bundle = _load_exported(model, make, told)
+        bundles[name] = leave_out_texts(bundle) if no_examples else bundle
+        if line := tell_texts(bundles[name], no_examples):
+            say(f"{name}: {line}")
     page = build_single_page(bundles)
     with open_output(out) as stream:
         stream.write(page)

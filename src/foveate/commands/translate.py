@@ -9,7 +9,7 @@ from dataclasses import asdict
 from functools import partial
 from itertools import chain, islice, tee
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from cyclopts import App, Parameter
 
@@ -35,8 +35,10 @@ from foveate.counted import counted
 from foveate.errors import ConfigError
 
 if TYPE_CHECKING:
+    from foveate.column_files import Engine
     from foveate.data.lines import Line
     from foveate.data.source_rows import SourceRow
+    from foveate.dictionary import Dictionary, DictionaryForm
     from foveate.formats import OutputFormat
     from foveate.parts import Parts
     from foveate.records import Sampling, Translation
@@ -70,6 +72,8 @@ Examples:
   foveate translate model new.txt --prefix "Dear " --must-not "Sir" --mbr chrf
   foveate translate model table.csv --columns word --format tsv
   foveate translate model huge.txt --out huge.out --resume
+  foveate translate model 'in/*.parquet' --engine ray --columns text --out out
+  foveate translate english words.txt --format lexicon --out lexicon.txt
 """,
 )
 
@@ -81,10 +85,13 @@ def translate(
     /,
     *,
     out: Annotated[Place, Parameter(group=ESSENTIAL, alias="-o")] = "-",
-    format: Annotated[Literal["text", "tsv", "jsonl"], Parameter(group=ESSENTIAL)] = "text",
+    format: Annotated[
+        Literal["text", "tsv", "jsonl", "lexicon", "festival", "pls"], Parameter(group=ESSENTIAL)
+    ] = "text",
     attention: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     resume: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     columns: Annotated[str | None, Parameter(group=ESSENTIAL, metavar="SOURCE")] = None,
+    engine: Annotated[Literal["local", "ray"] | None, Parameter(group=ESSENTIAL)] = None,
     unbuffered: Annotated[
         bool, Parameter(group=ESSENTIAL, negative="", show_default=False)
     ] = False,
@@ -116,12 +123,15 @@ def translate(
         file: Text, one source a line; - is standard input.
         out: Where to write; - is standard output. A file appears only when it is complete.
         format: text has one output a line. tsv has a row for each of the n best: source, output,
-            score, rank, probability, confidence. jsonl has everything.
+            score, rank, probability, confidence. jsonl has everything. The others are dictionaries
+            for speech engines: lexicon for sherpa-onnx, Kaldi and MFA, festival, and pls (W3C).
         attention: Add the attention weights to jsonl.
         resume: Write --out in parts, and go on after the last one if the command was stopped. A
             line that fails has an empty output and stands in OUT.errors.tsv.
         columns: FILE is a table: TSV, CSV, JSON or parquet. Translate this column, by name, number
             or path; tsv and jsonl keep the others. 1+3 joins two columns, as in training.
+        engine: FILE is a pattern of parquet files and --out a folder. Translate file by file, here
+            (local) or on Ray, and keep all columns. The same command goes on with what is missing.
         unbuffered: Answer each line at once, for a program that waits for the answer.
         choices: Add the N likeliest tokens at every place of an output to jsonl.
         tree: Add all prefixes that the search held to jsonl.
@@ -146,12 +156,10 @@ def translate(
         threads: Processor threads (0: as many as there are cores).
         trust_code: Run code of somebody's own that MODEL names (its attention).
     """
-    from foveate.console import watch
-    from foveate.data.source_rows import demand_good
-    from foveate.formats import format_translation
-    from foveate.output import check_file, open_output
+    from foveate.output import check_file
 
-    check_file(out)
+    if engine is None:
+        check_file(out)
     for flag, is_given in (("attention", attention), ("choices", choices), ("tree", tree)):
         if is_given and format != "jsonl":
             raise ConfigError(f"--{flag}: only with --format jsonl")
@@ -160,7 +168,6 @@ def translate(
     check_positive(temperature=temperature, top_p=top_p)
     check_finite(length_penalty=length_penalty)
     sampling = _sampling(sample, temperature, top_k, top_p, seed)
-    translator = load_translator(model, backend, threads, trust_code, max_source)
     wishes: Wishes = {
         "beam_size": beam_size,
         "n_best": n_best,
@@ -176,16 +183,43 @@ def translate(
         "choices": choices,
         "tree": tree,
     }
+    if engine is not None:
+        if format != "text" or resume or unbuffered or n_best > 1:
+            raise ConfigError("--engine: adds a column of outputs; leave out what is about lines")
+        loading = {"backend": backend, "max_source": max_source, "trust_code": trust_code}
+        return _translate_columns(model, file, out, columns or "text", engine, loading, wishes)
+    translator = load_translator(model, backend, threads, trust_code, max_source)
     run = partial(translator.translate, **wishes)
     run([])  # raises what is wrong with the call before a line is read
     if resume:
         if unbuffered:
             raise ConfigError("--unbuffered: does not go with --resume, which writes whole parts")
+        if format not in ("text", "tsv", "jsonl"):
+            raise ConfigError(f"--format {format}: does not go with --resume; use tsv")
         told = {**wishes, "format": format, "backend": backend, "columns": columns}
         about = _describe_work(translator, file, told)
         read = partial(_read, file, columns, translator, is_at_once=False)
         _translate_parts(translator, run, read, file, out, about, format)
         return 0
+    _translate_all(translator, run, file, columns, out, format, unbuffered)
+    return 0
+
+
+def _translate_all(
+    translator: Translator,
+    run: Callable[..., Iterator[Translation]],
+    file: str,
+    columns: str | None,
+    out: str,
+    format: OutputFormat | DictionaryForm,
+    unbuffered: bool,
+) -> None:
+    """Translate a file from its first line to its last."""
+    from foveate.console import watch
+    from foveate.data.source_rows import demand_good
+    from foveate.output import open_output
+
+    dictionary = _make_dictionary(format, translator)
     is_dialogue = file == "-" and sys.stdin.isatty()
     is_at_once = is_dialogue or unbuffered
     rows = demand_good(file, _read(file, columns, translator, is_at_once=is_at_once))
@@ -198,13 +232,70 @@ def translate(
         found = chain.from_iterable(run([text], start=n) for n, text in enumerate(texts))
     remarks = Remarks(translator)
     with open_output(out) as stream:
-        for (line, others), translation in watch(zip(copies[1], remarks.watch(found), strict=True)):
-            remarks.see(line.text)
-            stream.writelines(format_translation(line.text, translation, format, others))
+        stream.write(dictionary.begin() if dictionary else "")
+        for row, translation in watch(zip(copies[1], remarks.watch(found), strict=True)):
+            remarks.see(row.line.text)
+            stream.writelines(_format(row, translation, format, dictionary))
             if is_at_once:
                 stream.flush()
+        stream.write(dictionary.end() if dictionary else "")
     remarks.tell()
+    if dictionary:
+        _tell_left_out(dictionary)
+
+
+def _format(
+    row: SourceRow,
+    found: Translation,
+    format: OutputFormat | DictionaryForm,
+    dictionary: Dictionary | None,
+) -> list[str]:
+    from foveate.formats import format_translation
+
+    if dictionary:
+        return dictionary.add(row.line.text, found)
+    return format_translation(row.line.text, found, cast("OutputFormat", format), row.others)
+
+
+def _translate_columns(
+    model: str,
+    files: str,
+    out: str,
+    column: str,
+    engine: Engine,
+    loading: Mapping[str, Any],
+    wishes: Wishes,
+) -> int:
+    """Translate a column of many parquet files; see `foveate.column_files`."""
+    from foveate.column_files import list_files, translate_files
+    from foveate.console import watch
+    from foveate.engines import Translate
+
+    total = len(list_files(files))
+    translate = Translate(model, column, **loading, **wishes)
+    rows = 0
+    for _, count in watch(translate_files(files, out, translate, engine), total, "files"):
+        rows += count
+    say(f"{total:,} files with {rows:,} rows are in {out}")
     return 0
+
+
+def _make_dictionary(format: str, translator: Translator) -> Dictionary | None:
+    """Return what writes a pronunciation dictionary, where one is asked for."""
+    from foveate.dictionary import DICTIONARY_FORMS, Dictionary
+    from foveate.text.vocabulary import RESERVED
+
+    if format not in DICTIONARY_FORMS:
+        return None
+    codec = translator.bundle.target_codec
+    phonemes = codec.vocabulary.entries[len(RESERVED) :]
+    language = str(translator.bundle.summary.origin.get("language", "und")).partition(",")[0]
+    return Dictionary(cast("DictionaryForm", format), codec.kind, phonemes, language)
+
+
+def _tell_left_out(dictionary: Dictionary) -> None:
+    for reason, count in dictionary.left_out.items():
+        say(f"left out of the dictionary: {reason} ({count:,})")
 
 
 def _read(

@@ -5,41 +5,20 @@ Knows nothing of files and tokens.
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import itertools
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from foveate.data.column import Column, ColumnWriter
 from foveate.errors import DataError
 from foveate.records import Pair
 from foveate.text.codec import normalize_text
 
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """Texts as one buffer of UTF-8; text i is `buffer[offsets[i]:offsets[i + 1]]`."""
-
-    buffer: bytes
-    offsets: NDArray[np.int64]
-
-    def raw(self, index: int) -> bytes:
-        return self.buffer[self.offsets[index] : self.offsets[index + 1]]
-
-    def __iter__(self) -> Iterator[bytes]:
-        bounds = self.offsets.tolist()
-        return (self.buffer[begin:end] for begin, end in itertools.pairwise(bounds))
-
-    def take(self, indices: NDArray[np.int64]) -> _Column:
-        begins, ends = self.offsets[indices], self.offsets[indices + 1]
-        offsets = np.zeros(len(indices) + 1, dtype=np.int64)
-        np.cumsum(ends - begins, out=offsets[1:])
-        view = memoryview(self.buffer)
-        spans = zip(begins.tolist(), ends.tolist(), strict=True)
-        return _Column(b"".join(view[begin:end] for begin, end in spans), offsets)
+HASHES_AT_ONCE = 2**20
+LOOKED_AT = 8  # times as many sources as are held out
 
 
 class PairTable:
@@ -53,7 +32,7 @@ class PairTable:
 
     __slots__ = ("_sources", "_targets")
 
-    def __init__(self, sources: _Column, targets: _Column) -> None:
+    def __init__(self, sources: Column, targets: Column) -> None:
         self._sources = sources
         self._targets = targets
 
@@ -77,20 +56,14 @@ class PairTable:
 
     @classmethod
     def _from_sides(cls, rows: Iterable[tuple[str, str]]) -> PairTable:
-        buffers = bytearray(), bytearray()
-        offsets = array("q", [0]), array("q", [0])
-        for number, row in enumerate(rows, start=1):
-            for side, text in enumerate(row):
-                buffers[side].extend(_to_bytes(text, ("source", "target")[side], number))
-                offsets[side].append(len(buffers[side]))
-        columns = [
-            _Column(bytes(buffer), np.array(bounds, dtype=np.int64))
-            for buffer, bounds in zip(buffers, offsets, strict=True)
-        ]
-        return cls(*columns)
+        sources, targets = ColumnWriter(), ColumnWriter()
+        for number, (source, target) in enumerate(rows, start=1):
+            sources.add(_to_bytes(source, "source", number))
+            targets.add(_to_bytes(target, "target", number))
+        return cls(sources.finish(), targets.finish())
 
     def __len__(self) -> int:
-        return len(self._sources.offsets) - 1
+        return len(self._sources)
 
     def source(self, index: int) -> str:
         """Return the source of one row (negative numbers count from the end)."""
@@ -113,6 +86,15 @@ class PairTable:
         """Yield the targets in order."""
         return (raw.decode() for raw in self._targets)
 
+    def joined_sources(self) -> Iterator[str]:
+        """Yield all sources in some large texts, a line end between two of them."""
+        return (piece.decode() for piece in self._sources.joined())
+
+    def spread(self, most: int) -> list[tuple[str, str]]:
+        """Return at most so many pairs, from everywhere in the table."""
+        step = max(1, -(-len(self) // most))
+        return [(self.source(row), self.target(row)) for row in range(0, len(self), step)]
+
     def rows(self, indices: Sequence[int] | NDArray[np.integer]) -> PairTable:
         """Return a table of the rows of these numbers, in this order (repeats allowed)."""
         wanted = np.asarray(indices, dtype=np.int64)
@@ -125,6 +107,13 @@ class PairTable:
         """Memory of the texts and offsets."""
         columns = (self._sources, self._targets)
         return sum(len(column.buffer) + column.offsets.nbytes for column in columns)
+
+    def hash_into(self, digest: hashlib._Hash) -> None:
+        """Put all texts into a hash: the sources and an empty one, then the targets and another."""
+        for column in (self._sources, self._targets):
+            for piece in column.joined():
+                digest.update(piece + b"\n")
+            digest.update(b"\n")
 
     def split_off(self, share_or_count: float, seed: int) -> tuple[PairTable, PairTable]:
         """Hold out rows by source: return `(rest, held)`.
@@ -143,12 +132,13 @@ class PairTable:
             DataError: there are not two different sources, or not so many rows.
         """
         count = self._count_to_hold(share_or_count)
-        groups: dict[bytes, int] = {}
-        forms = map(_normalize, self._sources)
-        group_of_row = np.array([groups.setdefault(form, len(groups)) for form in forms])
-        if len(groups) < 2:
+        hashes = self._hash_sources(seed)
+        if hashes.min() == hashes.max():
             raise DataError("cannot hold out pairs: there are not two different sources")
-        is_held = _choose_groups(list(groups), np.bincount(group_of_row), count, seed)[group_of_row]
+        chosen = _choose_hashes(hashes, count)
+        parts = np.array_split(hashes, 1 + len(hashes) // HASHES_AT_ONCE)
+        is_held = np.concatenate([np.isin(part, chosen) for part in parts])
+        del hashes, parts
         return self.rows(np.flatnonzero(~is_held)), self.rows(np.flatnonzero(is_held))
 
     def deal(self, parts: int, seed: int) -> NDArray[np.int64]:
@@ -156,11 +146,16 @@ class PairTable:
 
         Sources are dealt out by a hash of their text and the seed, as in `split_off`.
         """
-        forms = list(map(_normalize, self._sources))
-        texts = list(dict.fromkeys(forms))
-        order = _order_by_hash(texts, seed)
-        part_of = {texts[index]: place % parts for place, index in enumerate(order)}
-        return np.array([part_of[form] for form in forms], dtype=np.int64)
+        _, places = np.unique(self._hash_sources(seed), return_inverse=True)
+        return places % parts
+
+    def _hash_sources(self, seed: int) -> NDArray[np.uint64]:
+        """Return a hash of every source: the same of all spellings, in any order of rows."""
+        hasher = functools.partial(hashlib.blake2b, digest_size=8, key=str(seed).encode())
+        digests = bytearray()
+        for raw in self._sources:
+            digests += hasher(raw if raw.isascii() else _normalize(raw)).digest()
+        return np.frombuffer(digests, ">u8").astype(np.uint64)
 
     def _count_to_hold(self, share_or_count: float) -> int:
         is_share = isinstance(share_or_count, float)
@@ -170,34 +165,36 @@ class PairTable:
         return max(count, 1)
 
 
+def hash_tables(*tables: PairTable | None) -> str:
+    """Return the sha256 of all texts of some tables, in hexadecimal."""
+    digest = hashlib.sha256()
+    for part in tables:
+        if part is not None:
+            part.hash_into(digest)
+    return digest.hexdigest()
+
+
 def _normalize(raw: bytes) -> bytes:
     """Return a source in the form in which two spellings of a letter are the same."""
-    return raw if raw.isascii() else normalize_text(raw.decode("utf-8"), "NFC").encode("utf-8")
+    return normalize_text(raw.decode("utf-8"), "NFC").encode("utf-8")
 
 
-def _choose_groups(
-    texts: list[bytes], sizes: NDArray[np.int64], count: int, seed: int
-) -> NDArray[np.bool_]:
-    """Mark groups in the order of their hashes, as long as they fit into `count` rows."""
-    order = _order_by_hash(texts, seed)
-    is_held = np.zeros(len(texts), dtype=np.bool_)
-    num_rows = 0
-    for group in order:
-        if num_rows + sizes[group] <= count:
-            is_held[group] = True
-            num_rows += int(sizes[group])
-        if num_rows == count:
-            break
-    if not num_rows:
-        is_held[min(order, key=sizes.__getitem__)] = True
-    return is_held
+def _choose_hashes(hashes: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
+    """Choose sources in the order of their hashes, as long as their rows fit into `count`.
 
-
-def _order_by_hash(texts: list[bytes], seed: int) -> list[int]:
-    """Return the places of texts in the order of their hashes: the same in any order of rows."""
-    key = str(seed).encode()
-    hashes = [hashlib.blake2b(text, digest_size=8, key=key).digest() for text in texts]
-    return sorted(range(len(texts)), key=hashes.__getitem__)
+    The first ones suffice as a rule. If they do not fill it, all are looked at.
+    """
+    share = min(1.0, LOOKED_AT * count / len(hashes))
+    for bound in (np.uint64(share * (2**64 - 2**11)), np.uint64(2**64 - 1)):
+        texts, sizes = np.unique(hashes[hashes <= bound], return_counts=True)
+        chosen, num_rows = list[int](), 0
+        for place, size in enumerate(sizes.tolist()):
+            if num_rows + size <= count:
+                chosen.append(place)
+                num_rows += size
+            if num_rows == count:
+                return texts[chosen]
+    return texts[chosen or [int(sizes.argmin())]]
 
 
 def _zip_sides(sources: Iterable[str], targets: Iterable[str]) -> Iterator[tuple[str, str]]:

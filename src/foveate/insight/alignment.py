@@ -131,6 +131,26 @@ def merge_to_words(
     return sorted(pair for pair in words if min(pair) >= 0)
 
 
+def pool_to_words(
+    attention: ArrayLike, source_groups: Sequence[int], target_groups: Sequence[int]
+) -> NDArray[np.float64]:
+    """Return the attention weights of words, from those of their tokens [T, S].
+
+    A source word has the sum of the weights of its tokens, a target word the mean of the rows of
+    its tokens. Groups come from `word_groups`; blanks (-1) are left out.
+
+    Example:
+        >>> pool_to_words([[0.5, 0.5, 0.0], [0.1, 0.1, 0.8]], [0, 0, 1], [0, 0]).round(2).tolist()
+        [[0.6, 0.4]]
+    """
+    weights = np.asarray(attention, dtype=np.float64)
+    sources, targets = (np.asarray(side) for side in (source_groups, target_groups))
+    to_sources = (sources[:, None] == np.arange(sources.max(initial=-1) + 1)).astype(np.float64)
+    to_targets = (targets[:, None] == np.arange(targets.max(initial=-1) + 1)).astype(np.float64)
+    pooled: NDArray[np.float64] = (to_targets / to_targets.sum(axis=0)).T @ weights @ to_sources
+    return pooled
+
+
 def format_pharaoh(pairs: Iterable[tuple[int, int]]) -> str:
     """Return pairs as one line of Pharaoh format, `i-j` with the source first.
 

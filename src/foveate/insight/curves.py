@@ -47,6 +47,7 @@ def draw_length_curve(
     title: str,
     *,
     xlabel: str = "source length",
+    limit: tuple[str, str] | None = None,
     intervals: Mapping[str, tuple[float, float]] | None = None,
 ) -> str:
     """Return a line chart of a metric by bin of source length, as SVG.
@@ -57,6 +58,7 @@ def draw_length_curve(
         ylabel: name of the metric, above the vertical axis.
         title: what the chart shows.
         xlabel: name of the horizontal axis.
+        limit: a bin, and what begins behind it, such as lengths that training did not have.
         intervals: label -> (low, high), drawn as bars behind the first line.
 
     Example:
@@ -68,6 +70,7 @@ def draw_length_curve(
     frame = _frame(series, title, [end for ends in intervals.values() for end in ends])
     body = [
         *_draw_axes(frame, ylabel, xlabel, title),
+        *(_draw_limit(frame, *limit) if limit else ()),
         *(_draw_interval(frame, label, *ends) for label, ends in intervals.items()),
         *(
             part
@@ -140,6 +143,16 @@ def _draw_axes(frame: _Frame, ylabel: str, xlabel: str, title: str) -> Iterator[
     for label in frame.labels:
         yield write_text(frame.x(label), _HEIGHT - _BOTTOM + 18, label, "muted", style)
     yield write_text(frame.left + _PLOT_WIDTH / 2, _HEIGHT - 14, xlabel, "muted", style)
+
+
+def _draw_limit(frame: _Frame, label: str, says: str) -> Iterator[str]:
+    """Draw an upright line behind a bin, and write beside it what begins there."""
+    x = frame.x(label) + _PLOT_WIDTH / len(frame.labels) / 2
+    yield (
+        f'<line class="limit" x1="{x:.1f}" y1="{frame.top:g}" x2="{x:.1f}" '
+        f'y2="{_HEIGHT - _BOTTOM:g}" stroke="{LIGHT.muted}" stroke-dasharray="3 4"/>'
+    )
+    yield write_text(x + 6, frame.top - 4, says, "muted", 'font-size="11"')
 
 
 def _draw_line(
@@ -221,6 +234,7 @@ def dark_rules() -> str:
     rules = [
         f".foveate-curve .paper{{fill:{DARK.paper}}}.foveate-curve .ink{{fill:{DARK.ink}}}",
         f".foveate-curve .muted{{fill:{DARK.muted}}}.foveate-curve .line{{stroke:{DARK.line}}}",
+        f".foveate-curve .limit{{stroke:{DARK.muted}}}",
     ]
     for k, color in enumerate(DARK.series):
         rules.append(f".foveate-curve .s{k}{{stroke:{color}}}.foveate-curve .d{k}{{fill:{color}}}")

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import cycle
 
 from foveate.insight.curves import dark_rules, format_tick, spread, write_text
 from foveate.insight.labels import width_in_em
@@ -44,6 +45,7 @@ def draw_lines(
     *,
     last: float,
     bounds: tuple[float, float] | None = None,
+    colors: Sequence[int] = range(len(LIGHT.series)),
 ) -> str:
     """Return a chart of lines, as SVG.
 
@@ -54,6 +56,7 @@ def draw_lines(
         xlabel: name of the horizontal axis.
         last: where the horizontal axis ends; it begins at 0.
         bounds: of the vertical axis; values beyond are drawn at its end. None takes the values'.
+        colors: which of the palette each line has.
 
     Example:
         >>> draw_lines({"loss": [(0, 3.2), (10, 1.1)]}, "loss", "update", last=10)[:4]
@@ -65,6 +68,7 @@ def draw_lines(
     names = max((width_in_em(name) for name in kept), default=0.0) * 13
     low, high = bounds or _bound([y for points in kept.values() for _, y in points])
     plot = _Plot(_WIDTH - names - 20, max(last, 1.0), low, high)
+    kinds = dict(zip(kept, cycle(colors), strict=False))
     size = f'viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" width="{_WIDTH:g}" height="{_HEIGHT:g}"'
     return "\n".join(
         [
@@ -77,8 +81,8 @@ def draw_lines(
             *_draw_axes(plot, ylabel, xlabel),
             f'<line class="line now" x1="0" x2="0" y1="{_TOP:g}" y2="{_HEIGHT - _BOTTOM:g}" '
             f'stroke="{LIGHT.muted}" stroke-dasharray="3 3" visibility="hidden"/>',
-            *(part for k, name in enumerate(kept) for part in _draw_line(plot, k, kept[name])),
-            *_draw_names(plot, kept),
+            *(part for name in kept for part in _draw_line(plot, kinds[name], kept[name])),
+            *_draw_names(plot, kept, kinds),
             "</svg>",
         ]
     )
@@ -113,8 +117,7 @@ def _draw_axes(plot: _Plot, ylabel: str, xlabel: str) -> Iterator[str]:
     yield write_text((_LEFT + plot.right) / 2, _HEIGHT - 8, xlabel, "muted", style)
 
 
-def _draw_line(plot: _Plot, k: int, points: Points) -> Iterator[str]:
-    kind = k % len(LIGHT.series)
+def _draw_line(plot: _Plot, kind: int, points: Points) -> Iterator[str]:
     color = LIGHT.series[kind]
     path = "L".join(f"{plot.x(x):.1f} {plot.y(y):.1f}" for x, y in points)
     if len(points) > 1:
@@ -127,10 +130,12 @@ def _draw_line(plot: _Plot, k: int, points: Points) -> Iterator[str]:
         yield f'<circle class="d{kind}" {place} fill="{color}"/>'
 
 
-def _draw_names(plot: _Plot, series: Mapping[str, Points]) -> Iterator[str]:
+def _draw_names(
+    plot: _Plot, series: Mapping[str, Points], kinds: Mapping[str, int]
+) -> Iterator[str]:
     ends = sorted(
-        (plot.y(points[-1][1]), plot.x(points[-1][0]), k % len(LIGHT.series), name)
-        for k, (name, points) in enumerate(series.items())
+        (plot.y(points[-1][1]), plot.x(points[-1][0]), kinds[name], name)
+        for name, points in series.items()
         if points
     )
     for (_, x, kind, name), y in zip(ends, spread([end[0] for end in ends]), strict=True):

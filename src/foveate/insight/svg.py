@@ -83,7 +83,7 @@ def draw_svg(
         *open_svg(
             (layout.width, layout.height),
             _describe(layout, weights),
-            "" if light else _dark_rules(),
+            "" if light else weight_rules(),
             font,
             _grid_attribute(layout),
         ),
@@ -153,7 +153,8 @@ def _grid_attribute(layout: _Layout) -> str:
 
 
 @cache
-def _dark_rules() -> str:
+def weight_rules() -> str:
+    """Return the style of weights, inks and lines on a dark page."""
     rules = [
         f".foveate .paper{{fill:{DARK.paper}}}",
         f".foveate .ink{{fill:{DARK.ink}}}",
@@ -261,7 +262,7 @@ def _draw_legend(layout: _Layout, note: str) -> Iterator[str]:
 def _draw_nothing(title: str, light: bool, font: str) -> str:
     message = "Nothing to show: the source or the translation is empty."
     width = max(400.0, 2 * _MARGIN + width_in_em(title) * 16)
-    style = "" if light else _dark_rules()
+    style = "" if light else weight_rules()
     body = [*open_svg((width, 96.0), message, style, font), *_draw_title(title)]
     return "\n".join([*body, _text(_MARGIN, 66, message, "muted", 'font-size="13"'), "</svg>"])
 

@@ -72,7 +72,12 @@ def cut_batches(
 
 
 def granted_threads() -> int:
-    """Return what OMP_NUM_THREADS says, as PyTorch would take it, or the number of cores."""
+    """Return what OMP_NUM_THREADS says, as PyTorch would take it, or the number of cores.
+
+    Processes of torchrun share the cores; it sets OMP_NUM_THREADS to 1, however many there are.
+    """
+    if (beside := os.environ.get("LOCAL_WORLD_SIZE", "")).isdigit() and int(beside) > 1:
+        return max(1, count_cores() // int(beside))
     said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # more are for nested regions
     if said.isascii() and said.isdigit() and len(said) < 6 and int(said):
         return int(said)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Literal
+
+import numpy as np
 
 from foveate.config import Config
 from foveate.edits import measure_likeness
@@ -22,6 +24,8 @@ from foveate.text.tokenizers import (
     RARE_CHARACTERS,
     TAG,
     ByteTokenizer,
+    CharacterTokenizer,
+    Tokenizer,
     WhitespaceTokenizer,
     build_tokenizer,
     count_common,
@@ -33,6 +37,8 @@ FoundKind = Literal["characters", "tagged", "whitespace", "unigram"]
 Texts = Callable[[], Iterable[str]]
 
 MAX_SAMPLES = 20_000  # rows that are looked at
+SHORT = 8  # letters of a symbol that fits into a number
+CHUNK = 10_000  # rows whose tokens are counted at once
 MAX_WORDS = 50_000  # whitespace tokens: the vocabulary of words has no other end
 LONG = 40  # letters from which on characters cost more than they give
 IDEOGRAPH = 3  # letters that one East Asian character is worth
@@ -157,7 +163,11 @@ def default_vocabulary_size(num_pairs: int) -> int:
 
 
 def build_codecs(
-    sources: Texts, targets: Texts, num_pairs: int, config: Config
+    sources: Texts,
+    targets: Texts,
+    num_pairs: int,
+    config: Config,
+    sample: Sequence[tuple[str, str]] | None = None,
 ) -> tuple[Codec, Codec]:
     """Find the tokens of both sides, learn their vocabularies, and return source and target codec.
 
@@ -169,6 +179,7 @@ def build_codecs(
         targets: the same of the target side.
         num_pairs: how many pairs there are.
         config: the options.
+        sample: pairs from everywhere, where somebody has them at hand.
 
     Raises:
         ConfigError: a shared vocabulary, or copying, is asked for sides whose tokens differ.
@@ -182,7 +193,10 @@ def build_codecs(
     """
     if num_pairs < 1:
         raise DataError("there are no pairs to learn a vocabulary from")
-    pairs = _sample(sources, targets, num_pairs, config)
+    if sample is None:
+        sample = _sample(sources, targets, num_pairs)
+    normalize = partial(normalize_text, normalization=config.normalization)
+    pairs = [(normalize(source), normalize(target)) for source, target in sample]
     source_rows = list(dict.fromkeys(source for source, _ in pairs))
     target_rows = list(dict.fromkeys(target for _, target in pairs))
     is_respelled = are_respelled(pairs)
@@ -211,13 +225,10 @@ def build_codecs(
     return source, target
 
 
-def _sample(
-    sources: Texts, targets: Texts, num_pairs: int, config: Config
-) -> list[tuple[str, str]]:
+def _sample(sources: Texts, targets: Texts, num_pairs: int) -> list[tuple[str, str]]:
     """Take pairs from everywhere: files are often sorted."""
-    rows = islice(zip(sources(), targets(), strict=True), 0, None, -(-num_pairs // MAX_SAMPLES))
-    normalize = partial(normalize_text, normalization=config.normalization)
-    return [(normalize(source), normalize(target)) for source, target in rows]
+    step = -(-num_pairs // MAX_SAMPLES)
+    return list(islice(zip(sources(), targets(), strict=True), 0, None, step))
 
 
 def _choose_kinds(
@@ -243,10 +254,10 @@ def _choose_kinds(
 
 
 def _build_codec(sides: Sequence[Texts], kind: str, num_pairs: int, config: Config) -> Codec:
+    normalize = partial(normalize_text, normalization=config.normalization)
+
     def rows() -> Iterator[str]:
-        for texts in sides:
-            for text in texts():
-                yield normalize_text(text, config.normalization)
+        return map(normalize, chain.from_iterable(texts() for texts in sides))
 
     if kind in SUBWORD_KINDS:
         size = config.vocabulary_size or _fitting_size(rows(), num_pairs)
@@ -256,8 +267,51 @@ def _build_codec(sides: Sequence[Texts], kind: str, num_pairs: int, config: Conf
     if isinstance(tokenizer, ByteTokenizer):
         return Codec(tokenizer, Vocabulary(tokenizer.alphabet), config.normalization)
     max_size = MAX_WORDS if isinstance(tokenizer, WhitespaceTokenizer) else None
-    vocabulary = Vocabulary.learn((tokenizer.split(row) for row in rows()), max_size)
+    texts = chain.from_iterable(texts() for texts in sides)
+    vocabulary = Vocabulary.from_counts(_count_tokens(texts, tokenizer, normalize), max_size)
     return Codec(tokenizer, vocabulary, config.normalization)
+
+
+def _count_tokens(
+    texts: Iterator[str], tokenizer: Tokenizer, normalize: Callable[[str], str]
+) -> Counter[str]:
+    """Count tokens; where a line end is one or none, in thousands of texts at once."""
+    counts = Counter[str]()
+    while chunk := list(islice(texts, CHUNK)):
+        if isinstance(tokenizer, CharacterTokenizer):
+            counts.update(_count_letters(normalize("\n".join(chunk))))
+            counts["\n"] -= len(chunk) - 1  # our own
+        elif isinstance(tokenizer, WhitespaceTokenizer):
+            counts.update(_count_symbols(normalize("\n".join(chunk))))
+        else:
+            for text in chunk:
+                counts.update(tokenizer.split(normalize(text)))
+    return +counts
+
+
+def _count_letters(text: str) -> dict[str, int]:
+    codes = np.frombuffer(text.encode("utf-32-le"), "<u4")
+    counts = np.bincount(codes)
+    return {chr(code): int(counts[code]) for code in np.flatnonzero(counts)}
+
+
+def _count_symbols(text: str) -> Mapping[str, int]:
+    """Count what stands between blanks; short ASCII symbols as numbers, which is quicker."""
+    letters = np.frombuffer(text.encode(), np.uint8)
+    is_blank = (letters == ord(" ")) | (letters == ord("\n"))
+    edges = np.flatnonzero(np.diff(is_blank, prepend=True, append=True))
+    begins, lengths = edges[::2], edges[1::2] - edges[::2]
+    is_plain = text.isascii() and bool((is_blank | (letters > ord(" "))).all())
+    if not is_plain or not len(begins) or lengths.max() > SHORT:
+        return Counter(text.split())
+    codes = np.zeros(len(begins), np.uint64)
+    padded = np.append(letters, np.zeros(SHORT, np.uint8))
+    for place in range(int(lengths.max())):
+        inside = padded[begins + place] * (lengths > place)
+        codes |= inside.astype(np.uint64) << np.uint64(8 * place)
+    found, numbers = np.unique(codes, return_counts=True)
+    symbols = (code.to_bytes(SHORT, "little").rstrip(b"\0").decode() for code in found.tolist())
+    return dict(zip(symbols, numbers.tolist(), strict=True))
 
 
 def _fitting_size(rows: Iterable[str], num_pairs: int) -> int:

@@ -53,6 +53,11 @@ class Vocabulary:
         counts: Counter[str] = Counter()
         for tokens in token_lists:
             counts.update(tokens)
+        return cls.from_counts(counts, max_size)
+
+    @classmethod
+    def from_counts(cls, counts: Counter[str], max_size: int | None = None) -> Vocabulary:
+        """Do as `learn` with tokens that were counted already."""
         for token in RESERVED:
             counts.pop(token, None)
         ranked = sorted(counts, key=lambda token: (-counts[token], token))

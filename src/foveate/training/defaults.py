@@ -10,7 +10,8 @@ characters or symbols that are seen only a few times get a table of n-grams, whi
 arithmetic; the more often they are seen, the more of its n-grams are dropped. The Transformer,
 which learns late what stands side by side, gets it earlier, and a convolution below its encoder.
 Noise on the tokens only helps runs that see every pair many times. Attention over subwords is shown
-where to look in the first half of the run.
+where to look in the first half of the run. A model that goes on from another one keeps its sizes,
+and gets half of the minutes and a low learning rate.
 Does not load PyTorch.
 """
 
@@ -51,6 +52,9 @@ MOST_NGRAM_DROPOUT = 0.6
 TRANSFORMER_NGRAM_PAIRS = 10_000  # from which on a Transformer has n-grams, in any number of passes
 TRANSFORMER_WINDOW = 5  # positions (docs/decisions/0027)
 LOCATION_WINDOW = 7  # positions (docs/decisions/0030)
+LESS_TIME = 0.5  # of the minutes of a new model, for one that goes on (docs/decisions/0059)
+SLOW_WARMUP = 0.1  # of its updates
+GENTLE = 0.25  # of the learning rate of a long run, for it
 FEW_SENTENCES = 20_000  # up to which a lexicon knows more words than the model
 
 
@@ -67,6 +71,7 @@ class DataFacts:
     target_kind: str
     is_shared: bool = False
     source_case: LetterCase = "keep"
+    is_going_on: bool = False  # from a trained model
 
     @property
     def has_subwords(self) -> bool:
@@ -92,6 +97,7 @@ def default_minutes(facts: DataFacts) -> float:
         29.0
     """
     minutes = 30 * (facts.training_tokens / 800_000) ** 0.5 * (2 if facts.has_subwords else 1)
+    minutes *= LESS_TIME if facts.is_going_on else 1
     return float(round(min(max(minutes, 1.0), 60.0)))
 
 
@@ -136,6 +142,7 @@ def _find_values(config: Config, facts: DataFacts, threads: int, speed: float) -
     if is_transformer:
         has_ngrams = facts.num_pairs >= TRANSFORMER_NGRAM_PAIRS
     is_spelled = facts.source_kind not in SUBWORD_KINDS
+    is_new = not facts.is_going_on
     longest = config.source_ngrams or (LONGEST_NGRAM if has_ngrams and is_spelled else 1)
     ngram_dropout = round(min(NGRAM_DROPOUT * passes, MOST_NGRAM_DROPOUT), 2)
     return {
@@ -151,7 +158,8 @@ def _find_values(config: Config, facts: DataFacts, threads: int, speed: float) -
         "dropout": round(min(max(passes * (0.015 if facts.has_subwords else 0.01), 0.02), 0.35), 2),
         "word_dropout": 0.1 if is_noise_useful else 0.0,
         "subword_sampling": 0.1 if is_noise_useful else 0.0,
-        "guidance": 0.3 if has_sentences else 0.0,
+        "guidance": 0.3 if has_sentences and is_new else 0.0,
+        "warmup": TrainingOptions.warmup if is_new else SLOW_WARMUP,
         "lexicon": has_sentences and facts.num_pairs <= FEW_SENTENCES and not config.copy,
         "batch_tokens": batch_tokens,
     }
@@ -201,7 +209,9 @@ def choose_learning_rate(options: Options, facts: DataFacts, updates: int) -> fl
     rate = 4e-3 * min(128 / options.model.hidden_size, 1)
     if options.model.architecture == "transformer":
         rate *= 0.5
-    if options.model.architecture == "attention":
+    if facts.is_going_on:
+        rate *= GENTLE
+    elif options.model.architecture == "attention":
         few = FEW_PASSES * count_batches(facts, options.training.batch_tokens)
         counted = max(min(updates, few), 1)
         rate = min(rate * max(MANY_UPDATES / counted, 1) ** 0.4, HIGHEST_RATE)

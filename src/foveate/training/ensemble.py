@@ -7,16 +7,16 @@ With distillation they are the teachers of one more model, and that is the resul
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from foveate.bundle import Bundle, save_bundle
+from foveate.bundle import Bundle
 from foveate.config import Config
 from foveate.data.batching import encode_table
 from foveate.data.table import PairTable
-from foveate.errors import ModelMismatchError
+from foveate.errors import ConfigError, ModelMismatchError
 from foveate.evaluation import evaluate
 from foveate.files import sync_folder
 from foveate.options import Options
@@ -30,7 +30,9 @@ from foveate.training.distillation import (
     write_soft_targets,
 )
 from foveate.training.folder import MEMBER, STATE
+from foveate.training.going_on import Parent
 from foveate.training.opening import Machine, open_run, own_folder
+from foveate.training.origin import describe_origin
 from foveate.training.prepare import Prepared
 from foveate.training.recorder import Recorder
 from foveate.training.report import Listener, be_silent
@@ -54,6 +56,9 @@ def train_models(
     words: Collection[str] = (),
     machine: Machine | None = None,
     page: Path | None = None,
+    parent: Parent | None = None,
+    overwrite: bool = False,
+    origin: Mapping[str, Any] | None = None,
 ) -> Trained:
     """Train as many models as the configuration says, and join them to one bundle.
 
@@ -73,16 +78,29 @@ def train_models(
             words=words,
             machine=machine,
             page=page,
+            parent=parent,
+            overwrite=overwrite,
+            origin=origin,
         )
-    recorder = Recorder(out, report or be_silent, watch_in(page, out))
+    recorder = Recorder(out, report or be_silent, watch_in(page, out), origin)
     threads = threads_here(config.threads or granted_threads())
-    with own_folder(out, resume), recorder.shown(), threads:
+    told: Any = {"parent": parent, "overwrite": overwrite, "words": words, "requested": config}
+    with own_folder(out, resume, overwrite), recorder.shown(), threads:
         member = _configure_member(config)
-        shared = open_run(table, dev, member, recorder, resume, machine, requested=config)
+        shared = open_run(table, dev, member, recorder, resume, machine, **told)
+        _refuse_large(config, shared)
         recorder.tidy()
         if recorder.has_bundle_of():
             return reload_model(shared, recorder)
         return _Ensemble(shared, config, recorder, machine).train(words)
+
+
+def _refuse_large(config: Config, shared: Prepared) -> None:
+    if config.distill and shared.num_parts > 1:
+        raise ConfigError(
+            f"distill: {len(shared.table):,} pairs are too many: what the models find likely at "
+            "every step of them would not fit into the memory; leave it out, or give fewer"
+        )
 
 
 class _Ensemble:
@@ -112,6 +130,7 @@ class _Ensemble:
     def _finish(self, bundle: Bundle, words: Collection[str], is_complete: bool) -> Trained:
         table, dev = self.shared.table, self.shared.dev
         bundle.summary.was_interrupted = not is_complete
+        bundle.summary.origin = describe_origin(self.recorder.origin)
         options = self._describe_whole()
         translator = appraise(
             bundle,
@@ -121,9 +140,9 @@ class _Ensemble:
             is_complete=is_complete,
             options=options.training,
             words=words,
+            parent=self.shared.parent,
         )
-        if self.recorder.out is not None:
-            save_bundle(bundle, self.recorder.out)
+        self.recorder.save_bundle(bundle)
         self._conclude_page(bundle)
         return Trained(translator, options, bundle.summary, table, dev, not is_complete)
 

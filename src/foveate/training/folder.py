@@ -10,7 +10,6 @@ Does not load PyTorch.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +18,7 @@ from pathlib import Path
 from foveate.bundle import MANIFEST, refuse_foreign
 from foveate.bundle_files import tidy_up
 from foveate.errors import BundleError
+from foveate.files import remove
 
 if sys.platform != "win32":  # there nothing keeps two runs apart
     import fcntl
@@ -55,14 +55,17 @@ def was_killed_early(out: Path) -> bool:
     return (out / STATE).is_dir() and is_new_run_possible(out)
 
 
-def check_new_run(out: Path) -> None:
-    """Raise a BundleError where a new run would destroy something."""
+def check_new_run(out: Path, overwrite: bool = False) -> None:
+    """Raise a BundleError where a new run would destroy something that it may not overwrite."""
     refuse_foreign(out)
+    if overwrite:
+        return
     if (out / MANIFEST).exists() and not (out / STATE).is_dir():
-        raise BundleError(f"{out}: holds a model already: choose another folder")
+        raise BundleError(f"{out}: holds a model already: choose another folder, or overwrite it")
     if holds_progress(out):
         raise BundleError(
-            f"{out}: holds a training run: add --resume to go on with it, or choose another folder"
+            f"{out}: holds a training run: add --resume to go on with it, choose another folder "
+            "or overwrite it"
         )
 
 
@@ -125,11 +128,3 @@ def remove_leftovers(out: Path) -> None:
     tidy_up(out)
     for left in (*out.glob(".*.part"), *out.glob(f"{STATE}/.*.part")):
         remove(left)
-
-
-def remove(path: Path) -> None:
-    """Remove a file or a folder, as far as that is possible."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

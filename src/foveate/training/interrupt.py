@@ -7,17 +7,23 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
+from foveate.training.ranks import Ranks
+
 
 class InterruptGate:
     """Hold back the first Ctrl-C until `check` is called; a second one goes through at once.
 
     Outside the main thread, where Python has no signals, it does nothing.
 
+    Args:
+        ranks: the processes that train together; a Ctrl-C for one is one for all.
+
     Attributes:
         is_torn: a second Ctrl-C came, so what was being computed may be half done.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ranks: Ranks | None = None) -> None:
+        self._ranks = ranks or Ranks()
         self.is_requested = False
         self.is_torn = False
         self._previous: Any = None
@@ -44,5 +50,5 @@ class InterruptGate:
 
     def check(self) -> None:
         """Raise the KeyboardInterrupt that was held back, if there is one."""
-        if self.is_requested:
+        if self._ranks.sum(self.is_requested):
             raise KeyboardInterrupt

@@ -7,7 +7,6 @@ decide together. Knows no files and trains nothing.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -20,21 +19,22 @@ from foveate.bundle import Bundle, Decoding, Summary
 from foveate.config import Config, restore_options
 from foveate.counted import counted
 from foveate.data.batching import EncodedPairs, encode_table
-from foveate.data.table import PairTable
+from foveate.data.table import PairTable, hash_tables
 from foveate.errors import ConfigError, DataError
 from foveate.options import AttendingOptions, LetterCase, ModelOptions, Options
 from foveate.own_code import AttentionFactory, import_attention
 from foveate.search.workers import granted_threads
 from foveate.text.cleaning import find_case, fold_case
 from foveate.text.codec import Codec
-from foveate.text.detection import build_codecs
+from foveate.text.detection import MAX_SAMPLES, build_codecs
 from foveate.text.stand_ins import KINDS, choose_stand_ins
 from foveate.training.defaults import DataFacts, resolve
+from foveate.training.going_on import Parent
+from foveate.training.holding import choose_dev
 from foveate.training.lexicon import Lexicon
+from foveate.training.parting import choose_part, count_parts, take_part
 
 ROUND_TRIPS = 1000  # texts of each side that are checked
-LARGEST_DEV = 2000
-LEAST_PAIRS = 10  # fewer are too few to hold some out
 LENGTHS = ("max_updates", "minutes")  # may grow when a run of one model goes on
 INDIFFERENT = ("jobs",)  # changes no result
 
@@ -50,13 +50,15 @@ class Prepared:
         dev: the pairs to choose weights by.
         source_codec: text to ids of the source side.
         target_codec: the same object when both sides share a vocabulary.
-        pairs: `table` as ids.
+        pairs: `table` as ids, or its first part where it is large.
         facts: what sizes depend on.
         requested: the options as they were asked for.
         options: the same, with everything that the data decide.
         fingerprint: of the pairs that were given.
         decoding: what decoding has to know of the lengths.
         lexicon: of the pairs, where the options want one.
+        parent: the model that this one goes on from.
+        num_parts: how many epochs a pass over all pairs has.
         notes: what somebody should know of the pairs.
     """
 
@@ -71,6 +73,8 @@ class Prepared:
     fingerprint: str
     decoding: Decoding
     lexicon: Lexicon | None = None
+    parent: Parent | None = None
+    num_parts: int = 1
     notes: tuple[str, ...] = ()
 
     @property
@@ -92,12 +96,16 @@ class Prepared:
     def encode_epoch(self, epoch: int) -> EncodedPairs:
         """Return the pairs as ids; subwords are sampled afresh in every epoch."""
         sampling, seed = self.options.training.subword_sampling, self.options.training.seed
-        if sampling == 0 or not self.facts.has_subwords:
-            return self.pairs
+        codecs, pairs = (self.source_codec, self.target_codec), self.pairs
+        part = choose_part(epoch, self.num_parts, seed)
         seed = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0] >> 1)
-        return encode_table(
-            self.table, self.source_codec, self.target_codec, sampling=sampling, seed=seed
-        )
+        is_sampled = sampling > 0 and self.facts.has_subwords
+        if is_sampled or self.num_parts > 1:
+            some, strength = take_part(self.table, part, self.num_parts), sampling * is_sampled
+            pairs = encode_table(some, *codecs, sampling=strength, seed=seed)
+        if self.parent is not None:
+            pairs = self.parent.mix(pairs, codecs, sampling, seed)
+        return pairs
 
     def to_bundle(self, weights: dict[str, NDArray[np.float32]], summary: Summary) -> Bundle:
         """Return the bundle of a model of these pairs."""
@@ -118,7 +126,7 @@ def prepare(
     dev: PairTable | None,
     config: Config,
     *,
-    codecs: Codecs | None = None,
+    parent: Parent | None = None,
     requested: Config | None = None,
     measure_speed: Callable[[], float] = lambda: 1.0,
 ) -> Prepared:
@@ -128,7 +136,7 @@ def prepare(
         table: the pairs.
         dev: pairs to select the best weights by; None takes some from `table`.
         config: the options.
-        codecs: vocabularies that were learnt already.
+        parent: a model to go on from, whose options are among `config`.
         requested: the options as they were asked for, where `config` is that of a member.
         measure_speed: tells how fast the machine is, beside the slow core of the defaults; asked
             only where something depends on it.
@@ -137,15 +145,22 @@ def prepare(
         ConfigError: options that do not go together.
         DataError: there is nothing to learn from.
     """
-    training, held, notes = _choose_dev(table, dev, config.seed)
-    case = find_case(training.sources()) if config.source_case == "auto" else config.source_case
+    training, held, notes = choose_dev(table, dev, config.seed)
+    case = (
+        find_case(training.joined_sources()) if config.source_case == "auto" else config.source_case
+    )
     training, held = _fold(training, config.source_case), _fold(held, case)
-    if codecs is None:
-        codecs = build_codecs(training.sources, training.targets, len(training), config)
-    pairs = encode_table(training, *codecs)
+    if parent is None:
+        sides, sample = (training.sources, training.targets), training.spread(MAX_SAMPLES)
+        codecs = build_codecs(*sides, len(training), config, sample)
+    else:
+        codecs, more = parent.grow(training)
+        notes += more
+    pairs = encode_table(take_part(training, 0, count_parts(training)), *codecs)
     if not len(pairs):
         raise DataError("there are no pairs to train on")
-    facts = dataclasses.replace(_find_facts(pairs, codecs), source_case=case)
+    facts = _find_facts(len(training), pairs, codecs, parent)
+    facts = dataclasses.replace(facts, source_case=case)
     resolved = resolve(
         config,
         facts,
@@ -154,7 +169,7 @@ def prepare(
     )
     notes += _check_round_trip("source", codecs[0], training.sources())
     notes += _check_round_trip("target", codecs[1], training.targets())
-    fingerprint = _hash_tables(table, dev)
+    fingerprint = hash_tables(table, dev)
     return _assemble(
         (training, held),
         codecs,
@@ -162,6 +177,7 @@ def prepare(
         facts,
         (requested or config, resolved),
         fingerprint,
+        parent,
         notes,
     )
 
@@ -174,6 +190,7 @@ def restore(
     codecs: Codecs,
     origin: str,
     *,
+    parent: Parent | None = None,
     requested: Config | None = None,
 ) -> Prepared:
     """Prepare what a run that was stopped had, from what it wrote down.
@@ -185,24 +202,25 @@ def restore(
         run: what `describe` made.
         codecs: the vocabularies.
         origin: what to call the run in an error.
+        parent: the model that it goes on from.
         requested: the options as they were asked for, where `config` is that of a member.
 
     Raises:
         ConfigError: the options are others.
         DataError: the pairs are others.
     """
-    fingerprint = _hash_tables(table, dev)
+    fingerprint = hash_tables(table, dev)
     requested = requested or config
     check_same_run(requested, fingerprint, run, origin)
-    training, held, _ = _choose_dev(table, dev, config.seed)
+    training, held, _ = choose_dev(table, dev, config.seed)
     told = {name: config.given[name] for name in LENGTHS if name in config.given}
     resolved = restore_options({**run["options"], **told}, origin)
     case = resolved.text.source_case
     training, held = _fold(training, config.source_case), _fold(held, case)
-    pairs = encode_table(training, *codecs)
-    facts = _find_facts(pairs, codecs)
+    pairs = encode_table(take_part(training, 0, count_parts(training)), *codecs)
+    facts = _find_facts(len(training), pairs, codecs, parent)
     configs = requested, resolved
-    return _assemble((training, held), codecs, pairs, facts, configs, fingerprint, ())
+    return _assemble((training, held), codecs, pairs, facts, configs, fingerprint, parent, ())
 
 
 def describe(prepared: Prepared) -> dict[str, Any]:
@@ -211,6 +229,7 @@ def describe(prepared: Prepared) -> dict[str, Any]:
         "requested": dict(prepared.requested.given),
         "options": prepared.options.to_dict(),
         "data": prepared.fingerprint,
+        "parent": prepared.parent.describe() if prepared.parent is not None else {},
     }
 
 
@@ -234,54 +253,6 @@ def check_same_run(config: Config, fingerprint: str, run: dict[str, Any], origin
         )
 
 
-def hold_out(table: PairTable, seed: int, most: int = LARGEST_DEV) -> tuple[PairTable, PairTable]:
-    """Split a dev set off: a twentieth of the pairs, at most `most`, a tenth if few.
-
-    With fewer than ten pairs, or one source, there is nothing to spare: dev is then the training
-    pairs.
-    """
-    if len(table) < LEAST_PAIRS:
-        return table, table
-    count = min(max(len(table) // 20, min(50, len(table) // 10)), most)
-    try:
-        return table.split_off(max(count, 1), seed)
-    except DataError:
-        return table, table
-
-
-def _choose_dev(
-    table: PairTable, dev: PairTable | None, seed: int
-) -> tuple[PairTable, PairTable, tuple[str, ...]]:
-    if dev is not None:
-        return table, dev, _tell_overlap(table, dev)
-    training, held = hold_out(table, seed)
-    if held is table:
-        return (
-            table,
-            table,
-            (
-                f"dev: the {len(table):,} training pairs themselves, too few to hold some out: "
-                "the scores say nothing about new ones",
-            ),
-        )
-    pairs, sources = counted(len(held), "pair"), counted(len(set(held.sources())), "source")
-    note = f"dev: {pairs} held out of the training pairs, of {sources} that no other pair has"
-    return training, held, (note,)
-
-
-def _tell_overlap(table: PairTable, dev: PairTable) -> tuple[str, ...]:
-    """Say how many sources of dev stand in the training pairs, too."""
-    wanted = set(dev.sources())
-    seen = len(wanted.intersection(table.sources()))
-    if not seen:
-        return ()
-    every = "all" if seen == len(wanted) else f"{seen:,} of"
-    return (
-        f"dev: {every} {counted(len(wanted), 'source')} stand in the training pairs, too: "
-        "what the scores say of these is no measure of new ones",
-    )
-
-
 def _fold(table: PairTable, case: LetterCase) -> PairTable:
     """Return pairs whose sources are in a case."""
     if case in ("auto", "keep"):
@@ -291,10 +262,13 @@ def _fold(table: PairTable, case: LetterCase) -> PairTable:
     )
 
 
-def _find_facts(pairs: EncodedPairs, codecs: Codecs) -> DataFacts:
+def _find_facts(
+    num_pairs: int, pairs: EncodedPairs, codecs: Codecs, parent: Parent | None
+) -> DataFacts:
     source, target = codecs
+    num_mixed = parent.count_mixed(num_pairs) if parent is not None else 0
     return DataFacts(
-        len(pairs),
+        num_pairs + num_mixed,
         float(pairs.source_lengths.mean()),
         float(pairs.target_lengths.mean()),
         len(source.vocabulary),
@@ -302,6 +276,7 @@ def _find_facts(pairs: EncodedPairs, codecs: Codecs) -> DataFacts:
         source.kind,
         target.kind,
         source is target,
+        is_going_on=parent is not None,
     )
 
 
@@ -312,6 +287,7 @@ def _assemble(
     facts: DataFacts,
     configs: tuple[Config, Options],
     fingerprint: str,
+    parent: Parent | None,
     notes: tuple[str, ...],
 ) -> Prepared:
     ratio = pairs.target_lengths / np.maximum(pairs.source_lengths, 1)
@@ -320,6 +296,13 @@ def _assemble(
     has_lexicon = isinstance(model, AttendingOptions) and model.lexicon
     if has_lexicon or configs[1].training.guidance:
         lexicon = Lexicon(pairs, facts.source_size, facts.target_size)
+    decoding = Decoding(
+        length_ratio=round(largest, 2),
+        longest_source=int(pairs.source_lengths.max()),
+        stand_ins=_find_stand_ins(tables[0], codecs, model),
+    )
+    if parent is not None:
+        decoding = parent.widen(decoding)
     return Prepared(
         *tables,
         *codecs,
@@ -327,13 +310,11 @@ def _assemble(
         facts,
         *configs,
         fingerprint,
-        Decoding(
-            length_ratio=round(largest, 2),
-            longest_source=int(pairs.source_lengths.max()),
-            stand_ins=_find_stand_ins(tables[0], codecs, model),
-        ),
-        lexicon=lexicon,
-        notes=notes,
+        decoding,
+        lexicon,
+        parent,
+        count_parts(tables[0]),
+        notes,
     )
 
 
@@ -357,12 +338,3 @@ def _check_round_trip(side: str, codec: Codec, texts: Iterator[str]) -> tuple[st
         f"{side}: {len(changed):,} of {counted(len(looked_at), 'text')} do not come back "
         f"exactly from their {codec.kind} tokens: {changed[0]!r} as {example!r}",
     )
-
-
-def _hash_tables(table: PairTable, dev: PairTable | None) -> str:
-    digest = hashlib.sha256()
-    for part in (table, dev):
-        if part is not None:
-            for text in (*part.sources(), "", *part.targets(), ""):
-                digest.update(text.encode("utf-8") + b"\n")
-    return digest.hexdigest()

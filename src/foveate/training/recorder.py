@@ -7,7 +7,7 @@ row of the log, that finds no room is told and left out.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import foveate.torch_loading  # noqa: F401  # isort: skip  # before torch
 from torch import Tensor
 
 from foveate.bundle import MANIFEST, Bundle, read_manifest, save_bundle
+from foveate.bundle_files import find_id
 from foveate.errors import BundleError
 from foveate.files import replace_file, sync_folder
 from foveate.insight.training_page import Example, Moment
@@ -34,6 +35,7 @@ class Recorder:
         out: the folder of the run; None keeps nothing.
         listener: is told everything.
         watcher: keeps a page of the run, where one is wanted.
+        origin: what the card is to say of data, licence and language.
     """
 
     def __init__(
@@ -41,16 +43,18 @@ class Recorder:
         out: Path | None = None,
         listener: Listener = be_silent,
         watcher: Watcher | None = None,
+        origin: Mapping[str, Any] | None = None,
     ) -> None:
         self.out = out
         self.listener = listener
         self.watcher = watcher
+        self.origin = origin or {}
         self.state = StateFolder(out) if out is not None else None
         self._is_log_broken = False
         self._page_problem = ""
 
-    def begin(self, prepared: Prepared) -> None:
-        """Write down what the run begins with.
+    def begin(self, prepared: Prepared, **more: str) -> None:
+        """Write down what the run begins with, and more that is to stay the same.
 
         Raises:
             BundleError: it cannot be written.
@@ -59,9 +63,9 @@ class Recorder:
             return
         try:
             (self.out / LOG).unlink(missing_ok=True)
-            (self.state.path / WATCHED).unlink(missing_ok=True)
             codecs = prepared.source_codec, prepared.target_codec
-            self.state.begin(describe(prepared), *codecs)
+            run = {**describe(prepared), "replaces": find_id(self.out), **more}
+            self.state.begin(run, *codecs)
             for folder in (self.state.path, self.out, self.out.parent):
                 sync_folder(folder)
         except OSError as error:
@@ -173,9 +177,16 @@ class Recorder:
         """Say whether the bundle of a whole run is there, and is that of a state, if told."""
         if self.out is None or not (self.out / MANIFEST).is_file():
             return False
-        summary = read_manifest(self.out).summary
-        is_of_state = saved is None or summary.updates == saved.counters.update
-        return is_of_state and not summary.was_interrupted
+        manifest = read_manifest(self.out)
+        is_of_state = saved is None or manifest.summary.updates == saved.counters.update
+        is_own = manifest.id != self._replaced_id()
+        return is_own and is_of_state and not manifest.summary.was_interrupted
+
+    def _replaced_id(self) -> str:
+        """Return the id of the model that was there before the run; a member has none."""
+        if self.state is None or not self.state.is_begun:
+            return ""
+        return str(self.state.read_run().get("replaces", ""))
 
     def save_bundle(self, bundle: Bundle) -> None:
         """Write the bundle, and tidy the state once that is done.
@@ -185,7 +196,8 @@ class Recorder:
         """
         if self.out is None or self.state is None:
             return
-        save_bundle(bundle, self.out)
+        is_first = bool(replaced := self._replaced_id()) and replaced == find_id(self.out)
+        save_bundle(bundle, self.out, keep_card=not is_first)
         if not bundle.summary.was_interrupted:
             try:
                 self.state.finish()

@@ -16,6 +16,7 @@ from foveate.text.memory import (
     count_targets,
     leave_one_out,
 )
+from foveate.training.parting import WHOLE_BYTES
 
 Pairs = Callable[[], Iterable[tuple[str, str]]]
 
@@ -38,10 +39,13 @@ def choose_memory(
         table: the training pairs.
         source_codec: of the sources.
         target_codec: of the targets.
-        is_wanted: True and False are obeyed; None asks the dev set and the pairs.
+        is_wanted: True and False are obeyed; None asks the dev set and the pairs. There is none of
+            a large table then: it would be as large as that.
         evaluation: of the model without memory on the dev set; None when there was no time.
     """
-    if is_wanted is False or (is_wanted is None and not _can_help(target_codec, evaluation)):
+    is_large = table.size_in_bytes > WHOLE_BYTES
+    is_open = is_wanted is None
+    if is_wanted is False or (is_open and (is_large or not _can_help(target_codec, evaluation))):
         return {}
 
     matching = Matching(source_codec, target_codec)
@@ -54,6 +58,29 @@ def choose_memory(
     if is_wanted or evaluation is None or is_as_good(pairs, matching, evaluation):
         return build_memory(count_targets(pairs()))
     return {}
+
+
+def keep_memory(
+    before: Memory,
+    memory: Memory,
+    source_codec: Codec,
+    target_codec: Codec,
+    evaluation: Evaluation | None,
+) -> Memory:
+    """Add a new memory to that of the model before, which is dropped where dev speaks against it.
+
+    Args:
+        before: of the old model.
+        memory: of the new pairs; where both have a source, it counts.
+        source_codec: of the sources.
+        target_codec: of the targets.
+        evaluation: of the new model without memory on dev; None when there was no time.
+    """
+    if before and evaluation is not None:
+        known = compare_on_known(before, Matching(source_codec, target_codec), evaluation)
+        if sum(recalled for recalled, _ in known) < sum(written for _, written in known):
+            return memory
+    return {**before, **memory}
 
 
 def _can_help(target_codec: Codec, evaluation: Evaluation | None) -> bool:

@@ -7,7 +7,7 @@ happens after an update is done before its state is saved, once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +28,14 @@ from foveate.torch_loading import threads_here
 from foveate.training.appraisal import appraise
 from foveate.training.build import build_trainer
 from foveate.training.defaults import describe_plan
+from foveate.training.going_on import Parent
+from foveate.training.holding import hold_out
 from foveate.training.interrupt import InterruptGate
 from foveate.training.onlooker import Onlooker
 from foveate.training.opening import Machine, extend, open_run, own_folder
+from foveate.training.origin import describe_origin
 from foveate.training.planning import plan_run
-from foveate.training.prepare import Prepared, hold_out
+from foveate.training.prepare import Prepared
 from foveate.training.recorder import Recorder
 from foveate.training.report import Listener, Report, be_silent
 from foveate.training.schedule import Schedule
@@ -72,6 +75,9 @@ def train(
     words: Collection[str] = (),
     machine: Machine | None = None,
     page: Path | None = None,
+    parent: Parent | None = None,
+    overwrite: bool = False,
+    origin: Mapping[str, Any] | None = None,
 ) -> Trained:
     """Train one model on pairs and return it; with `out`, leave it there as a bundle.
 
@@ -87,6 +93,9 @@ def train(
             preferred.
         machine: tells the time, and how fast it is.
         page: an HTML file to watch the run in, written as it goes.
+        parent: a model to go on from.
+        overwrite: a model in `out` may be replaced, when this one is ready.
+        origin: what the card is to say of data, licence and language (training/origin.py).
 
     Raises:
         ConfigError: options that do not go together, or another run's with `resume`.
@@ -98,9 +107,10 @@ def train(
     machine = machine or Machine()
     begin = machine.clock()
     config = config.replace(models=None, distill=None)  # several: training/ensemble.py
-    recorder = Recorder(out, report or be_silent, watch_in(page, out))
-    with own_folder(out, resume), recorder.shown():
-        prepared = open_run(table, dev, config, recorder, resume, machine)
+    recorder = Recorder(out, report or be_silent, watch_in(page, out), origin)
+    told: Any = {"parent": parent, "overwrite": overwrite, "words": words}
+    with own_folder(out, resume, overwrite), recorder.shown():
+        prepared = open_run(table, dev, config, recorder, resume, machine, **told)
         return run_prepared(prepared, recorder, words=words, machine=machine, begin=begin)
 
 
@@ -135,7 +145,8 @@ def run_prepared(
     recorder.go_on(saved.counters.update if saved is not None else 0)
     threads = prepared.options.training.threads or granted_threads()
     with threads_here(threads), tell_out_of_memory():
-        run = _Run(prepared, build_trainer(prepared, soft_targets), recorder, machine.clock)
+        trainer = build_trainer(prepared, soft_targets, machine.ranks)
+        run = _Run(prepared, trainer, recorder, machine.clock)
         if saved is not None and schedule is not None:
             run.trainer.restore(saved.counters, saved.tensors)
             total = schedule.total_updates
@@ -196,7 +207,7 @@ class _Run:
         self.recorder, self.clock = recorder, clock
         self.selector = Selector(prepared, trainer)
         self.onlooker: Onlooker | None = None
-        self.gate = InterruptGate()
+        self.gate = InterruptGate(trainer.ranks)
 
     def plan(self, begin: float) -> Schedule:
         """Make the schedule of a new run."""
@@ -328,6 +339,7 @@ class _Run:
             is_complete=not was_interrupted,
             options=prepared.options.training,
             words=words,
+            parent=prepared.parent,
         )
         self.recorder.tell(self._report("end", dev=self.trainer.counters.best_scores or None))
         self.recorder.save_bundle(bundle)
@@ -342,12 +354,13 @@ class _Run:
             dev_pairs=len(prepared.dev),
             parameters=trainer.num_parameters,
             updates=counters.update,
-            epochs=round(trainer.epoch, 2),
+            epochs=round(trainer.epoch / prepared.num_parts, 2),
             minutes=round(counters.seconds / 60, 2),
             best_update=counters.best_update,
             seed=trainer.options.seed,
             was_interrupted=was_interrupted,
             training={**vars(trainer.options), "learning_rate": trainer.peak},
+            origin=describe_origin(self.recorder.origin),
             examples=self.selector.validation.sources[:MOST_EXAMPLES],
         )
 
@@ -375,7 +388,7 @@ class _Run:
             kind,
             update=counters.update,
             total_updates=total,
-            epoch=round(self.trainer.epoch, 3),
+            epoch=round(self.trainer.epoch / self.prepared.num_parts, 3),
             seconds=round(counters.seconds, 2),
             seconds_left=round(left, 1),
             learning_rate=self.trainer.learning_rate,

@@ -24,10 +24,10 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from foveate.errors import BundleError
-from foveate.files import hash_file, name_aside, replace_file, sync_folder, write_synced
+from foveate.files import hash_file, name_aside, remove, replace_file, sync_folder, write_synced
 from foveate.options import TextOptions
 from foveate.text.codec import Codec
-from foveate.training.folder import RUN, STATE, remove, remove_leftovers
+from foveate.training.folder import LOCK, RUN, STATE, remove_leftovers
 from foveate.training.schedule import Counters, Schedule
 
 TENSORS = "tensors.safetensors"
@@ -61,13 +61,15 @@ class StateFolder:
         return bool(self._numbered())
 
     def begin(self, run: dict[str, Any], source: Codec, target: Codec) -> None:
-        """Write down what never changes during the run.
+        """Write down what never changes during the run; what another run left there is removed.
 
         Raises:
             OSError: it cannot be written.
         """
-        for old in (self.path / RUN, *self._numbered(), self.path / "text"):
-            remove(old)
+        remove(self.path / RUN)  # first: a kill leaves no run that seems to be one
+        for old in self.path.iterdir():
+            if old.name != LOCK:
+                remove(old)
         remove_leftovers(self.out)
         text = self.path / "text"
         text.mkdir(parents=True)

@@ -32,6 +32,7 @@ from foveate.training.optimizer import (
     learning_rate_factor,
     update_average,
 )
+from foveate.training.ranks import Ranks
 from foveate.training.schedule import GUIDED_SHARE, Counters, Pace
 
 Rows = Sequence[NDArray[np.int64]]  # of each batch
@@ -48,6 +49,7 @@ class Trainer:
         encode: gives the encoded pairs of an epoch; a pure function of its number.
         lexicon: knows alignments to guide the attention to.
         soft_targets: of every step of the pairs that `encode` gives, learnt instead of them.
+        ranks: the processes that train together.
 
     Attributes:
         average: the moving average of the model, which is validated and kept.
@@ -62,6 +64,7 @@ class Trainer:
         encode: Encode,
         lexicon: Lexicon | None = None,
         soft_targets: SoftTargets | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         self.model = model
         self.options = options
@@ -69,6 +72,7 @@ class Trainer:
         self.encode = encode
         self.lexicon = lexicon
         self.soft_targets = soft_targets
+        self.ranks = ranks or Ranks()
         self.average = copy.deepcopy(model).eval()
         self._averaged: tuple[list[Tensor], list[Tensor]] = (
             list(self.average.parameters()),
@@ -86,9 +90,8 @@ class Trainer:
 
     def measure_pace(self, clock: Callable[[], float]) -> Pace:
         """Return how long updates take, by timing a few on copies."""
-        trial = Trainer(
-            copy.deepcopy(self.model), self.options, self.encode, self.lexicon, self.soft_targets
-        )
+        parts = self.options, self.encode, self.lexicon, self.soft_targets, self.ranks
+        trial = Trainer(copy.deepcopy(self.model), *parts)
         trial.total_updates = 10**6
         trial.update()  # the first pays for allocations
         begin = clock()
@@ -122,19 +125,15 @@ class Trainer:
         """
         self.update_on(next(self._batches))
 
-    def update_on(self, batch: Batch) -> None:
-        """Do one update on a batch: loss, gradients, clipping, AdamW, average."""
+    def update_on(self, batch: Batch | None) -> None:
+        """Do one update on a batch, or our share of one: gradients, clipping, AdamW, average."""
         counters, options = self.counters, self.options
         factor = learning_rate_factor(counters.update, self.total_updates, options.warmup)
         self.model.train()
-        with seeded_dropout(options.seed, counters.update):
-            loss = self.model.loss(
-                to_tensors(batch, self._device),
-                label_smoothing=options.label_smoothing,
-                regularizers=self._guide(batch),
-            )
-        loss.backward()  # type: ignore[no-untyped-call]
-        value = loss.item()
+        own = 0 if batch is None else int(batch.target_mask.sum())
+        tokens = int(self.ranks.sum(own))
+        value = self.ranks.sum(0.0 if batch is None else self._backward(batch, own / tokens))
+        self.ranks.add_gradients(self.model.parameters())
         if not math.isfinite(value):
             raise TrainingError(
                 f"the loss is not a number at update {counters.update + 1}: train again with a "
@@ -143,9 +142,20 @@ class Trainer:
         self.optimizer.step(self.peak * factor)
         update_average(*self._averaged, counters.update, options.average_decay)
         counters.update += 1
-        tokens = int(batch.target_mask.sum())
         self.loss_sum += value * tokens
         self.num_tokens += tokens
+
+    def _backward(self, batch: Batch, share: float) -> float:
+        """Compute the gradients of a share of the loss, and return that share."""
+        rank = self.ranks.rank
+        with seeded_dropout(self.options.seed, self.counters.update, *[rank] * (rank > 0)):
+            loss = self.model.loss(
+                to_tensors(batch, self._device),
+                label_smoothing=self.options.label_smoothing,
+                regularizers=self._guide(batch),
+            )
+        (loss if share == 1 else loss * share).backward()  # type: ignore[no-untyped-call]
+        return loss.item() * share
 
     @property
     def learning_rate(self) -> float:
@@ -209,7 +219,7 @@ class Trainer:
         self._epoch_length = 0
         self._batches = self._iterate()
 
-    def _iterate(self) -> Iterator[Batch]:
+    def _iterate(self) -> Iterator[Batch | None]:
         while True:
             pairs = self.encode(self.counters.epoch)
             plan = self._plan_epoch(pairs, self.counters.epoch)
@@ -242,7 +252,10 @@ class Trainer:
         seed, budget = self.options.seed, self.options.batch_tokens
         return plan_batches(pairs.source_lengths, pairs.target_lengths, budget, seed, epoch)
 
-    def _collate(self, pairs: EncodedPairs, rows: NDArray[np.int64]) -> Batch:
+    def _collate(self, pairs: EncodedPairs, rows: NDArray[np.int64]) -> Batch | None:
+        rows = self.ranks.share(rows)
+        if not len(rows):
+            return None
         batch = collate([pairs.source(row) for row in rows], [pairs.target(row) for row in rows])
         if self.soft_targets is None:
             return batch
