@@ -150,6 +150,24 @@ def test_help_breaks_lines_only_where_they_are_full(run: Run, command: str) -> N
             assert len(cell.rstrip()) + 1 + len(word) > len(cell) - 2, cell
 
 
+def test_what_a_command_reads_is_not_written_over(run: Run, tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("abc\tAE B K\n", encoding="utf-8")
+    link = tmp_path / "link.tsv"
+    link.symlink_to(pairs)
+    golden = Path(__file__).parent / "golden-onnx" / "format-2"
+    for argv in (
+        ["check", pairs, "--rules-only", "--clean", link],
+        ["evaluate", golden, pairs, "--out", pairs],
+        ["align", golden, f"{pairs},{tmp_path / 'other'}", "--out", pairs],
+        ["translate", golden, pairs, "--out", pairs],
+    ):
+        found = run(*argv)
+        assert found.status == 2
+        assert "would be lost" in found.err
+    assert pairs.read_text(encoding="utf-8") == "abc\tAE B K\n"
+
+
 def test_help_of_train_has_every_option_with_its_sentence(run: Run) -> None:
     found = run("train", "--help-all")
     assert (found.status, found.err) == (0, "")

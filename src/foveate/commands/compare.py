@@ -73,7 +73,7 @@ def compare(
     *models, pairs = _check_call(models_and_pairs)
     for place in (out, json):
         if place is not None:
-            check_file(place)
+            check_file(place, read=pairs)
     check_least(1, beam_size=beam_size)
     table = read_table(pairs, columns=columns, skip_bad=skip_bad)
     loaded = [load_translator(model, backend, threads, trust_code) for model in models]

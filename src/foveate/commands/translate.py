@@ -159,7 +159,7 @@ def translate(
     from foveate.output import check_file
 
     if engine is None:
-        check_file(out)
+        check_file(out, read=file)
     for flag, is_given in (("attention", attention), ("choices", choices), ("tree", tree)):
         if is_given and format != "jsonl":
             raise ConfigError(f"--{flag}: only with --format jsonl")
