@@ -136,6 +136,8 @@ def test_help_of_a_command_teaches_by_example(run: Run, command: str) -> None:
     assert found.status == 0
     assert found.err == ""
     assert found.out.count(f"\n  foveate {command} ") >= 2
+    usage = found.out.partition("\n")[0]
+    assert usage.startswith(f"Usage: foveate {command} ") and "ARGS" not in usage
     assert max(map(len, found.out.splitlines())) <= 80
     assert command in run("--help").out
 

@@ -59,16 +59,23 @@ MEMORY_SIGNS = ("allocate memory", "not enough memory", "out of memory", "bad_al
 PAIR_COMMANDS = ("train", "evaluate", "align", "check")
 
 
-def _show_panel(console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:
-    """Show a part of the help; where lines of a docstring end is nothing to its readers."""
-    from cyclopts.help import DefaultFormatter
-    from rich.text import Text
+class _Help:
+    """Shows help as cyclopts does, with the lines of a docstring joined to fill the width."""
 
-    for entry in panel.entries:
-        text = getattr(entry.description, "primary_renderable", None)
-        if isinstance(text, Text):
-            text.plain = " ".join(text.plain.split())
-    DefaultFormatter()(console, options, panel)
+    def __call__(self, console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:
+        from cyclopts.help import DefaultFormatter, InlineText
+        from rich.text import Text
+
+        for entry in panel.entries:
+            shown = entry.description
+            if isinstance(shown, InlineText) and isinstance(shown.primary_renderable, Text):
+                shown.primary_renderable.plain = " ".join(str(shown.primary_renderable).split())
+        DefaultFormatter()(console, options, panel)
+
+    def render_usage(self, console: Console, options: ConsoleOptions, usage: object) -> None:
+        from cyclopts.help import DefaultFormatter
+
+        DefaultFormatter().render_usage(console, options, usage)
 
 
 app = App(
@@ -76,7 +83,7 @@ app = App(
     help="Train, use and look into sequence-to-sequence models with attention, on a CPU.",
     version=__version__,
     help_format="plaintext",
-    help_formatter=_show_panel,
+    help_formatter=_Help(),
     suppress_keyboard_interrupt=False,  # `main` says that it was stopped
     help_epilogue="""\
 Begin with:

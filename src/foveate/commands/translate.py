@@ -51,10 +51,10 @@ TABLES = {
     PARQUET: "a parquet file is a table",
     "[{": "it is a JSON array of objects",
     "<": "it is XML, as TMX and XLIFF are",
-    "\t": "every line has a TAB, as in a file of pairs",
+    "\t": "every line has a TAB, as in a file of pairs; sources have none",
     "{": "every line is a JSON object",
-    "csv,": "every line has a comma, as in a table",
-    "csv;": "every line has a semicolon, as in a table",
+    "csv,": "every line has a comma, as in a table; sources have none",
+    "csv;": "every line has a semicolon, as in a table; sources have none",
 }
 Demands = Annotated[
     tuple[str, ...], Parameter(group=STEERING, metavar="TEXT", negative="", show_default=False)
@@ -276,7 +276,7 @@ def _translate_columns(
     rows = 0
     for _, count in watch(translate_files(files, out, translate, engine), total, "files"):
         rows += count
-    say(f"{total:,} files with {rows:,} rows are in {out}")
+    say(f"{out}: {counted(total, 'file')} with {counted(rows, 'row')}")
     return 0
 
 
@@ -438,9 +438,7 @@ def _refuse_tables(file: str, lines: Iterator[Line], translator: Translator) -> 
     what, column = _find_table(file, written)
     if what == "<" or (what and translator.counts_as_unknown(what[-1])):
         name = "standard input" if file == "-" else file
-        raise ConfigError(
-            f"{name}: {TABLES[what]}; sources have none. {_name_column(file, column)}"
-        )
+        raise ConfigError(f"{name}: {TABLES[what]}. {_name_column(file, column)}")
     return chain(head, lines)
 
 
