@@ -159,6 +159,7 @@ def _describe_call(error: CycloptsError) -> str:
         what = f"unknown option: {_flag(error)}; here it is {ours}"
     else:
         what = str(error)
+    what = what.partition(" Available commands:")[0]
     what = what.replace(STANDARD_STREAM, "-").strip().rstrip(".")
     what = what[:1].lower() + what[1:] if what[1:2].islower() else what
     return f"{what} (see {command} --help)"

@@ -94,7 +94,7 @@ class Translator:
         """
         raise TypeError(
             "a Translator cannot be pickled or copied: give the model's folder to the other "
-            "process and load it there (foveate.engines.Translate does so), or share it with threads"
+            "process and load it there (see foveate.engines.Translate), or share it with threads"
         )
 
     @classmethod

@@ -139,6 +139,8 @@ def _read_sources(texts: Sequence[str], file: str | None, target: str | None) ->
     sources = [next(iter(read_lines("-")), "") if text == "-" else text for text in texts]
     if file is not None:
         sources += [line for line in read_lines(file) if line.strip()]
+    if not sources and file is not None:
+        raise ConfigError(f"--file {file}: it has no line with a text")
     if not sources:
         raise ConfigError("TEXT is missing: give a source to translate, or --file FILE")
     if not all(source.strip() for source in sources):
