@@ -4,7 +4,7 @@ from __future__ import annotations
 
 _UPDATES = "--max-updates N, or --minutes X"
 _SIZES = "--hidden-size N"
-_NO_BEGINNING = "--resume for a run that was stopped; no other model can be the beginning of one"
+_BEGINNING = "--from MODEL, to go on from a trained model; --resume for a run that was stopped"
 
 OURS = {
     "lr": "--learning-rate X",
@@ -25,10 +25,10 @@ OURS = {
     "mini-batch": "--batch-tokens N",
     "bs": "--batch-tokens N",
     "max-tokens": "--batch-tokens N",
-    "init": _NO_BEGINNING,
-    "init-from": _NO_BEGINNING,
-    "finetune": _NO_BEGINNING,
-    "pretrained": _NO_BEGINNING,
+    "init": _BEGINNING,
+    "init-from": _BEGINNING,
+    "finetune": _BEGINNING,
+    "pretrained": _BEGINNING,
     "checkpoint": "--resume, which goes on with a run that was stopped",
     "continue": "--resume",
     "restore": "--resume",

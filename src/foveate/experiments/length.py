@@ -126,7 +126,7 @@ def name_bin(source: str) -> str:
 
     Example:
         >>> name_bin("May 11, 2085"), name_bin(30 * "x")
-        ('1-25', '26-50')
+        ('1-14', '29-42')
     """
     first = (len(source) - 1) // BIN_SIZE * BIN_SIZE
     return f"{first + 1}-{first + BIN_SIZE}"
