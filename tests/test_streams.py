@@ -135,7 +135,10 @@ def test_numbers_beyond_all_use_are_refused(
             "here it is --max-updates N, or --minutes X",
         ),
         (["train", "a.tsv", "-o", "m", "--batch_size", "64"], "here it is --batch-tokens N"),
-        (["train", "a.tsv", "-o", "m", "--init", "old"], "--from MODEL, to go on from a trained model"),
+        (
+            ["train", "a.tsv", "-o", "m", "--init", "old"],
+            "--from MODEL, to go on from a trained model",
+        ),
         (["translate", "model", "--beam", "4"], "here it is --beam-size K"),
     ],
 )
