@@ -200,7 +200,7 @@ def test_a_source_stays_in_one_fold_wherever_it_stands() -> None:
 
 
 def test_too_few_sources_or_folds_are_refused() -> None:
-    with pytest.raises(DataError, match="3 different sources are too few"):
+    with pytest.raises(DataError, match="3 different sources: too few"):
         deal(make_table([("a", "A"), ("b", "B"), ("c", "C"), ("a", "D")]), 2, 1)
     with pytest.raises(ConfigError, match="at least 2, not 1"):
         deal(make_table(LEXICON), 1, 1)

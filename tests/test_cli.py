@@ -16,6 +16,7 @@ import time
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -135,8 +136,38 @@ def test_help_of_a_command_teaches_by_example(run: Run, command: str) -> None:
     assert found.status == 0
     assert found.err == ""
     assert found.out.count(f"\n  foveate {command} ") >= 2
+    usage = found.out.partition("\n")[0]
+    assert usage.startswith(f"Usage: foveate {command} ") and "ARGS" not in usage
     assert max(map(len, found.out.splitlines())) <= 80
     assert command in run("--help").out
+
+
+@pytest.mark.parametrize("command", ["translate", "export"])
+def test_help_breaks_lines_only_where_they_are_full(run: Run, command: str) -> None:
+    lines = run(command, "--help").out.splitlines()
+    cells = [line.removeprefix("│").removesuffix("│") for line in lines if line.startswith("│")]
+    for cell, following in pairwise(cells):
+        if following.startswith(" " * 20) and following.strip():
+            word = following.split()[0]
+            assert len(cell.rstrip()) + 1 + len(word) > len(cell) - 2, cell
+
+
+def test_what_a_command_reads_is_not_written_over(run: Run, tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("abc\tAE B K\n", encoding="utf-8")
+    link = tmp_path / "link.tsv"
+    link.symlink_to(pairs)
+    golden = Path(__file__).parent / "golden-onnx" / "format-2"
+    for argv in (
+        ["check", pairs, "--rules-only", "--clean", link],
+        ["evaluate", golden, pairs, "--out", pairs],
+        ["align", golden, f"{pairs},{tmp_path / 'other'}", "--out", pairs],
+        ["translate", golden, pairs, "--out", pairs],
+    ):
+        found = run(*argv)
+        assert found.status == 2
+        assert "would be lost" in found.err
+    assert pairs.read_text(encoding="utf-8") == "abc\tAE B K\n"
 
 
 def test_help_of_train_has_every_option_with_its_sentence(run: Run) -> None:

@@ -341,7 +341,7 @@ def test_a_layer_is_chosen() -> None:
     with pytest.raises(SearchError, match=r"no layer 4 of cross attention.*layers 1 to 3"):
         explanation.look("cross", 4)
     recurrent = golden("torch").translate_one("abc", explain=True).explain()
-    with pytest.raises(SearchError, match="none of this kind"):
+    with pytest.raises(SearchError, match="only a Transformer has"):
         recurrent.look("encoder")
 
 

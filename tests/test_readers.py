@@ -295,7 +295,7 @@ def test_no_permission() -> None:
 def test_empty_file(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"")
-    assert fail(path) == f"{path}: no pairs, the file is empty"
+    assert fail(path) == f"{path}: no pairs: the file is empty, or has only names of columns"
 
 
 def test_csv_with_a_header_only(tmp_path: Path) -> None:

@@ -352,7 +352,7 @@ BEYOND: dict[str, tuple[dict[str, Any], str]] = {
     "unknown field": ({"text": "a", "beamsize": 5}, "did you mean beam_size?"),
     "two forms": ({"text": "a", "q": "a"}, 'exactly one of "text", "texts" and "q"'),
     "no form": ({"model": "abc"}, 'exactly one of "text", "texts" and "q"'),
-    "wrong kind": ({"text": 5}, "text: a valid string"),
+    "wrong kind": ({"text": 5}, "text: must be a valid string"),
     "no such model": ({"text": "a", "model": "abd"}, "did you mean abc?"),
     "no such language": ({"q": "a", "source": "xx", "target": "de"}, "GET /languages"),
     "impossible": ({"text": "a", "n_best": 2, "beam_size": 1}, "beam_size of at least 2"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import zlib
 from pathlib import Path
@@ -367,12 +368,13 @@ def test_a_long_list_can_be_searched_and_one_text_has_none() -> None:
     ("argv", "message"),
     [
         ((), "TEXT is missing"),
+        (("--file", os.devnull), "it has no line with a text"),
         (("abc", " "), "TEXT is empty"),
         (("abc", "cab", "--target", "x"), "--target is for one TEXT, not 2"),
         (("abc", "--layer", "0"), "--layer: must be a number from 1 or all, not '0'"),
         (("abc", "--layer", "2"), "no layer 2 of cross attention"),
         (("abc", "--head", "2"), "no head 2"),
-        (("abc", "--kind", "encoder"), "none of this kind"),
+        (("abc", "--kind", "encoder"), "only a Transformer has"),
         (("abc", "--step", "0"), "--step: must be at least 1"),
         (("abc", "--step", "9"), "there is no step 9: this output has 4"),
         (("abc", "--steps", "--out", "x.svg"), "add --step N"),

@@ -152,7 +152,7 @@ def test_names_of_other_toolkits_lead_to_ours(
 def test_other_names_are_not_ours_and_lead_to_flags_that_exist() -> None:
     known = {name.replace("_", "-") for name in vars(build_flags()())}
     known |= {"out", "dev", "resume", "beam-size", "n-best", "length-penalty", "max-length"}
-    known |= {"top-k", "top-p"}
+    known |= {"top-k", "top-p", "from"}
     assert not known & OURS.keys()
     for name in OURS:
         flags = [word for word in find_ours(f"--{name}").split() if word.startswith("--")]

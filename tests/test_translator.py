@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import itertools
 import json
 import os
+import pickle
 import random
 import subprocess
 import sys
@@ -784,6 +786,39 @@ def test_the_command_asks_about_a_file_of_pairs(tmp_path: Path) -> None:
     assert "every line has a TAB" in done.stderr and "--columns 1" in done.stderr
     done = call("translate", GOLDEN["onnx"], given="abc\tcba\nbad\n")
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.parquet", "PAR1", "a parquet file is a table. Name the column"),
+        ("a.json", '[{"word": "abc"},\n{"word": "bad"}]\n', "it is a JSON array of objects"),
+        ("a.tmx", '<?xml version="1.0"?>\n<tmx/>\n', "--columns LANGUAGE"),
+    ],
+)
+def test_a_table_is_not_read_as_lines(
+    tmp_path: Path, name: str, content: str, message: str
+) -> None:
+    table = tmp_path / name
+    table.write_text(content, encoding="utf-8")
+    done = call("translate", GOLDEN["onnx"], table)
+    assert done.returncode == 2 and done.stdout == ""
+    assert message in done.stderr and "--columns" in done.stderr
+
+
+def test_a_translator_says_why_it_does_not_travel() -> None:
+    translator = Translator.load(GOLDEN["onnx"])
+    for move in (pickle.dumps, copy.deepcopy):
+        with pytest.raises(TypeError, match="load it there"):
+            move(translator)
+
+
+def test_translations_can_be_compared_and_copied() -> None:
+    translator = Translator.load(GOLDEN["onnx"])
+    one, other = translator.translate(["abc", "bad"])
+    assert one.attention is not None
+    assert copy.deepcopy(one) == one == pickle.loads(pickle.dumps(one)) != other
+    assert other in [one, other]
 
 
 def test_scores_of_a_table_are_in_order() -> None:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveate.config import Config, build_config
+from foveate.counted import counted
 from foveate.data.oddities import Kind, Oddity, find_oddities
 from foveate.data.table import PairTable
 from foveate.errors import ConfigError, DataError, MissingExtraError
@@ -242,7 +243,8 @@ def deal(table: PairTable, folds: int, seed: int) -> NDArray[np.int64]:
     num_sources = len(set(table.sources()))
     if num_sources < 2 * folds:
         raise DataError(
-            f"{num_sources} different sources are too few to train on a part and judge the rest: "
+            f"{counted(num_sources, 'different source')}: too few to train on a part and judge the "
+            "rest: "
             "check them by rules only (--rules-only; minutes=0 in Python)"
         )
     return table.deal(folds, seed)

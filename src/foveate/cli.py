@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cyclopts import (
     App,
@@ -29,6 +30,10 @@ from foveate.commands.other_names import find_command, find_ours
 from foveate.console import print_error, say
 from foveate.errors import FoveateError
 from foveate.streams import drop_output, prepare_streams
+
+if TYPE_CHECKING:
+    from cyclopts.help import HelpPanel
+    from rich.console import Console, ConsoleOptions
 
 # The first line of each command's docstring, so that `foveate --help` need not load them.
 COMMANDS = {
@@ -53,11 +58,32 @@ OUT_OF_MEMORY = "out of memory; a smaller --batch-tokens or --beam-size needs le
 MEMORY_SIGNS = ("allocate memory", "not enough memory", "out of memory", "bad_alloc", "bad alloc")
 PAIR_COMMANDS = ("train", "evaluate", "align", "check")
 
+
+class _Help:
+    """Shows help as cyclopts does, with the lines of a docstring joined to fill the width."""
+
+    def __call__(self, console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:
+        from cyclopts.help import DefaultFormatter, InlineText
+        from rich.text import Text
+
+        for entry in panel.entries:
+            shown = entry.description
+            if isinstance(shown, InlineText) and isinstance(shown.primary_renderable, Text):
+                shown.primary_renderable.plain = " ".join(str(shown.primary_renderable).split())
+        DefaultFormatter()(console, options, panel)
+
+    def render_usage(self, console: Console, options: ConsoleOptions, usage: object) -> None:
+        from cyclopts.help import DefaultFormatter
+
+        DefaultFormatter().render_usage(console, options, usage)
+
+
 app = App(
     name="foveate",
     help="Train, use and look into sequence-to-sequence models with attention, on a CPU.",
     version=__version__,
     help_format="plaintext",
+    help_formatter=_Help(),
     suppress_keyboard_interrupt=False,  # `main` says that it was stopped
     help_epilogue="""\
 Begin with:
@@ -133,6 +159,7 @@ def _describe_call(error: CycloptsError) -> str:
         what = f"unknown option: {_flag(error)}; here it is {ours}"
     else:
         what = str(error)
+    what = what.partition(" Available commands:")[0]
     what = what.replace(STANDARD_STREAM, "-").strip().rstrip(".")
     what = what[:1].lower() + what[1:] if what[1:2].islower() else what
     return f"{what} (see {command} --help)"

@@ -57,6 +57,17 @@ class MissingExtraError(FoveateError):
         super().__init__(f"{purpose} needs {library}: pip install 'foveate[{extra}]'{instead}")
 
 
+def describe_change(name: str, old: object, new: object) -> str:
+    """Return what changed, for a message; None is what nobody told.
+
+    Example:
+        >>> describe_change("seed", 1, 2), describe_change("hidden_size", 8, None)
+        ('seed was 1, now it is 2', 'hidden_size was 8, now it is not told')
+    """
+    old, new = ("not told" if value is None else value for value in (old, new))
+    return f"{name} was {old}, now it is {new}"
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `, did you mean X?` when a known word is close to `word`, else an empty string.
 

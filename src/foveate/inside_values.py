@@ -182,9 +182,12 @@ class Explanation:
         layers = {one.layer: one for one in found}
         if found and (layer or found[-1].layer) in layers:
             return layers[layer or found[-1].layer]
-        known = f"layers 1 to {len(found)}" if found else "none of this kind"
+        if not found:
+            raise SearchError(
+                f"there is no {kind} attention: only a Transformer has that of encoder and decoder"
+            )
         raise SearchError(
-            f"there is no layer {layer or 1} of {kind} attention: the model has {known}"
+            f"there is no layer {layer} of {kind} attention: the model has layers 1 to {len(found)}"
         )
 
     @property

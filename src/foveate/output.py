@@ -20,11 +20,15 @@ from foveate.printable import make_printable
 HALVES = "backslashreplace"  # half a surrogate pair is no text, but must not cost the rest
 
 
-def check_file(where: str) -> None:
+def check_file(where: str, *, read: str = "-") -> None:
     """Make sure that a file can be written at `where` before any work is done.
 
+    Args:
+        where: the file; `-` is standard output.
+        read: a file, or two with a comma, that the same command reads.
+
     Raises:
-        ConfigError: it is a folder, its folder is missing, or it may not be written.
+        ConfigError: it is a folder, its folder is missing, it may not be written, or it is read.
     """
     if where == "-":
         return
@@ -36,6 +40,12 @@ def check_file(where: str) -> None:
     writable = path if path.exists() and not path.is_file() else path.parent
     if not os.access(writable, os.W_OK):
         raise ConfigError(f"{where}: no permission to write it")
+    if path.is_file() and any(_is_same(path, Path(name)) for name in (read, *read.split(","))):
+        raise ConfigError(f"{where}: is read by this command and would be lost: name another file")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return other.is_file() and one.samefile(other)
 
 
 def is_page(where: str) -> bool:

@@ -202,6 +202,8 @@ def _find_bad_draws(request: Request) -> Iterator[str]:
 class Translation:
     """What every door returns: the output, how sure the model was, and where it looked.
 
+    Translations are equal when all but attention and explanation are: these belong to the output.
+
     Attributes:
         source_tokens: the S tokens that the encoder read.
         tokens: the T tokens that the decoder wrote (without the end mark).
@@ -233,7 +235,7 @@ class Translation:
     tokens: list[str]
     text: str
     score: float
-    attention: NDArray[np.float32] | None = None
+    attention: NDArray[np.float32] | None = field(default=None, compare=False)
     alternatives: list[Translation] = field(default_factory=list)
     is_finished: bool = True
     unknown: tuple[int, ...] = ()
@@ -243,7 +245,7 @@ class Translation:
     confidence: float | None = None
     choices: list[list[Choice]] = field(default_factory=list)
     tree: list[TreeNode] = field(default_factory=list)
-    explanation: Explanation | None = None
+    explanation: Explanation | None = field(default=None, compare=False)
 
     def explain(self, step: int = 0) -> Explanation:
         """Return what attention computed at an output step: scores, weights, states, context.

@@ -91,6 +91,8 @@ def _format_verdict(comparison: Comparison, name: str) -> str:
     """Say in a sentence where a model is better than the first, and where chance would do."""
     found = comparison.differences[name]
     clear = [metric for metric in comparison.telling if found[metric].is_significant]
+    if not any(found[metric].value for metric in comparison.telling):
+        return f"{name} and {comparison.names[0]} have the same scores."
     if not clear:
         return (
             f"{name} and {comparison.names[0]}: chance explains every difference (p >= {LEVEL:g})."

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar, Unpack
+from typing import Any, NoReturn, TypeVar, Unpack
 
 import numpy as np
 
@@ -85,6 +85,17 @@ class Translator:
         self._stand_ins = list(zip(bundle.decoding.stand_ins, ids, strict=True))
         self._steering = Steering(bundle.target_codec)
         self._search_together = Coalescer(self._search, _may_join)
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled, or deeply copied: a model does not travel in a pickle.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            "a Translator cannot be pickled or copied: give the model's folder to the other "
+            "process and load it there (see foveate.engines.Translate), or share it with threads"
+        )
 
     @classmethod
     def load(

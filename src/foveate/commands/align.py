@@ -74,7 +74,7 @@ def align(
     from foveate.formats import format_alignment, format_counts, format_links
     from foveate.output import check_file, open_output
 
-    check_file(out)
+    check_file(out, read=pairs)
     translator = load_translator(model, backend, threads, trust_code)
     require_attention(translator)
     table = read_table(pairs, columns=columns, skip_bad=skip_bad)

@@ -37,6 +37,7 @@ Kind = Literal["cross", "encoder", "decoder"]
 
 app = App(
     name="attend",
+    usage="Usage: foveate attend [OPTIONS] MODEL TEXT...",
     help_epilogue="""\
 Examples:
   foveate attend model "24 December 2031"
@@ -80,7 +81,8 @@ def attend(
         kind: To the source, or self-attention of a Transformer's encoder or decoder.
         layer: Layer from 1, or all of them (default: the last but one).
         head: Head from 1, or all of them (default: their mean).
-        steps: Show scores, weights, weighted states and context of every step.
+        steps: Show scores, weights, weighted states and context of every step (not of
+            an exported model, which has weights only).
         step: Show these of one step, from 1.
         light: Keep an SVG light on dark pages, too.
         font: Font to write .svg, .png and .pdf in.
@@ -137,6 +139,8 @@ def _read_sources(texts: Sequence[str], file: str | None, target: str | None) ->
     sources = [next(iter(read_lines("-")), "") if text == "-" else text for text in texts]
     if file is not None:
         sources += [line for line in read_lines(file) if line.strip()]
+    if not sources and file is not None:
+        raise ConfigError(f"--file {file}: it has no line with a text")
     if not sources:
         raise ConfigError("TEXT is missing: give a source to translate, or --file FILE")
     if not all(source.strip() for source in sources):
@@ -154,7 +158,7 @@ def _attend_all(
     explain: bool,
 ) -> list[Translation]:
     """Translate, or score the target, and say what the reader should know of it."""
-    remarks = Remarks(translator, "text")
+    remarks = Remarks(translator, "text", has_limits=False)
     for source in sources:
         remarks.see(source)
     if target is not None:

@@ -126,9 +126,9 @@ def run_check(
     from foveate.formats import SUSPICION_HEADER, format_suspicion
     from foveate.output import check_file, is_page, open_output
 
-    check_file(out)
+    check_file(out, read=where)
     if clean is not None:
-        check_file(clean)
+        check_file(clean, read=where)
     lines = array("q")
     table = PairTable.from_pairs(
         _note_lines(

@@ -24,6 +24,7 @@ from foveate.errors import ConfigError
 
 app = App(
     name="compare",
+    usage="Usage: foveate compare [OPTIONS] MODEL MODEL... PAIRS",
     help_epilogue="""\
 Examples:
   foveate compare old new test.tsv
@@ -72,7 +73,7 @@ def compare(
     *models, pairs = _check_call(models_and_pairs)
     for place in (out, json):
         if place is not None:
-            check_file(place)
+            check_file(place, read=pairs)
     check_least(1, beam_size=beam_size)
     table = read_table(pairs, columns=columns, skip_bad=skip_bad)
     loaded = [load_translator(model, backend, threads, trust_code) for model in models]

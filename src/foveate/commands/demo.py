@@ -11,6 +11,7 @@ from foveate.commands.groups import ESSENTIAL
 
 app = App(
     name="demo",
+    usage="Usage: foveate demo [OPTIONS] [NAME]",
     help_epilogue="""\
 Examples:
   foveate demo                          words to pronunciations

@@ -78,7 +78,7 @@ def evaluate(
 
     for place in (out, json):
         if place is not None:
-            check_file(place)
+            check_file(place, read=pairs)
     check_least(1, beam_size=beam_size)
     translator = load_translator(model, backend, threads, trust_code)
     table = read_table(pairs, columns=columns, skip_bad=skip_bad)

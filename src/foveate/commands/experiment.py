@@ -23,6 +23,7 @@ MOST_SEED = 2**31 - 1
 
 app = App(
     name="experiment",
+    usage="Usage: foveate experiment [OPTIONS] [NAME]",
     help_epilogue="""\
 Examples:
   foveate experiment list                   the experiments and their minutes

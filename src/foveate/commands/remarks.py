@@ -58,10 +58,19 @@ class Remarks:
         translator: whose translations they are.
         noun: what each of them belongs to.
         begin: how many there were before, in an earlier run.
+        has_limits: the command has flags for the longest source and output.
     """
 
-    def __init__(self, translator: Translator, noun: str = "line", begin: int = 0) -> None:
+    def __init__(
+        self,
+        translator: Translator,
+        noun: str = "line",
+        begin: int = 0,
+        *,
+        has_limits: bool = True,
+    ) -> None:
         self._translator = translator
+        self._has_limits = has_limits
         self._noun = noun
         self._begin = begin
         self._count = self._num_with_unknown = self._num_folded = 0
@@ -103,7 +112,8 @@ class Remarks:
         if self._num_folded:
             case = self._translator.bundle.text.source_case
             say(
-                f"{self._num_folded:,} of {counted(self._count, self._noun)} were read in "
+                f"{self._num_folded:,} of {counted(self._count, self._noun)} "
+                f"{'were' if self._count > 1 else 'was'} read in "
                 f"{case} case: the sources of the training had no other letters"
             )
         if self._num_with_unknown:
@@ -112,14 +122,19 @@ class Remarks:
             say(
                 f"{self._cut.show(self._noun)}: cut to "
                 f"{counted(self._translator.max_source, 'token')}, far "
-                "more than the sources of the training had (--max-source N lifts it)"
+                f"more than the sources of the training had{self._lift('--max-source N lifts it')}"
             )
         if self._unfinished.count:
             say(
                 f"{self._unfinished.count:,} of {counted(self._count, 'output')} did not come "
-                "to their end, or lack what was demanded (--max-length N allows longer ones): "
+                f"to {'their' if self._count > 1 else 'its'} end, or lack"
+                f"{'' if self._count > 1 else 's'} what was demanded"
+                f"{self._lift('--max-length N allows longer ones')}: "
                 f"{self._unfinished.show(self._noun)}"
             )
+
+    def _lift(self, advice: str) -> str:
+        return f" ({advice})" if self._has_limits else ""
 
     def _say_unknown(self) -> str:
         common = self._unknown.most_common(MOST_SHOWN)
@@ -128,7 +143,8 @@ class Remarks:
         how = "copied" if self._translator.bundle.decoding.stand_ins else "read as unknown"
         lower = "; in lower case all are known" if self._is_lower_known else ""
         return (
-            f"{self._num_with_unknown:,} of {counted(self._count, self._noun)} have source tokens "
+            f"{self._num_with_unknown:,} of {counted(self._count, self._noun)} "
+            f"{'have' if self._count > 1 else 'has'} source tokens "
             f"that were not seen in training ({how}): {named}{more}{lower}{self._say_scripts()}"
         )
 

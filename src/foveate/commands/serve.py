@@ -32,6 +32,7 @@ LEAST_KEY = 16  # characters
 
 app = App(
     name="serve",
+    usage="Usage: foveate serve [OPTIONS] [MODEL...]",
     help_epilogue="""\
 Examples:
   foveate serve model

@@ -46,11 +46,15 @@ if TYPE_CHECKING:
     from foveate.wishes import Wishes
 
 LOOKED_AT = 2000  # lines in which a table shows
+PARQUET = ".parquet"
 TABLES = {
-    "\t": "every line has a TAB, as in a file of pairs",
+    PARQUET: "a parquet file is a table",
+    "[{": "it is a JSON array of objects",
+    "<": "it is XML, as TMX and XLIFF are",
+    "\t": "every line has a TAB, as in a file of pairs; sources have none",
     "{": "every line is a JSON object",
-    "csv,": "every line has a comma, as in a table",
-    "csv;": "every line has a semicolon, as in a table",
+    "csv,": "every line has a comma, as in a table; sources have none",
+    "csv;": "every line has a semicolon, as in a table; sources have none",
 }
 Demands = Annotated[
     tuple[str, ...], Parameter(group=STEERING, metavar="TEXT", negative="", show_default=False)
@@ -59,6 +63,7 @@ Demands = Annotated[
 
 app = App(
     name="translate",
+    usage="Usage: foveate translate [OPTIONS] MODEL [FILE]",
     help_epilogue="""\
 Examples:
   foveate translate model new.txt > new.out
@@ -154,7 +159,7 @@ def translate(
     from foveate.output import check_file
 
     if engine is None:
-        check_file(out)
+        check_file(out, read=file)
     for flag, is_given in (("attention", attention), ("choices", choices), ("tree", tree)):
         if is_given and format != "jsonl":
             raise ConfigError(f"--{flag}: only with --format jsonl")
@@ -271,7 +276,7 @@ def _translate_columns(
     rows = 0
     for _, count in watch(translate_files(files, out, translate, engine), total, "files"):
         rows += count
-    say(f"{total:,} files with {rows:,} rows are in {out}")
+    say(f"{out}: {counted(total, 'file')} with {counted(rows, 'row')}")
     return 0
 
 
@@ -302,6 +307,8 @@ def _read(
 
     if columns is not None:
         return read_source_rows(file, columns, knows_tag=partial(_knows, translator), report=say)
+    if file.lower().endswith(PARQUET):
+        raise ConfigError(f"{file}: {TABLES[PARQUET]}. {_name_column(file, 'NAME')}")
     lines = read_all_lines(file)
     return map(SourceRow, lines if is_at_once else _refuse_tables(file, lines, translator))
 
@@ -429,13 +436,17 @@ def _refuse_tables(file: str, lines: Iterator[Line], translator: Translator) -> 
     head = list(islice(lines, LOOKED_AT))
     written = [line.text for line in head if line.text.strip()]
     what, column = _find_table(file, written)
-    if what and translator.counts_as_unknown(what[-1]):
+    if what == "<" or (what and translator.counts_as_unknown(what[-1])):
         name = "standard input" if file == "-" else file
-        raise ConfigError(
-            f"{name}: {TABLES[what]}; sources have none. Name the column of the sources: "
-            f"foveate translate MODEL {shlex.quote(file)} --columns {column}"
-        )
+        raise ConfigError(f"{name}: {TABLES[what]}. {_name_column(file, column)}")
     return chain(head, lines)
+
+
+def _name_column(file: str, column: str) -> str:
+    return (
+        "Name the column of the sources: "
+        f"foveate translate MODEL {shlex.quote(file)} --columns {column}"
+    )
 
 
 def _find_table(file: str, written: Sequence[str]) -> tuple[str, str]:
@@ -447,6 +458,11 @@ def _find_table(file: str, written: Sequence[str]) -> tuple[str, str]:
     if written and all(text.startswith("{") for text in written):
         found = parse(written[0])
         return "{", "NAME" if isinstance(found, str) else shlex.quote(next(iter(found.value), ""))
+    first = written[0].lstrip().lower() if written else ""
+    if "".join(written[:2]).replace(" ", "").startswith("[{"):
+        return "[{", "NAME"
+    if first.startswith(("<?xml", "<tmx", "<xliff")):
+        return "<", "LANGUAGE"
     if file.lower().removesuffix(".gz").endswith(".csv") and len(written) > 1:
         for separator in ",;":
             if all(separator in text for text in written):

@@ -174,7 +174,7 @@ def _judge(name: str, num_good: int, faults: Faults, skip_bad: bool, note: Repor
     """Raise or report what the sifting found."""
     shown = show_name(name)
     if not num_good and not faults.count:
-        raise DataError(f"{shown}: no pairs, the file is empty")
+        raise DataError(f"{shown}: no pairs: the file is empty, or has only names of columns")
     if not faults.count:
         return
     rows = f"{faults.count:,} bad row{'s' * (faults.count > 1)} of {num_good + faults.count:,}"

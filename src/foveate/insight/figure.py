@@ -183,7 +183,9 @@ def _prefer_font(figure: Figure, font: str) -> None:
 
     known = {entry.name for entry in _fonts()}
     if font not in known:
-        raise ConfigError(f"no font is called {font!r}{did_you_mean(font, known)}")
+        raise ConfigError(
+            f"no font is called {font!r}{did_you_mean(font, known)}: name one that is installed"
+        )
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
         text.set_fontfamily([font, *text.get_fontfamily()])

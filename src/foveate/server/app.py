@@ -366,7 +366,7 @@ def _describe_fields(error: RequestValidationError) -> tuple[int, str]:
         place = [str(part) for part in found["loc"] if part != "body"]
         if found["type"] == "json_invalid":
             return 400, f"body: it is not JSON (at character {place[-1] if place else 0})"
-        what = str(found["msg"]).removeprefix("Input should be ").removeprefix("Input ")
+        what = str(found["msg"]).replace("Input should be", "must be").removeprefix("Input ")
         if found["type"] == "extra_forbidden":
             known = [*TranslateBody.model_fields, *AttendBody.model_fields]
             what = "there is no such field" + did_you_mean(place[-1], known)

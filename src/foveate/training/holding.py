@@ -43,7 +43,8 @@ def choose_dev(
             table,
             table,
             (
-                f"dev: the {len(table):,} training pairs themselves, too few to hold some out: "
+                f"dev: the {counted(len(table), 'training pair')} "
+                f"{'itself' if len(table) == 1 else 'themselves'}, too few to hold some out: "
                 "the scores say nothing about new ones",
             ),
         )

@@ -20,7 +20,7 @@ from foveate.config import Config, restore_options
 from foveate.counted import counted
 from foveate.data.batching import EncodedPairs, encode_table
 from foveate.data.table import PairTable, hash_tables
-from foveate.errors import ConfigError, DataError
+from foveate.errors import ConfigError, DataError, describe_change
 from foveate.options import AttendingOptions, LetterCase, ModelOptions, Options
 from foveate.own_code import AttentionFactory, import_attention
 from foveate.search.workers import granted_threads
@@ -245,7 +245,7 @@ def check_same_run(config: Config, fingerprint: str, run: dict[str, Any], origin
     is_one = config.models == 1 and is_same_kind
     free = INDIFFERENT + (LENGTHS if is_one else ())
     differing = [name for name in asked if asked[name] != begun[name] and name not in free]
-    changed = [f"{name} was {begun[name]}, now it is {asked[name]}" for name in differing]
+    changed = [describe_change(name, begun[name], asked[name]) for name in differing]
     if changed:
         raise ConfigError(
             f"{origin}: was begun with other options ({'; '.join(changed)}): resume with the "
