@@ -258,7 +258,9 @@ def test_python_without_pytorch(plain: Path, tmp_path: Path) -> None:
         block
         for page in sorted((ROOT / "docs").glob("*.md"))
         for block in re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.S | re.M)
-        if not re.search(r"Seq2Seq|torch|sklearn|fastapi|Config|load\(|train|argv|model|step\.", block)
+        if not re.search(
+            r"Seq2Seq|torch|sklearn|fastapi|Config|load\(|train|argv|model|step\.", block
+        )
     ]
     assert any("read_pairs" in block for block in blocks)
     program = "\n".join(["from foveate import *", "import foveate", "help(foveate)", *blocks])

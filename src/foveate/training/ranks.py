@@ -32,6 +32,11 @@ class Ranks:
 
     rank, size = 0, 1
 
+    @property
+    def entropy(self) -> tuple[int, ...]:
+        """What makes this process drop something else than the first one, which has nothing."""
+        return (self.rank,) if self.rank else ()
+
     def share(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the rows of a batch that this process computes; there may be none."""
         return rows[self.rank :: self.size]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -147,13 +148,10 @@ class Trainer:
 
     def _backward(self, batch: Batch, share: float) -> float:
         """Compute the gradients of a share of the loss, and return that share."""
-        rank = self.ranks.rank
-        with seeded_dropout(self.options.seed, self.counters.update, *[rank] * (rank > 0)):
-            loss = self.model.loss(
-                to_tensors(batch, self._device),
-                label_smoothing=self.options.label_smoothing,
-                regularizers=self._guide(batch),
-            )
+        smoothing, guides = self.options.label_smoothing, self._guide(batch)
+        with seeded_dropout(self.options.seed, self.counters.update, *self.ranks.entropy):
+            tensors = to_tensors(batch, self._device)
+            loss = self.model.loss(tensors, label_smoothing=smoothing, regularizers=guides)
         (loss if share == 1 else loss * share).backward()  # type: ignore[no-untyped-call]
         return loss.item() * share
 
@@ -202,12 +200,7 @@ class Trainer:
 
     def restore(self, counters: Counters, tensors: dict[str, Tensor]) -> None:
         """Go on from a saved state."""
-        parts: dict[str, dict[str, Tensor]] = {
-            "model": {},
-            "average": {},
-            "best": {},
-            "optimizer": {},
-        }
+        parts: dict[str, dict[str, Tensor]] = defaultdict(dict)
         for name, tensor in tensors.items():
             group, rest = name.split("/", 1)
             parts[group][rest] = tensor.to(self._device)
