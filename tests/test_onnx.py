@@ -463,7 +463,7 @@ def test_a_trimmed_memory_answers_like_the_whole(tmp_path: Path) -> None:
     found = export_bundle(
         tmp_path / "model", tmp_path / "trimmed", trim_memory=True, report=lines.append
     )
-    assert "3 of 4 entries" in lines[-1] and found.remembered == 3
+    assert "3 of 4 kept" in lines[-1] and found.remembered == 3
     trimmed = Translator.load(tmp_path / "trimmed")
     whole = Translator.from_bundle(replace(trimmed.bundle, decoding=bundle.decoding))
     assert trimmed.bundle.decoding.memory == kept and trimmed.summary.memory == 3

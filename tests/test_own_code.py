@@ -217,7 +217,7 @@ Main = type("Main", (cosine.CosineAttention,), {"__module__": "__main__"})
         (cosine.CosineAttention(2, 2, 1), "must be a class, or a function that makes one"),
         (cosine.Narrow, "has to take query_size, key_size and num_heads"),
         (cosine.make_nothing, "made a Linear, not a foveate.models.Attention"),
-        (cosine.Blunt, "has 1 heads where num_heads is 2"),
+        (cosine.Blunt, "has 1 head where num_heads is 2"),
     ],
 )
 def test_what_cannot_work_is_refused_before_it_is_trained(attention: Any, words: str) -> None:

@@ -345,7 +345,7 @@ def test_export_makes_a_page_of_models(
         == 0
     )
     said = capfd.readouterr().err
-    assert "remembers: training pairs that are recalled" in said
+    assert "remembers: it carries texts of yours: 3 training pairs in the memory" in said
     assert f"({out.stat().st_size / 1e6:.1f} MB)" in said
     page = out.read_text(encoding="utf-8")
     assert 'data-file="models/characters/onnx/step.onnx"' in page

@@ -323,7 +323,7 @@ def format_before(
     Example:
         >>> new, old = ({"dev": {"exact_match": {"value": value}}} for value in (0.6, 0.5))
         >>> print(format_before(new, old))
-        pairs  metric       before  now
+        pairs  metric       before     now
         dev    exact match  50.0 %  60.0 %
     """
     rows = [
@@ -333,7 +333,7 @@ def format_before(
         if telling is None or name in telling
         for values in [(score["value"], scores[split][name]["value"])]
     ]
-    return format_table(("pairs", "metric", "before", "now"), rows)
+    return format_table(("pairs", "metric", "before", "now"), rows, text_columns=2)
 
 
 def format_ensemble(scores: Mapping[str, Any] | None) -> str:

@@ -158,7 +158,7 @@ def detect_form(sides: Iterable[tuple[str, Sequence[str]]]) -> Normalization:
         sides: the kind of the tokens of each, and rows of it in NFC.
 
     Example:
-        >>> detect_form([("characters", ["한글"])]), detect_form([("characters", ["été"])])
+        >>> detect_form([("characters", ["한글"])]), detect_form([("characters", ["tête"])])
         ('decomposed', 'NFC')
     """
     for kind, rows in sides:

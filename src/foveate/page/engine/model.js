@@ -18,7 +18,7 @@ const WISHES = {
   target: undefined,
 };
 // What a server can do besides; nothing but these values is taken for it.
-const NOT_HERE = { must: [], must_not: [], no_repeat: 0, mbr: null, sampling: null };
+const NOT_HERE = { must: [], must_not: [], no_repeat: 0, mbr: null, sampling: null, explain: false };
 const MOST_PENALTY = 10;
 // A browser compiles what is used often a second time, for a quarter of the time. So examples are
 // translated while nobody asks for anything.
