@@ -192,7 +192,7 @@ def set_up(argv: list[str], folder: Path) -> list[str]:
             word = "K" if before != "--must-not" else "ZH"
         elif word in MODELS or word.startswith("foveate-demo"):
             word = "english"
-        elif re.search(r"\.(tsv|txt|csv|tmx|en)(,|$)", word) and before not in WRITTEN:
+        elif re.search(r"\.(tsv|txt|csv|tmx|en|src)(,|$)", word) and before not in WRITTEN:
             word = write_file(word, folder, "--columns" in argv)
         call.append(word)
     return call
@@ -203,7 +203,7 @@ def write_file(name: str, folder: Path, has_columns: bool) -> str:
     if "," in name:
         for side, one in enumerate(name.split(",")):
             (folder / one).write_text("".join(f"{pair[side]}\n" for pair in PAIRS))
-    elif name.endswith(".txt"):
+    elif name.endswith((".txt", ".src")):
         (folder / name).write_text("".join(f"{source}\n" for source, _ in PAIRS))
     elif name.endswith(".csv"):
         text = "".join(f"{n},{source}\n" for n, (source, _) in enumerate(PAIRS))
