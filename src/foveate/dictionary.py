@@ -8,14 +8,13 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
-from typing import Literal, get_args
-from xml.sax.saxutils import escape, quoteattr
+from html import escape
+from typing import Literal
 
 from foveate.records import Translation
 from foveate.text.tokenizers import CharacterTokenizer
 
 DictionaryForm = Literal["lexicon", "festival", "pls"]
-DICTIONARY_FORMS: tuple[str, ...] = get_args(DictionaryForm)
 
 PLS_NAMESPACE = "http://www.w3.org/2005/01/pronunciation-lexicon"
 IPA_BLOCKS = ((0x0250, 0x036F), (0x1D00, 0x1DBF), (0x1DC0, 0x1DFF), (0x2C60, 0x2C7F))
@@ -69,7 +68,7 @@ class Dictionary:
         return (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
             f'<lexicon version="1.0" xmlns="{PLS_NAMESPACE}"\n'
-            f'    alphabet="{alphabet}" xml:lang={quoteattr(self._language)}>\n'
+            f'    alphabet="{alphabet}" xml:lang="{escape(self._language)}">\n'
         )
 
     def end(self) -> str:

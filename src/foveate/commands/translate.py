@@ -37,7 +37,7 @@ from foveate.errors import ConfigError
 if TYPE_CHECKING:
     from foveate.column_files import Engine
     from foveate.data.lines import Line
-    from foveate.data.source_rows import SourceRow
+    from foveate.data.source_row import SourceRow
     from foveate.dictionary import Dictionary, DictionaryForm
     from foveate.formats import OutputFormat
     from foveate.parts import Parts
@@ -216,7 +216,7 @@ def _translate_all(
 ) -> None:
     """Translate a file from its first line to its last."""
     from foveate.console import watch
-    from foveate.data.source_rows import demand_good
+    from foveate.data.source_row import demand_good
     from foveate.output import open_output
 
     dictionary = _make_dictionary(format, translator)
@@ -282,11 +282,11 @@ def _translate_columns(
 
 def _make_dictionary(format: str, translator: Translator) -> Dictionary | None:
     """Return what writes a pronunciation dictionary, where one is asked for."""
-    from foveate.dictionary import DICTIONARY_FORMS, Dictionary
+    if format in ("text", "tsv", "jsonl"):
+        return None
+    from foveate.dictionary import Dictionary
     from foveate.text.vocabulary import RESERVED
 
-    if format not in DICTIONARY_FORMS:
-        return None
     codec = translator.bundle.target_codec
     phonemes = codec.vocabulary.entries[len(RESERVED) :]
     language = str(translator.bundle.summary.origin.get("language", "und")).partition(",")[0]
@@ -303,9 +303,11 @@ def _read(
 ) -> Iterator[SourceRow]:
     """Return the sources of a file: its lines, or a column of a table."""
     from foveate.data.readers import read_all_lines
-    from foveate.data.source_rows import SourceRow, read_source_rows
+    from foveate.data.source_row import SourceRow
 
     if columns is not None:
+        from foveate.data.source_rows import read_source_rows
+
         return read_source_rows(file, columns, knows_tag=partial(_knows, translator), report=say)
     if file.lower().endswith(PARQUET):
         raise ConfigError(f"{file}: {TABLES[PARQUET]}. {_name_column(file, 'NAME')}")

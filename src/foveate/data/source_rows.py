@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from foveate.counted import counted
 from foveate.data.columns import choose_source, flatten
 from foveate.data.csv_rows import open_csv
-from foveate.data.encodings import advise_encoding
 from foveate.data.forms import recognise
 from foveate.data.json_lines import read_json_records, read_value_records
 from foveate.data.lines import Line, is_gzip_name, read_numbered_lines, show_name, take_head
@@ -21,18 +20,11 @@ from foveate.data.objects import LOOKED_AT, Record
 from foveate.data.parquet import read_parquet_records
 from foveate.data.rows import Report
 from foveate.data.separated import BARS, open_tsv
+from foveate.data.source_row import SourceRow
 from foveate.data.xml_units import read_units
-from foveate.errors import DataError
 
 KnowsTag = Callable[[str], bool]
 Fields = Iterator[tuple[Line, Sequence[Any]]]
-
-
-class SourceRow(NamedTuple):
-    """A source as a line, and the other columns of its table, each with its name."""
-
-    line: Line
-    others: tuple[tuple[str, str], ...] = ()
 
 
 class _Table(NamedTuple):
@@ -134,16 +126,3 @@ def _read_records(records: Iterator[Record], names: Sequence[str]) -> Fields:
     for record in records:
         columns = flatten(record.values)
         yield Line(record.line, "", record.problem), [columns.get(name) for name in names]
-
-
-def demand_good(where: str, rows: Iterator[SourceRow]) -> Iterator[SourceRow]:
-    """Yield rows until one has a problem.
-
-    Raises:
-        DataError: one has.
-    """
-    for row in rows:
-        if row.line.problem:
-            advice = f"; {advise_encoding(where)}" if "not UTF-8" in row.line.problem else ""
-            raise DataError(f"{show_name(where)}:{row.line.number}: {row.line.problem}{advice}")
-        yield row
