@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from foveate.bundle import Bundle, load_bundle
 from foveate.errors import BundleError
 from foveate.insight.run_card import RunCard, draw_run_card
+from foveate.training.watching import read_rows
 
 if TYPE_CHECKING:
     from foveate.training.report import Report
@@ -124,24 +123,9 @@ def _read_history(path: Path) -> History:
     from foveate.training.report import Report
 
     history = begin_history()
-    for row in _read_rows(path):
+    for row in read_rows(path):
         try:
             add_report(history, Report(**row))
         except TypeError:  # a row of another version
             continue
     return history
-
-
-def _read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a log that are whole."""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict):
-            yield row

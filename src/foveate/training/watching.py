@@ -57,9 +57,9 @@ class Watcher:
         run = self.run
         run.losses, run.validations, run.examples, run.moments = [], [], [], []
         with suppress(TypeError):  # rows of another version
-            for row in _read_rows(out / LOG):
+            for row in read_rows(out / LOG):
                 self._take(Report(**row))
-            for row in _read_rows(out / STATE / WATCHED):
+            for row in read_rows(out / STATE / WATCHED):
                 if "examples" in row:
                     run.examples = [Example(**one) for one in row["examples"]]
                 else:
@@ -171,8 +171,8 @@ def format_moment(moment: Moment) -> str:
     return json.dumps(asdict(moment)) + "\n"
 
 
-def _read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a file that are whole."""
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file of JSON lines that are whole; none where it cannot be read."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
