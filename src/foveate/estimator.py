@@ -141,6 +141,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         guidance: float | None = None,
         batch_tokens: int | None = None,
         learning_rate: float | None = None,
+        optimizer: str | None = None,
         warmup: float = 0.04,
         weight_decay: float = 0.01,
         clip_norm: float = 1.0,
@@ -196,6 +197,7 @@ class Seq2Seq(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
         self.guidance = guidance
         self.batch_tokens = batch_tokens
         self.learning_rate = learning_rate
+        self.optimizer = optimizer
         self.warmup = warmup
         self.weight_decay = weight_decay
         self.clip_norm = clip_norm

@@ -190,11 +190,14 @@ class TrainingOptions:
     """Source and target tokens of one batch, padding included (found: 16 to 96 pairs of mean
     length)."""
     learning_rate: Annotated[float, Gt(0)] | None = None
-    """Peak learning rate of AdamW (found: 0.001 to 0.016, by width and number of updates)."""
+    """Peak learning rate (found: 0.001 to 0.016, by width and number of updates)."""
+    optimizer: Literal["adamw", "muon"] | None = None
+    """Makes steps of gradients: adamw, or muon for the matrices of the layers and adamw for the
+    rest (found: muon for the Transformer)."""
     warmup: Share = 0.04
     """Share of the updates in which the learning rate rises; then it decays to zero."""
     weight_decay: Annotated[float, Ge(0), Le(1000)] = 0.01
-    """Weight decay of AdamW."""
+    """Weight decay of matrices and tables."""
     clip_norm: Annotated[float, Gt(0), Le(10**9)] = 1.0
     """Largest norm of the gradient."""
     average_decay: Share = 0.999

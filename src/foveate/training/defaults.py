@@ -162,6 +162,7 @@ def _find_values(config: Config, facts: DataFacts, threads: int, speed: float) -
         "word_dropout": 0.1 if is_noise_useful else 0.0,
         "subword_sampling": 0.1 if is_noise_useful else 0.0,
         "guidance": 0.3 if has_sentences and is_new else 0.0,
+        "optimizer": "muon" if is_transformer else "adamw",
         "warmup": TrainingOptions.warmup if is_new else SLOW_WARMUP,
         "lexicon": has_sentences and facts.num_pairs <= FEW_SENTENCES and not config.copy,
         "batch_tokens": batch_tokens,

@@ -1,4 +1,4 @@
-"""AdamW, the learning rate over a run, and the moving average of the weights."""
+"""AdamW and Muon, the learning rate over a run, and the moving average of the weights."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
 from foveate.options import TrainingOptions
+from foveate.training.muon import step_matrices
 
 BETAS = (0.9, 0.98)
 EPSILON = 1e-8
+MATRIX_RATE = 1.0  # of the learning rate, for the matrices
+SMALLEST_SIDE = 16  # of a matrix; filters and vectors are thinner
 
 
 def learning_rate_factor(update: int, total: int, warmup: float) -> float:
@@ -32,31 +35,29 @@ def learning_rate_factor(update: int, total: int, warmup: float) -> float:
 
 
 class Optimizer:
-    """AdamW over the parameters that a model learns, which clips their gradients.
+    """AdamW, or Muon for the matrices of encoder and decoder beside it; gradients are clipped.
 
-    It decays matrices only, never biases or norms. The arithmetic is PyTorch's fused AdamW; the
-    class that PyTorch has around it loads a compiler, which takes longer than many a training
-    here takes to get going, and looks at every tensor several times in each update.
+    Weights decay in matrices and tables only, never biases or norms. The arithmetic of AdamW is
+    PyTorch's fused one; the class that PyTorch has around it loads a compiler, which takes longer
+    than many a training here takes to get going, and looks at every tensor several times in each
+    update. PyTorch's Muon computes in 16 bits, for which most processors are slow.
 
-    Reference: Loshchilov & Hutter 2019, algorithm 2.
+    Reference: Loshchilov & Hutter 2019, algorithm 2; Jordan et al. 2024.
     """
 
     def __init__(self, model: nn.Module, options: TrainingOptions) -> None:
         self.learning_rate = 0.0  # of the last update
         named = model.named_parameters()
         self.parameters = {name: one for name, one in named if one.requires_grad}
+        self.matrices = [name for name, one in self.parameters.items() if is_matrix(name, one)]
+        if options.optimizer != "muon":
+            self.matrices = []
         self.state = {
-            name: {
-                "step": torch.zeros((), device=parameter.device),
-                "exp_avg": torch.zeros_like(parameter),
-                "exp_avg_sq": torch.zeros_like(parameter),
-            }
+            name: _start_state(parameter, name in self.matrices)
             for name, parameter in self.parameters.items()
         }
         self._clip_norm = options.clip_norm
-        matrices = [name for name, parameter in self.parameters.items() if parameter.dim() > 1]
-        vectors = [name for name, parameter in self.parameters.items() if parameter.dim() <= 1]
-        self._groups = [(matrices, options.weight_decay), (vectors, 0.0)]
+        self._weight_decay = options.weight_decay
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
@@ -68,28 +69,48 @@ class Optimizer:
             if parameter.grad is not None
         }
         norm = torch.stack(torch._foreach_norm(list(gradients.values()))).norm()
-        for names, weight_decay in self._groups:
-            names = [name for name in names if name in gradients]
-            states = [self.state[name] for name in names]
-            adamw(
-                [self.parameters[name] for name in names],
-                [gradients[name] for name in names],
-                [state["exp_avg"] for state in states],
-                [state["exp_avg_sq"] for state in states],
-                [],
-                [state["step"] for state in states],
-                fused=True,
-                grad_scale=(norm / self._clip_norm).clamp(min=1),  # what gradients are divided by
-                amsgrad=False,
-                beta1=BETAS[0],
-                beta2=BETAS[1],
-                lr=learning_rate,
-                weight_decay=weight_decay,
-                eps=EPSILON,
-                maximize=False,
-            )
+        divisor = (norm / self._clip_norm).clamp(min=1)
+        matrices = [name for name in self.matrices if name in gradients]
+        step_matrices(
+            {name: self.parameters[name] for name in matrices},
+            {name: gradients[name] / divisor for name in matrices},
+            {name: self.state[name]["momentum"] for name in matrices},
+            MATRIX_RATE * learning_rate,
+            self._weight_decay,
+        )
+        others = {name: one for name, one in gradients.items() if name not in self.matrices}
+        tables = {name: one for name, one in others.items() if one.dim() > 1}
+        vectors = {name: one for name, one in others.items() if one.dim() <= 1}
+        self._step_adamw(tables, learning_rate, self._weight_decay, divisor)
+        self._step_adamw(vectors, learning_rate, 0.0, divisor)
         for parameter in self.parameters.values():
             parameter.grad = None
+
+    def _step_adamw(
+        self,
+        gradients: dict[str, Tensor],
+        learning_rate: float,
+        weight_decay: float,
+        divisor: Tensor,
+    ) -> None:
+        states = [self.state[name] for name in gradients]
+        adamw(
+            [self.parameters[name] for name in gradients],
+            list(gradients.values()),
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [],
+            [state["step"] for state in states],
+            fused=True,
+            grad_scale=divisor,
+            amsgrad=False,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            lr=learning_rate,
+            weight_decay=weight_decay,
+            eps=EPSILON,
+            maximize=False,
+        )
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what the next step depends on, under the names `parameter|key`."""
@@ -104,6 +125,29 @@ class Optimizer:
         for name, value in tensors.items():
             parameter, key = name.rsplit("|", 1)
             self.state[parameter][key].copy_(value)
+
+
+def is_matrix(name: str, parameter: Tensor) -> bool:
+    """Say whether a parameter is a matrix of a layer: then it maps states to states.
+
+    Example:
+        >>> is_matrix("decoder.bridge.projection.weight", torch.zeros(64, 32))
+        True
+        >>> is_matrix("source_embedding.weight", torch.zeros(64, 32))
+        False
+    """
+    is_inside = name.startswith(("encoder.", "decoder.", "to_embedding."))
+    return is_inside and parameter.dim() == 2 and min(parameter.shape) >= SMALLEST_SIDE
+
+
+def _start_state(parameter: Tensor, is_matrix: bool) -> dict[str, Tensor]:
+    if is_matrix:
+        return {"momentum": torch.zeros_like(parameter)}
+    return {
+        "step": torch.zeros((), device=parameter.device),
+        "exp_avg": torch.zeros_like(parameter),
+        "exp_avg_sq": torch.zeros_like(parameter),
+    }
 
 
 @torch.no_grad()
