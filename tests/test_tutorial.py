@@ -97,8 +97,8 @@ SCORES, OWN = "tutorial/2-scores-weights-context", "tutorial/4-your-own-attentio
         # and any user
         ("attention", "", "attention"),
         ("Bahdanau", "", SCORES),
-        ("export", "", "guide"),
-        ("resume", "", "guide"),
+        ("export", "", "using"),
+        ("resume", "", "training"),
     ],
 )
 def test_a_search_finds(built: Path, page: Page, words: str, first: str, also: str) -> None:
