@@ -201,7 +201,7 @@ def choose_learning_rate(options: Options, facts: DataFacts, updates: int) -> fl
 
     A short run cannot afford a low one, and few pairs, seen often, are learnt by heart with one.
     That is the attention RNN: with a high one the traditional model learns less, however short the
-    run, and the Transformer may learn nothing.
+    run, and the Transformer may learn nothing by AdamW. Muon wants a high one.
 
     Args:
         options: resolved.
@@ -212,7 +212,7 @@ def choose_learning_rate(options: Options, facts: DataFacts, updates: int) -> fl
         return options.training.learning_rate
     rate = 4e-3 * min(128 / options.model.hidden_size, 1)
     if options.model.architecture == "transformer":
-        rate *= 0.5
+        rate *= 2 if options.training.optimizer == "muon" else 0.5
     if facts.is_going_on:
         rate *= GENTLE
     elif options.model.architecture == "attention":
