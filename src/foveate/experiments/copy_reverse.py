@@ -70,7 +70,7 @@ class Rival:
 RIVALS = {
     "attention": Rival({"architecture": "attention"}, 900, has_map=True),
     "traditional": Rival({"architecture": "traditional"}, 1700),
-    "Transformer": Rival({"architecture": "transformer"}, 800),
+    "Transformer": Rival({"architecture": "transformer"}, 640),
     "attention by content alone": Rival(
         {"architecture": "attention", "location_window": 0}, 1200, has_map=True
     ),

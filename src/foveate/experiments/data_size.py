@@ -38,7 +38,7 @@ OPTIONS: dict[str, Any] = {"hidden_size": 128, "num_validations": 6}
 # Updates of the attention model by number of pairs, and how many updates each model does in the
 # time of one of them.
 UPDATES = {100: 300, 300: 450, 1_000: 700, 3_000: 1_100, 10_000: 1_700, 100_000: 1_200}
-PACE = {"attention": 1.0, "traditional": 1.6, "transformer": 0.77}
+PACE = {"attention": 1.0, "traditional": 1.6, "transformer": 0.62}
 BUNDLED_PAIRS = 10_000
 EVALUATION_SIZE = 500.0  # beside that of a training, which is what `weigh` says
 ERRORS = "token_error_rate"

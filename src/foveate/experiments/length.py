@@ -51,7 +51,7 @@ OPTIONS: dict[str, Any] = {
 }
 # A set number of updates and not minutes, so that a seed gives the same models everywhere. They
 # take about the same time.
-UPDATES = {"attention": 1400, "traditional": 3000, "transformer": 1350}
+UPDATES = {"attention": 1400, "traditional": 3000, "transformer": 1000}
 TRAINING_SIZE, EVALUATION_SIZE = 10.0, 1.0  # shares of the time
 
 Dates = list[tuple[str, str]]
