@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any, Literal, TypeVar
 
+from foveate.environment import added_variables
 from foveate.errors import ConfigError, MissingExtraError
 
+NO_REPORTS = {"RAY_USAGE_STATS_ENABLED": "0"}  # by a cluster that we start to Ray's makers
 Engine = Literal["local", "ray"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -73,8 +75,6 @@ def check_engine(engine: Engine, jobs: int) -> None:
 def trained_on(engine: Engine, jobs: int) -> Iterator[None]:
     """Let what is trained side by side in the context run on this machine, or on a Ray cluster.
 
-    The cluster is the one that `RAY_ADDRESS` names, else one that is started here.
-
     Args:
         engine: whose processes they are.
         jobs: how many at a time.
@@ -90,14 +90,22 @@ def trained_on(engine: Engine, jobs: int) -> Iterator[None]:
     if engine == "local":
         yield
         return
-    import ray
     from joblib import parallel_config
     from ray.util.joblib import register_ray
 
-    ray.init(ignore_reinit_error=True, log_to_driver=False, include_dashboard=False)
-    processors = int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
+    ray = join_cluster()
+    processors = int(ray.cluster_resources().get("CPU", 0))
     if processors < jobs:
         raise ConfigError(f"--jobs {jobs}: more than the {processors} processors of the cluster")
     register_ray()  # type: ignore[no-untyped-call]
     with parallel_config(backend="ray"):
         yield
+
+
+def join_cluster() -> Any:
+    """Return Ray, connected with the cluster that `RAY_ADDRESS` names, or one of this machine."""
+    with added_variables(NO_REPORTS):
+        import ray
+
+        ray.init(ignore_reinit_error=True, log_to_driver=False, include_dashboard=False)
+    return ray
