@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pyarrow as pa
@@ -125,11 +126,12 @@ sys.stdin.read()
 def cluster() -> Iterator[dict[str, str]]:
     """Keep a Ray cluster with two workers; return the environment in which it is found."""
     command = [sys.executable, "-c", KEEP_CLUSTER]
+    known = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token_hex(32)}
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **pipes) as process:
+    with subprocess.Popen(command, env=known, **pipes) as process:
         address = process.stdout.readline().strip()
         assert address, "Ray did not start"
-        yield {**os.environ, "RAY_ADDRESS": address}
+        yield {**known, "RAY_ADDRESS": address}
 
 
 @pytest.mark.long
@@ -141,7 +143,7 @@ def test_models_trained_on_ray_are_those_of_one_after_the_other(
     (tmp_path / "pairs.tsv").write_text("".join(f"{word}\t{word[::-1]}\n" for word in words))
     command = [sys.executable, "-m", "foveate", "train", "pairs.tsv", "--models", "2"]
     command += ["--max-updates", "3", "--hidden-size", "8", "--threads", "1"]
-    told = {"one": [], "two": ["--jobs", "2", "--engine", "ray"]}
+    told: dict[str, list[str]] = {"one": [], "two": ["--jobs", "2", "--engine", "ray"]}
     for out, more in told.items():
         subprocess.run([*command, "--out", out, *more], cwd=tmp_path, env=cluster, check=True)
     one, two = (load_bundle(tmp_path / out) for out in told)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -167,6 +167,7 @@ def train(
         is_begun = (Path(out) / "state").is_dir()
         say(f"stopped; {kept}" + ("the same command with --resume goes on" * is_begun))
         return 130
+    renew_card(trained, how["origin"], out)
     finish_training(trained, out, test_table)
     if learning_curve:
         with trained_on(engine, options.jobs):
@@ -319,6 +320,15 @@ def read_parent(old: str, mix: PairTable | None, share: float | None, config: Co
     if path and config.attention_module == path:
         bundle.attention = import_attention(path)
     return Parent.take(bundle, old, mix, SHARE if share is None else share)
+
+
+def renew_card(trained: Trained, told: Mapping[str, Any], out: str) -> None:
+    """Keep what was told of the languages and the licence, also where the run had ended before."""
+    origin = trained.translator.summary.origin
+    new = {name: told[name] for name in ("language", "licence") if name in told}
+    if any(origin.get(name) != value for name, value in new.items()):
+        origin.update(new)
+        trained.translator.save(out)
 
 
 def finish_training(trained: Trained, out: str, test: PairTable | None) -> None:
