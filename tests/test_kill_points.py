@@ -8,20 +8,31 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from kill_points import STAGES
 
 KILL_POINTS = Path(__file__).with_name("kill_points.py")
 
 
-def test_a_disturbed_command_ends_like_a_quiet_one() -> None:
+SCENARIOS = sorted({scenario for scenario, *_ in STAGES})
+OTHERS = [name for name in SCENARIOS if name != "train"]
+
+
+@pytest.mark.parametrize(
+    "scenarios", [["train"], pytest.param(OTHERS, marks=pytest.mark.long)], ids="+".join
+)
+def test_a_disturbed_command_ends_like_a_quiet_one(scenarios: list[str]) -> None:
     """One disturbance of every stage; `make slow` takes all."""
-    call = [sys.executable, KILL_POINTS, "--stages"]
+    asked = [word for name in scenarios for word in ("--scenario", name)]
+    call = [sys.executable, KILL_POINTS, "--stages", *asked]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     ended = subprocess.run(
         call, capture_output=True, text=True, timeout=100, check=False, env=environment
     )
     rows = [json.loads(line) for line in ended.stdout.splitlines()]
-    assert len(rows) == len(STAGES), ended.stderr
+    stages = [name for name, *_ in STAGES if name in scenarios]
+    assert [row["scenario"] for row in rows] == stages, ended.stderr
     assert [row for row in rows if row["wrong"]] == []
     assert ended.returncode == 0
 

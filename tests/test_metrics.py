@@ -165,10 +165,12 @@ def naive_interval(statistics: Statistics, resamples: int, seed: int) -> list[fl
 
 
 @pytest.mark.parametrize("name", METRICS[1:])
-def test_intervals_against_naive_resampling(name: str) -> None:
+def test_intervals_against_naive_resampling(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     statistics = collect_statistics(HYPOTHESES, REFERENCES)[name]
     score = measure(HYPOTHESES, REFERENCES, resamples=97, seed=3)[name]
     assert [score.low, score.high] == pytest.approx(naive_interval(statistics, 97, 3))
+    monkeypatch.setattr("foveate.metrics.DRAWN_AT_ONCE", 23)  # five of them, then five more
+    assert score == measure(HYPOTHESES, REFERENCES, resamples=97, seed=3)[name]
     alone = measure(HYPOTHESES, REFERENCES, resamples=97, seed=3, names=[name])
     assert score == alone[name]
 
