@@ -500,6 +500,7 @@ def test_a_grid_search_runs_in_worker_processes() -> None:
     assert search.best_estimator_.config_.hidden_size == search.best_params_["hidden_size"]
 
 
+@pytest.mark.long
 def test_a_fitted_model_works_in_worker_processes(taught: Seq2Seq) -> None:
     halves = (SOURCES[:5], SOURCES[5:])
     with joblib.Parallel(n_jobs=2) as parallel:

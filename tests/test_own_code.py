@@ -34,12 +34,17 @@ WORDS = ["".join(CHANCE.choice(list("abcde"), size=CHANCE.integers(2, 7))) for _
 BACKWARDS = [word[::-1] for word in WORDS]
 
 
-@pytest.fixture(scope="module")
-def taught() -> Seq2Seq:
-    """A model that writes words backwards, and finds their places by cosines alone."""
-    options = {"max_updates": 260, "hidden_size": 38, "num_heads": 2, "location_window": 0}
+def teach(updates: int) -> Seq2Seq:
+    """Return a model that writes words backwards, and finds their places by cosines alone."""
+    options = {"max_updates": updates, "hidden_size": 38, "num_heads": 2, "location_window": 0}
     learner = Seq2Seq(attention=cosine.CosineAttention, **{**TINY, **options})
     return learner.fit(WORDS[:700], BACKWARDS[:700])
+
+
+@pytest.fixture(scope="module")
+def taught() -> Seq2Seq:
+    """A model that has not learnt much."""
+    return teach(10)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +54,9 @@ def saved(taught: Seq2Seq, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_it_learns_and_attends_where_it_has_to(taught: Seq2Seq) -> None:
+@pytest.mark.long
+def test_it_learns_and_attends_where_it_has_to() -> None:
+    taught = teach(260)
     assert taught.score(WORDS[700:], BACKWARDS[700:]) > 0.8
     translation = taught.translate("abcde")
     assert translation.text == "edcba"

@@ -135,7 +135,7 @@ some_pairs = st.lists(
 
 
 @each_model
-@settings(max_examples=10)
+@settings(max_examples=4)
 @given(pairs=some_pairs, extra_source=st.integers(0, 3), extra_target=st.integers(0, 3))
 def test_padding_and_batch_mates_never_change_a_pair(
     name: str, pairs: Pairs, extra_source: int, extra_target: int

@@ -687,7 +687,9 @@ def test_requests_made_from_the_description_do_no_harm() -> None:
     assert fuzz_http.try_model(ONNX, 25) == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)]
+)
 def test_a_signal_lets_what_is_there_be_finished(number: int, translator: Translator) -> None:
     process = Process()
     texts = ["abcabcabcabc"] * 128

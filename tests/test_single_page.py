@@ -7,8 +7,8 @@ import hashlib
 import json
 import random
 import re
+import runpy
 import shutil
-import subprocess
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -307,7 +307,11 @@ def test_floats_of_a_page_are_those_of_python(bundles: dict[str, Bundle]) -> Non
     "name", ["characters", "tagged", "whitespace", "bytes", "decomposed", "ensemble", "remembers"]
 )
 def test_decoder_of_the_docs_is_greedy_search(
-    bundles: dict[str, Bundle], name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    bundles: dict[str, Bundle],
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     page = (ROOT / "docs" / "bundle.md").read_text(encoding="utf-8")
     [block] = re.findall(r"^```python\n(# decode.py\n.*?)^```", page, re.DOTALL | re.MULTILINE)
@@ -319,11 +323,14 @@ def test_decoder_of_the_docs_is_greedy_search(
         f"{word} {other}\n" for word, other in pairwise(WORDS) if "\u200d" not in word + other
     )
     (tmp_path / "lines.txt").write_text(lines, encoding="utf-8")
-    command = [sys.executable, tmp_path / "decode.py", tmp_path / "model"]
-    written = subprocess.run(command, input=lines.encode(), capture_output=True, check=True)
+    with (tmp_path / "lines.txt").open(encoding="utf-8") as stream:
+        monkeypatch.setattr(sys, "argv", ["decode.py", str(tmp_path / "model")])
+        monkeypatch.setattr(sys, "stdin", stream)
+        runpy.run_path(str(tmp_path / "decode.py"), run_name="__main__")
+    written = capsys.readouterr().out
     files = [str(tmp_path / "model"), str(tmp_path / "lines.txt")]
     assert main(["translate", *files, "--beam-size", "1"]) == 0
-    assert written.stdout.decode() == capfd.readouterr().out
+    assert written == capsys.readouterr().out
 
 
 def test_export_makes_a_page_of_models(

@@ -457,8 +457,10 @@ def _from_sacrebleu(
     metric.num_refs = counts.pop() if len(counts) == 1 else -1  # not those of the last chunk
 
     def combine(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        counts = np.rint(sums).astype(np.int64).tolist()
-        return np.array([metric._compute_score_from_stats(row).score for row in counts])
+        counts = np.rint(sums).astype(np.int64)
+        distinct, places = np.unique(counts, axis=0, return_inverse=True)  # few, of few sentences
+        scores = [metric._compute_score_from_stats(row).score for row in distinct.tolist()]
+        return np.array(scores)[places.reshape(-1)]
 
     def sign(resamples: int, seed: int) -> str:
         metric.n_bootstrap, metric.seed = (resamples, seed) if resamples else (None, None)
