@@ -301,6 +301,7 @@ def test_phrases_have_a_syllable_for_every_character(load: Any, tmp_path: Path) 
     assert load("further_tasks").read_pinyin(tmp_path) == [("中文", "zhōng wén")]
 
 
+@pytest.mark.long
 def test_records_stand_beside_what_is_published(
     load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

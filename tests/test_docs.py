@@ -35,7 +35,18 @@ def test_there_are_pages_blocks_and_commands() -> None:
 README = ROOT / "README.md"
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES[1:] if find_blocks(p, "python")], ids=str)
+TRAINING = ("api.md", "going_on.md", "http.md", "scores.md")  # the blocks of guide.md train, too
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.long] * (page.name in TRAINING))
+        for page in PAGES[1:]
+        if find_blocks(page, "python")
+    ],
+    ids=str,
+)
 def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A block that begins with the name of a file is that file, for the blocks after it."""
     monkeypatch.chdir(tmp_path)

@@ -520,6 +520,7 @@ def test_it_draws_itself_in_a_notebook(fitted: Seq2Seq) -> None:
     assert "hidden_size" in page
 
 
+@pytest.mark.long
 def test_importing_it_does_not_import_torch() -> None:
     program = "import sys, foveate.estimator; print(sorted(sys.modules.keys() & {'torch'}))"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src")}

@@ -145,6 +145,7 @@ def test_old_pairs_are_mixed_in_anew_in_every_pass(old: Path) -> None:
     assert prepared.facts.num_pairs == 80
 
 
+@pytest.mark.long
 def test_a_run_that_goes_on_resumes_to_the_same_weights(old: Path, tmp_path: Path) -> None:
     more, config = respell(make_table(40, 5)), FEW.replace(max_updates=12)
     told = {"parent": take(old, old=make_table())}

@@ -65,7 +65,7 @@ MIXTURES = {  # name: the model that gives the encoder, the model that gives the
 }
 MODELS = (*CONFIGS, *MIXTURES)
 
-LEARNING = ("gnmt", "luong-feeding", "bahdanau-lstm", "traditional-gru", "transformer-copying")
+LEARNING = ("gnmt", "traditional-gru", "transformer-copying")
 each_model = pytest.mark.parametrize("name", MODELS)
 
 Pairs = list[tuple[list[int], list[int]]]

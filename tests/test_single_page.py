@@ -68,6 +68,7 @@ WORDS = """
 see sea the sun sang <V> <PST> naïve café cafe\u0301 Übung ﬁn שלום נמל नमस्ते हिन्दी 日本語 \
 ἀρχή 한글 👩‍🚀 a\u200db zé\u0323 İst 1½ x\u0301 \u1e9b\u0323
 """.split()  # noqa: SIM905
+LONG = pytest.mark.long
 ODD = [
     "\ufeffsun", "  the  sun ", "a\tb\nc", "\x1csea\x1f", "sea\u3000sun", "q", "zzz", "日本", "<V",
     "<a b>", "\ud800sun", "sun\udc00", "▁sun", "the▁sun", "see" * 40, "</s>", "<unk>", "\\n",
@@ -437,10 +438,14 @@ def put_in_another_graph(page: str) -> str:
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (cut_off, "info.json is missing. Get it again."),
-        (lose_a_file, "models/a/onnx/step.onnx is missing. Get it again."),
+        pytest.param(cut_off, "info.json is missing. Get it again.", marks=LONG),
+        pytest.param(lose_a_file, "models/a/onnx/step.onnx is missing. Get it again.", marks=LONG),
         (change_a_letter, "cut off in models/a/onnx/start.onnx: get it again"),
-        (put_in_another_graph, "The model a cannot be opened. onnx/step.onnx is damaged"),
+        pytest.param(
+            put_in_another_graph,
+            "The model a cannot be opened. onnx/step.onnx is damaged",
+            marks=LONG,
+        ),
     ],
 )
 def test_a_damaged_page_says_what_to_do(

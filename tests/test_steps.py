@@ -393,6 +393,7 @@ def test_what_the_command_cannot_show_is_said(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_a_browser_moves_through_steps_layers_heads_and_texts(tmp_path: Path) -> None:
     """One browser for both pages; axe has nothing to complain of, in light and in dark."""
     steps, maps = tmp_path / "steps.html", tmp_path / "maps.html"
