@@ -678,7 +678,7 @@ def test_the_rows_of_n_best_are_sorted_by_what_is_shown(
 ) -> None:
     path = tmp_path / "words.tsv"
     path.write_text("".join(rows(*pair) for pair in L))
-    _, model = quick(capsys, path, "--max-updates", "20")
+    _, model = quick(capsys, path, "--max-updates", "20", "--num-validations", "1")
     path.write_text("balde\n")
     more = ("--n-best", "4", "--format", "tsv", "--threads", "1")
     status, out, _ = run(capsys, "translate", model, path, *more)

@@ -112,16 +112,32 @@ class Seen:
             self.errors.append(text)
 
 
-@pytest.fixture
-def page(browser: Browser, served: Served) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1200, "height": 900}, accept_downloads=True)
+@pytest.fixture(scope="module")
+def tab(browser: Browser, served: Served) -> Iterator[tuple[Page, Seen]]:
+    """One tab for all tests: a new one costs as much as a test."""
+    context = browser.new_context(accept_downloads=True)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     context.set_default_timeout(PATIENCE)
-    seen = Seen(context, served.address)
-    opened = context.new_page()
-    opened.goto(served.address)
-    yield opened
+    yield context.new_page(), Seen(context, served.address)
     context.close()
+
+
+@pytest.fixture
+def page(tab: tuple[Page, Seen], served: Served) -> Iterator[Page]:
+    """The page as somebody sees it who comes for the first time."""
+    opened, seen = tab
+    seen.errors.clear()
+    seen.outside.clear()
+    opened.set_viewport_size({"width": 1200, "height": 900})
+    opened.emulate_media(color_scheme="light", reduced_motion="no-preference")
+    opened.goto(served.address)
+    assert opened.evaluate("localStorage.length + sessionStorage.length") == 0
+    yield opened
+    opened.context.set_offline(False)
+    opened.unroute_all()
+    for other in opened.context.pages[1:]:
+        other.close()
+    opened.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
     assert not seen.errors, "the page has an error, or its policy forbids what it does"
     assert not seen.outside, "the page asked somebody else"
 

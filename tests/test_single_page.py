@@ -304,9 +304,10 @@ def test_floats_of_a_page_are_those_of_python(bundles: dict[str, Bundle]) -> Non
 # --- how the file is made, and what else reads a bundle -------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "name", ["characters", "tagged", "whitespace", "bytes", "decomposed", "ensemble", "remembers"]
-)
+DECODED = ["characters", "tagged", "whitespace", "bytes", "decomposed", "ensemble", "remembers"]
+
+
+@pytest.mark.parametrize("name", mark_others(DECODED, ["characters", "remembers"]))
 def test_decoder_of_the_docs_is_greedy_search(
     bundles: dict[str, Bundle],
     name: str,
