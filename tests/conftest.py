@@ -65,7 +65,7 @@ jaxtyping.jaxtyped = decorate
 jaxtyping.install_import_hook(["foveate.models", "foveate.torch_backend"], "beartype.beartype")
 
 is_in_ci = bool(os.environ.get("CI"))
-settings.register_profile("foveate", deadline=None, derandomize=is_in_ci, max_examples=40)
+settings.register_profile("foveate", deadline=None, derandomize=is_in_ci, max_examples=25)
 settings.register_profile("thorough", deadline=None, max_examples=300)  # in `make slow`
 settings.load_profile("foveate")
 

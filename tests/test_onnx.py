@@ -225,12 +225,13 @@ def test_batch_mates_change_nothing(name: str) -> None:
         assert_same([found], greedy_search(stepper, *alone, max_lengths=7))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "folds"),
     [
         ("gnmt additive", True),
-        pytest.param("transformer", False, marks=pytest.mark.long),
-        pytest.param("luong general", True, marks=pytest.mark.long),
+        ("transformer", False),
+        ("luong general", True),
     ],
 )
 def test_small_products_of_the_embedding_are_written_down(
@@ -373,6 +374,7 @@ def test_a_backend_has_to_be_in_the_bundle(exported: Path, tmp_path: Path) -> No
         assert translator.translate_one("abc").text == "cba"
 
 
+@pytest.mark.long
 def test_int8_is_smaller_and_says_how_often_it_agrees(tmp_path: Path) -> None:
     torch.manual_seed(3)
     model = build_model(make_options(embedding_size=64, hidden_size=96), 211, 211, True)

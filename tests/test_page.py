@@ -42,6 +42,7 @@ def page(browser: Browser, tmp_path: Path) -> Iterator[tuple[Page, list[str]]]:
     opened.close()
 
 
+@pytest.mark.long
 def test_pointer_and_keys_show_the_weight(page: tuple[Page, list[str]]) -> None:
     opened, seen = page
     picture = opened.locator(".map svg").first
@@ -60,6 +61,7 @@ def test_pointer_and_keys_show_the_weight(page: tuple[Page, list[str]]) -> None:
     assert len(seen) == 1, "the page asked for something else, or a script failed"
 
 
+@pytest.mark.long
 def test_dark_mode_is_readable(page: tuple[Page, list[str]]) -> None:
     opened, _ = page
 

@@ -65,7 +65,7 @@ MIXTURES = {  # name: the model that gives the encoder, the model that gives the
 }
 MODELS = (*CONFIGS, *MIXTURES)
 
-LEARNING = ("gnmt", "traditional-gru", "transformer-copying")
+LEARNING = ("traditional-gru", "transformer-copying")  # gnmt learns to reverse below
 each_model = pytest.mark.parametrize("name", MODELS)
 
 Pairs = list[tuple[list[int], list[int]]]
