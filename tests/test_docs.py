@@ -89,7 +89,15 @@ def list_commands() -> list[tuple[str, list[str]]]:
     return [(page, shlex.split(line)[1:]) for page, line in lines]
 
 
-@pytest.mark.parametrize(("page", "arguments"), list_commands(), ids=str)
+def list_different_commands() -> list[tuple[str, list[str]]]:
+    """Leave out calls that differ from others in the names of files and in numbers alone."""
+    found = {}
+    for page, arguments in list_commands():
+        found[re.sub(r"\b\d+\b|[\w*/-]+\.", "x", " ".join(arguments))] = (page, arguments)
+    return list(found.values())
+
+
+@pytest.mark.parametrize(("page", "arguments"), list_different_commands(), ids=str)
 def test_commands_parse(page: str, arguments: list[str]) -> None:
     command, bound, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
     assert callable(command)

@@ -361,6 +361,7 @@ def test_typed_text_is_forced_and_an_end_too(page: Page, translator: Translator)
     expect(page.get_by_role("button", name="end here")).to_be_visible()
 
 
+@pytest.mark.long
 def test_a_dropped_branch_is_taken_up(page: Page, translator: Translator) -> None:
     found = translate(translator)
     type_text(page, TEXT, found.text)
@@ -391,6 +392,7 @@ def test_another_output_can_be_looked_at(page: Page, translator: Translator) -> 
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
+@pytest.mark.long
 def test_two_settings_are_compared(page: Page, translator: Translator, served: Served) -> None:
     type_text(page, TEXT, translate(translator).text)
     page.get_by_role("button", name="Compare").click()

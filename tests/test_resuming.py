@@ -279,11 +279,11 @@ def test_nothing_of_the_program_around_is_changed() -> None:
 
 
 def test_runs_in_threads_of_one_program_are_those_of_one_after_another() -> None:
-    seeds = (1, 1, 2, 3)
+    seeds = (1, 1, 2)
     found: dict[int, dict[str, np.ndarray]] = {}
 
     def run(place: int) -> None:
-        told = TINY.replace(seed=seeds[place], max_updates=6)
+        told = TINY.replace(seed=seeds[place], max_updates=6, num_validations=1)
         found[place] = train(make_table(), None, told).translator.bundle.weights
 
     threads = [threading.Thread(target=run, args=[place]) for place in range(len(seeds))]

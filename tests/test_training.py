@@ -236,7 +236,7 @@ def test_architectures_learn_and_their_bundles_translate_the_same(
 
 @pytest.fixture(scope="module")
 def translator() -> Translator:
-    learnt = TINY.replace(max_updates=80, learning_rate=2e-2)
+    learnt = TINY.replace(max_updates=30, learning_rate=2e-2)
     return train(make_table(), None, learnt).translator
 
 
