@@ -476,6 +476,7 @@ def test_a_trimmed_memory_answers_like_the_whole(tmp_path: Path) -> None:
         assert texts[0] == texts[1]
 
 
+@pytest.mark.long
 def test_the_dev_sources_of_a_model_are_compared_too(tmp_path: Path) -> None:
     bundle = load_bundle(GOLDEN)
     bundle.summary.examples = ["abc", "", "bed"]

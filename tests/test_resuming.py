@@ -60,7 +60,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("is_time", [is_scoring, is_last_validation])
+@pytest.mark.parametrize(
+    "is_time", [is_scoring, pytest.param(is_last_validation, marks=pytest.mark.long)]
+)
 def test_ctrl_c_after_the_last_update_is_heard_and_the_run_goes_on(
     whole: Path, tmp_path: Path, is_time: Stop
 ) -> None:
@@ -243,6 +245,7 @@ def test_weights_that_are_no_numbers_end_the_run_with_the_best_before(tmp_path: 
     assert all(np.isfinite(array).all() for array in kept.bundle.weights.values())
 
 
+@pytest.mark.long
 def test_a_log_that_cannot_be_written_is_told_once(whole: Path, tmp_path: Path) -> None:
     out, notes = tmp_path / "m", []
 

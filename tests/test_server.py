@@ -654,6 +654,7 @@ def test_the_slow_requests_do_no_harm_either(translator: Translator) -> None:
         assert process.stop()[0] == 0
 
 
+@pytest.mark.long
 def test_overload_gives_right_answers_or_says_when_to_come_again(translator: Translator) -> None:
     """Twelve clients ask for more than a queue of two texts takes."""
     texts = ["".join(parts) for parts in itertools.product("abc", repeat=4)]

@@ -46,7 +46,7 @@ ROOT = Path(__file__).parent.parent
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 TOLERANCE = 1e-4  # of log-probabilities and weights: the kernels round differently
-NUM_TEXTS = 200
+NUM_TEXTS = 120
 SIZES = {"embedding_size": 6, "hidden_size": 8, "num_heads": 2, "num_layers": 1}
 END_BIAS = 0.8  # so that random models end about half of their outputs
 # The page's policy lets no string be run as a script, so Playwright's own way of waiting is closed.

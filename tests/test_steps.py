@@ -241,6 +241,7 @@ def list_fonts(pdf: bytes) -> list[TTFont]:
     return [TTFont(io.BytesIO(zlib.decompress(stream))) for stream in streams]
 
 
+@pytest.mark.long
 def test_a_pdf_has_its_fonts_as_truetype() -> None:
     translation = make([*"שלום", "ab"])
     figure = draw_figure(translation)

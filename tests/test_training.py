@@ -522,6 +522,7 @@ def test_speed_is_the_best_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> Non
     assert speed == pytest.approx(2 * 96 * 512 * 2048 / 0.25 / 3.15e10)
 
 
+@pytest.mark.long
 def test_sizes_depend_on_the_machine_only_where_minutes_count() -> None:
     fast = Machine(measure_speed=lambda device: 1e6)
     open_size = TINY.replace(dropout=None)
@@ -620,6 +621,7 @@ def test_threads_are_those_granted_unless_told() -> None:
     assert torch.get_num_threads() == 1
 
 
+@pytest.mark.long
 def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:
     out = tmp_path / "m"
     first = train(make_table(), None, TINY, out=out)

@@ -181,9 +181,14 @@ def mix_requests(count: int) -> list[Request]:
 
 
 @pytest.mark.timeout(300)
-@each_backend
 @pytest.mark.parametrize(
-    ("num_different", "count"), [(60, 240), pytest.param(200, 1_000, marks=pytest.mark.slow)]
+    ("num_different", "count", "backend"),
+    [
+        (60, 240, "onnx"),
+        pytest.param(60, 240, "torch", marks=pytest.mark.long),
+        pytest.param(200, 1_000, "onnx", marks=pytest.mark.slow),
+        pytest.param(200, 1_000, "torch", marks=pytest.mark.slow),
+    ],
 )
 def test_many_threads_get_what_one_gets(backend: str, num_different: int, count: int) -> None:
     translator = golden(backend)
