@@ -83,6 +83,7 @@ def test_a_vocabulary_grows_behind(kind: str) -> None:
         assert grown.added == ("e", "d", "<t>") and counts == [1, 2, 2, 0, 0, 1]
 
 
+@pytest.mark.long
 def test_subwords_stay_and_what_they_cannot_take_is_told() -> None:
     texts = ["the cat sat on the mat", "a dog and a cat", "the dog ran to the mat"] * 9
     config = FEW.replace(max_updates=1, source_tokens="unigram", target_tokens="unigram")

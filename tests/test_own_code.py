@@ -173,6 +173,7 @@ def test_export_asks_for_trust_too(saved: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.long
 def test_an_attention_that_cannot_be_exported_is_told(tmp_path: Path) -> None:
     Seq2Seq(attention=cosine.Normed, **TINY).fit(WORDS[:20], BACKWARDS[:20]).save(tmp_path / "one")
     with pytest.raises(ExportError, match=r"cosine:Normed cannot be exported: .*ReduceL2"):

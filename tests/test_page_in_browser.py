@@ -416,6 +416,7 @@ def test_two_settings_are_compared(page: Page, translator: Translator, served: S
     expect(page.locator("[data-side='0'] .output p.text")).to_have_text(translate(translator).text)
 
 
+@pytest.mark.long
 def test_a_link_brings_everything_back(page: Page, translator: Translator) -> None:
     type_text(page, TEXT, translate(translator).text)
     page.get_by_text("Settings").click()

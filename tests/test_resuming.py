@@ -91,6 +91,7 @@ def test_another_list_of_words_is_refused_also_after_the_end(whole: Path) -> Non
         train(make_table(), None, TINY, out=whole, resume=True, words=["ab", "ba"])
 
 
+@pytest.mark.long
 def test_more_updates_of_a_run_that_had_lost_patience_go_on(tmp_path: Path) -> None:
     out, impatient = tmp_path / "m", TINY.replace(patience=1, learning_rate=1e-9)
     short = train(make_table(), None, impatient, out=out)
