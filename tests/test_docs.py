@@ -35,7 +35,7 @@ def test_there_are_pages_blocks_and_commands() -> None:
 README = ROOT / "README.md"
 
 
-TRAINING = ("api.md", "going_on.md", "http.md", "scores.md")  # the blocks of guide.md train, too
+TRAINING = ("api.md", "going_on.md", "http.md", "scores.md")  # those of using.md train, too
 
 
 @pytest.mark.parametrize(
