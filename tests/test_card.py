@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from foveate import Translator
 from foveate.bundle import load_bundle, read_manifest, save_bundle
 from foveate.cli import main
 
+SMALL = ["--max-updates", "4", "--num-validations", "1", "--hidden-size", "8"]
 GOLDEN = Path(__file__).parent / "golden" / "format-2"
 
 
@@ -24,9 +26,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "pairs.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     (folder / "test.tsv").write_text("\n".join(rows[:9]) + "\n", encoding="utf-8")
     told = ["--test", str(folder / "test.tsv"), "--language", "en,de", "--licence", "CC0-1.0"]
-    small = ["--max-updates", "4", "--num-validations", "1", "--hidden-size", "8"]
     out = str(folder / "model")
-    assert main(["train", str(folder / "pairs.tsv"), "--out", out, *told, *small]) == 0
+    assert main(["train", str(folder / "pairs.tsv"), "--out", out, *told, *SMALL]) == 0
     return folder / "model"
 
 
@@ -59,6 +60,17 @@ def test_the_hub_reads_the_front_matter(model: Path) -> None:
     }
     assert found == expected and {split for split, _ in found} == {"dev", "test"}
     assert {one.dataset_name for one in card.data.eval_results} == {"pairs.tsv", "test.tsv"}
+
+
+def test_what_is_told_after_the_end_stands_in_the_card(model: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(model, tmp_path / "model"))
+    told = ["--resume", "--language", "fr", "--licence", "Ours: 1"]
+    pairs = str(model.parent / "pairs.tsv")
+    assert main(["train", pairs, "--out", str(out), *told, *SMALL]) == 0
+    data = ModelCard.load(out / "README.md").data
+    assert data.language == ["fr"]
+    assert (data.license, data.license_name) == ("other", "Ours: 1")
+    assert read_manifest(out).id == read_manifest(model).id
 
 
 def test_texts_of_a_stranger_stay_texts(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 import foveate
-from foveate.bundle import load_bundle
+from foveate.bundle import load_bundle, read_manifest
 from foveate.cli import COMMANDS, app, main
 from foveate.config import Config, field_names
 from foveate.data.bundled_data import list_demos, load_demo
@@ -331,6 +331,7 @@ def test_translate_writes_tables_and_json(home: Path, run: Run) -> None:
     first = json.loads(objects[0])
     assert first["source"] == "abc"
     assert first["source_tokens"] == ["a", "b", "c"]
+    assert first["model_id"] == read_manifest(home / "attention").id
     assert all(abs(sum(row) - 1) < 1e-4 for row in first["attention"])
 
 

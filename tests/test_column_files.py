@@ -1,4 +1,7 @@
-"""Parquet files, translated one by one: here, on Ray, after a stop; and other engines."""
+"""Parquet files, translated one by one: here, on Ray, after a stop; and other engines.
+
+Also training on Ray, which needs the same cluster.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from foveate.bundle import load_bundle
 from foveate.cli import main
 from foveate.engines import Translate
 from foveate.translator import Translator
@@ -107,10 +114,48 @@ def _stands_below(process: int, parent: int, parents: dict[int, int]) -> bool:
     return False
 
 
+KEEP_CLUSTER = """
+import sys, ray
+print(ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False).address_info["address"])
+sys.stdout.flush()
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[dict[str, str]]:
+    """Keep a Ray cluster with two workers; return the environment in which it is found."""
+    command = [sys.executable, "-c", KEEP_CLUSTER]
+    known = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token_hex(32)}
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=known, **pipes) as process:
+        address = process.stdout.readline().strip()
+        assert address, "Ray did not start"
+        yield {**known, "RAY_ADDRESS": address}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_models_trained_on_ray_are_those_of_one_after_the_other(
+    cluster: dict[str, str], tmp_path: Path
+) -> None:
+    words = [a + b for a in "abc" for b in "abcde"]
+    (tmp_path / "pairs.tsv").write_text("".join(f"{word}\t{word[::-1]}\n" for word in words))
+    command = [sys.executable, "-m", "foveate", "train", "pairs.tsv", "--models", "2"]
+    command += ["--max-updates", "3", "--hidden-size", "8", "--threads", "1"]
+    told: dict[str, list[str]] = {"one": [], "two": ["--jobs", "2", "--engine", "ray"]}
+    for out, more in told.items():
+        subprocess.run([*command, "--out", out, *more], cwd=tmp_path, env=cluster, check=True)
+    one, two = (load_bundle(tmp_path / out) for out in told)
+    assert {name for name in one.weights if name.startswith("1/")}
+    assert one.id == two.id
+    assert (tmp_path / "two" / "state" / "model-2" / "log.jsonl").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not Path("/proc").exists(), reason="workers are found in /proc")
-def test_ray_with_a_worker_that_is_killed(tmp_path: Path) -> None:
+def test_ray_with_a_worker_that_is_killed(cluster: dict[str, str], tmp_path: Path) -> None:
     """Eight files of 600 words on two workers; one is killed while it computes."""
     inputs, out = tmp_path / "in", tmp_path / "out"
     inputs.mkdir()
@@ -127,11 +172,10 @@ def test_ray_with_a_worker_that_is_killed(tmp_path: Path) -> None:
         str(inputs / "*.parquet"),
         *told,
     ]
-    environment = {**os.environ, "RAY_NUM_CPUS": "2", "RAY_TMPDIR": "/tmp"}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(command, env=cluster, stderr=subprocess.PIPE) as process:
         killed = 0
         while process.poll() is None and not killed:
-            for worker in list_workers(process.pid)[:1]:
+            for worker in list_workers(os.getpid())[:1]:
                 os.kill(worker, signal.SIGKILL)
                 killed += 1
             time.sleep(0.01)

@@ -84,9 +84,11 @@ def test_a_run_that_overwrites_leaves_nothing_of_the_old_one(
     out = Path(shutil.copytree(first, tmp_path / "m"))
     (out / "README.md").write_text("of the first model, edited")
     (out / "state" / "model-1" / "state").mkdir(parents=True)  # of an ensemble
+    (out / "onnx").mkdir()
+    (out / "onnx" / "step.onnx").write_bytes(b"of an exported model")
     train(make_table(61), None, OTHER, out=out, overwrite=True)
     assert_same_weights(second, out)
-    assert list_files(out) == list_files(second)
+    assert list_files(out) == list_files(second) and not (out / "onnx").exists()
     assert "edited" not in (out / "README.md").read_text()
 
 

@@ -17,14 +17,17 @@ import foveate
 from foveate.bundle import load_bundle, save_bundle
 from foveate.cli import _is_out_of_memory, main
 from foveate.commands.other_names import OURS, find_ours
+from foveate.commands.remarks import MOST_KEPT, Remarks
 from foveate.flags import build_flags
 from foveate.output import open_output
 from foveate.printable import make_printable
+from foveate.records import Translation
 from foveate.search.workers import granted_threads
+from foveate.translator import Translator
 from made import mark_others
 
+EXPORTED = str(Path(__file__).parent / "golden-onnx" / "format-2")
 GOLDEN = str(Path(__file__).parent / "golden" / "format-1")
-EXPORTED = Path(__file__).parent / "golden-onnx" / "format-1"  # what runs without PyTorch is quick
 LONG = pytest.mark.long
 NASTY = "a\x1b[31mb\u202ec\x9bd\u2066e"
 
@@ -267,3 +270,23 @@ def test_half_a_surrogate_pair_does_not_cost_the_output(tmp_path: Path) -> None:
     with open_output(str(tmp_path / "out.txt")) as stream:
         stream.write("a\ud800\nb\n")
     assert (tmp_path / "out.txt").read_text(encoding="utf-8") == "a\\ud800\nb\n"
+
+
+def test_a_model_leaves_nothing_in_the_home_folder(tmp_path: Path) -> None:
+    """ONNX Runtime would keep a number of the user there, and reports for its makers."""
+    places = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    done = shell(f"translate {EXPORTED} --threads 1", **places)
+    assert done.returncode == 0 and done.stdout.strip()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ever_new_unknown_letters_do_not_fill_the_memory(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    remarks = Remarks(Translator.load(EXPORTED, threads=1))
+    letters = [chr(0x4E00 + number) for number in range(MOST_KEPT + 500)]
+    told = (Translation([one], [], "", 0.0, unknown=(0,)) for one in [*letters, letters[0]])
+    assert sum(1 for _ in remarks.watch(told)) == MOST_KEPT + 501
+    remarks.tell()
+    assert f"{MOST_KEPT + 501:,} of {MOST_KEPT + 501:,} lines have" in capsys.readouterr().err
+    assert len(remarks._unknown) == MOST_KEPT and remarks._unknown[letters[0]] == 2

@@ -22,7 +22,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from foveate.errors import BundleError
@@ -193,6 +193,8 @@ def tidy(path: Path, hashes: Mapping[str, str]) -> None:
         graphs = [f"onnx/{place.name}" for place in path.glob("onnx/*.onnx")]
         for name in {*KNOWN, *filter(GRAPH.fullmatch, graphs)} - hashes.keys():
             (path / name).unlink(missing_ok=True)
+        with suppress(OSError):  # it is not there, or somebody's own files are in it
+            (path / "onnx").rmdir()
 
 
 def tidy_up(path: Path) -> None:

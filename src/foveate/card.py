@@ -6,6 +6,7 @@ Whoever shares a model may edit it; nothing reads it.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from foveate.metric_names import METRIC_LABELS, format_metric
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from foveate.bundle import Bundle
 
 CURVE = "learning_curve.svg"
+LICENCE_NAME = re.compile(r"[\w.+-]+")  # such as apache-2.0
 
 
 def format_card(bundle: Bundle) -> str:
@@ -76,7 +78,7 @@ def _format_front_matter(bundle: Bundle) -> list[str]:
     metrics = {split: list(scores) for split, scores in bundle.scores.items()}
     lines = ["---", "library_name: foveate"]
     if licence := origin.get("licence"):
-        lines.append(f"license: {json.dumps(str(licence).lower())}")
+        lines += _format_licence(str(licence))
     if languages:
         lines += ["language:", *(f"  - {json.dumps(code.strip())}" for code in languages)]
     tags = ["attention", "sequence-to-sequence", bundle.model.architecture]
@@ -85,6 +87,13 @@ def _format_front_matter(bundle: Bundle) -> list[str]:
         named = dict.fromkeys(name for names in metrics.values() for name in names)
         lines += ["metrics:", *(f"  - {json.dumps(name)}" for name in named)]
     return [*lines, *_format_results(bundle), "---", ""]
+
+
+def _format_licence(licence: str) -> list[str]:
+    """Return a licence as the hub knows it: by a short name, else as another one with its name."""
+    if LICENCE_NAME.fullmatch(licence):
+        return [f"license: {json.dumps(licence.lower())}"]
+    return ["license: other", f"license_name: {json.dumps(' '.join(licence.split()))}"]
 
 
 def _format_results(bundle: Bundle) -> list[str]:

@@ -122,9 +122,11 @@ def _run_on_ray(
 ) -> Iterator[dict[str, Any]]:
     """Yield what a worker of Ray says of each file; Ray begins a file anew whose worker died."""
     _require("ray", "ray")
-    import ray
+    import ray.data
 
-    ray.init(ignore_reinit_error=True, log_to_driver=False, include_dashboard=False)
+    from foveate.training.side_by_side import join_cluster
+
+    join_cluster()
     ray.data.DataContext.get_current().enable_progress_bars = False
     files = ray.data.from_items(list(rows), override_num_blocks=len(rows))
     yield from files.map(work, concurrency=workers or None).iter_rows()

@@ -25,12 +25,14 @@ def format_translation(
     translation: Translation,
     form: OutputFormat,
     others: Sequence[tuple[str, str]] = (),
+    model_id: str = "",
 ) -> list[str]:
     r"""Return the lines for one source: a line for each of the n best, one for all in JSON.
 
     A row of a table has source, output, score, rank, probability and confidence. The score is the
     one that the outputs are in order of; the probability is that of the model; the confidence is
     empty where the model has none. Behind them stand the other columns of a table that was read.
+    JSON names the model by its id, where it is told.
 
     Example:
         >>> found = Translation(["a", "b"], ["B"], "B", score=-1.0, rank_score=-0.5)
@@ -40,6 +42,7 @@ def format_translation(
     if form == "jsonl":
         row = {"source": source, **translation.to_dict()}
         row |= {"columns": dict(others)} if others else {}
+        row |= {"model_id": model_id} if model_id else {}
         return [format_json(_without_nothing(row)) + "\n"]
     found = [translation, *translation.alternatives]
     if form == "text":

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foveate.environment import added_variables
 from foveate.errors import BundleError, MissingExtraError, ModelMismatchError
 from foveate.graph_check import CheckedSession, check_graph, guard_runtime
 from foveate.search.ensemble import join_steppers
@@ -29,6 +30,7 @@ STEPS = "steps"  # how many tokens the step may write; older models write one
 WRITTEN, WRITTEN_LOG_PROBS = "written", "written_log_probs"
 WRITTEN_ATTENTION = "written_attention"
 ERRORS_ONLY = 3
+SILENT = {"ORT_DISABLE_TELEMETRY": "1"}  # read when ONNX Runtime is loaded
 ROUNDING = 0.01  # of a log-probability, by which it may be above 0
 
 Entries = dict[str, NDArray[Any]]
@@ -199,8 +201,7 @@ def _build_member(graphs: Mapping[str, bytes], prefix: str, origin: str) -> Onnx
 
 def optimize_graph(graph: bytes) -> bytes:
     """Return a graph with all computed that does not depend on its inputs; check it before."""
-    import onnxruntime
-
+    onnxruntime = _load_runtime()
     options = onnxruntime.SessionOptions()
     guard_runtime(onnxruntime, options)
     # No more than this: the rest may suit the processor here.
@@ -213,11 +214,22 @@ def optimize_graph(graph: bytes) -> bytes:
         return path.read_bytes()
 
 
-def _open_session(graphs: Mapping[str, bytes], name: str, origin: str) -> CheckedSession:
+def _load_runtime() -> Any:
+    """Import ONNX Runtime so that it reports to nobody.
+
+    Else it keeps a number of the user in the home folder, and tells its makers what happens. A
+    program that has imported it before has its own way.
+    """
     try:
-        import onnxruntime
+        with added_variables(SILENT):
+            import onnxruntime
     except ImportError:
         raise MissingExtraError("ONNX Runtime", "all", "running an exported model") from None
+    return onnxruntime
+
+
+def _open_session(graphs: Mapping[str, bytes], name: str, origin: str) -> CheckedSession:
+    onnxruntime = _load_runtime()
     if name not in graphs:
         raise BundleError(f"{origin}: onnx/{name}.onnx is missing from the model")
     place = f"{origin}: onnx/{name}.onnx"

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from foveate.environment import added_variables
 from foveate.search.workers import granted_threads
 
 # Threads that wait asleep, but for the first microseconds: beside another busy program, spinning
@@ -22,20 +23,8 @@ SMALL_BATCH = 400  # tokens, up to which compiling a kernel takes longer than it
 LIBRARIES = ("libtorch_cpu.so", "libtorch_cpu.dylib", "libiomp5md.dll")  # where OpenMP is found
 
 
-@contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Set variables that are not set, until the end of the context."""
-    added = variables.keys() - os.environ.keys()
-    os.environ.update({name: variables[name] for name in added})
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
-
-
 # A policy that the user has chosen is left alone, with its count.
-with _environment({} if "OMP_WAIT_POLICY" in os.environ else WAIT_ASLEEP):
+with added_variables({} if "OMP_WAIT_POLICY" in os.environ else WAIT_ASLEEP):
     import torch
 
 
@@ -103,6 +92,6 @@ def keep_kernels(batch_tokens: int | None = None) -> None:
         batch_tokens: of the batches of a training; None for what is no training.
     """
     is_small = batch_tokens is not None and batch_tokens <= SMALL_BATCH
-    with _environment({KERNELS_VARIABLE: "1024" if is_small else "16"}):
+    with added_variables({KERNELS_VARIABLE: "1024" if is_small else "16"}):
         if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
             torch.ones(1).to_mkldnn()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
 from foveate.commands.arguments import Columns, Place, check_least
-from foveate.commands.groups import ESSENTIAL
+from foveate.commands.groups import ESSENTIAL, FURTHER
 from foveate.console import say
 from foveate.counted import counted
 from foveate.flags import build_flags, given_flags, merge_config, offer_whole_help
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from foveate.checking import Suspicion
     from foveate.config import Config
     from foveate.records import Pair
+    from foveate.training.side_by_side import Engine
 
     Flags = Any
 else:
     Flags = build_flags()
 
+IS_WHOLE = False  # `--help-all` reads the signature below with True
 
 app = App(
     name="check",
@@ -63,6 +65,7 @@ def check(
     clean: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
     all: Annotated[bool, Parameter(group=ESSENTIAL, negative="", show_default=False)] = False,
     config: Annotated[Place | None, Parameter(group=ESSENTIAL)] = None,
+    engine: Annotated[Literal["local", "ray"], Parameter(group=FURTHER, show=IS_WHOLE)] = "local",
     flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # noqa: B008 (frozen)
 ) -> int:
     """Find suspicious pairs: typos, swapped columns, shifted rows; the worst first.
@@ -79,10 +82,14 @@ def check(
             characters, entities, (2) behind a source, names of columns.
         all: Write every pair, not only the suspicious ones.
         config: TOML file of options; a flag wins over it.
+        engine: Where --jobs trains: on this machine (local), or on a Ray cluster.
         flags: The options of the models.
     """
+    from foveate.training.side_by_side import check_engine
+
     options = merge_config(config, given_flags(flags))
     check_least(2, folds=folds)
+    check_engine(engine, options.jobs)
     return run_check(
         pairs,
         out,
@@ -92,6 +99,7 @@ def check(
         folds=folds,
         rules_only=rules_only,
         every=all,
+        engine=engine,
     )
 
 
@@ -108,6 +116,7 @@ def run_check(
     folds: int,
     rules_only: bool,
     every: bool,
+    engine: Engine = "local",
 ) -> int:
     """Check a file and return the exit status; arguments are the flags of the command.
 
@@ -125,6 +134,7 @@ def run_check(
     from foveate.data.table import PairTable
     from foveate.formats import SUSPICION_HEADER, format_suspicion
     from foveate.output import check_file, is_page, open_output
+    from foveate.training.side_by_side import trained_on
 
     check_file(out, read=where)
     if clean is not None:
@@ -142,14 +152,15 @@ def run_check(
             lines,
         )
     )
-    found = check_table(
-        table,
-        None if rules_only else config,
-        folds=folds,
-        lines=np.array(lines),
-        display=TrainingDisplay,
-        watch=lambda items, total: watch(items, total, "pairs judged"),
-    )
+    with trained_on(engine, config.jobs):
+        found = check_table(
+            table,
+            None if rules_only else config,
+            folds=folds,
+            lines=np.array(lines),
+            display=TrainingDisplay,
+            watch=lambda items, total: watch(items, total, "pairs judged"),
+        )
     judged = list(found)
     kept = [one for one in judged if every or is_suspicious(one)]
     with open_output(out) as stream:

@@ -131,17 +131,13 @@ def _export_page(
 ) -> int:
     """Write a page; `make` exports a model that has no graphs, and `told` says how it should."""
     from foveate.output import check_file, open_output
-    from foveate.personal import leave_out_texts, tell_texts
     from foveate.single_page import build_single_page
 
     check_file(out)
     bundles: dict[str, Bundle] = {}
     for model in models:
         name = _name_model(model, bundles)
-        bundle = _load_exported(model, make, told)
-        bundles[name] = leave_out_texts(bundle) if no_examples else bundle
-        if line := tell_texts(bundles[name], no_examples):
-            say(f"{name}: {line}")
+        bundles[name] = _load_exported(model, make, told, no_examples)
     page = build_single_page(bundles)
     with open_output(out) as stream:
         stream.write(page)
@@ -160,14 +156,18 @@ def _name_model(model: str, taken: dict[str, Bundle]) -> str:
     return name
 
 
-def _load_exported(model: str, make: Export, told: list[str]) -> Bundle:
-    """Return a model that has graphs, exported now if it was not before."""
+def _load_exported(model: str, make: Export, told: list[str], no_examples: bool) -> Bundle:
+    """Return a model that has graphs, exported now if it was not before; tell of its texts."""
     from foveate.bundle import load_bundle
+    from foveate.personal import leave_out_texts, tell_texts
 
     bundle = load_bundle(model)
     if bundle.graphs and told:
         raise ModelMismatchError(f"{model}: is an exported model already; leave out {told[0]}")
     if bundle.graphs:
+        bundle = leave_out_texts(bundle) if no_examples else bundle
+        if line := tell_texts(bundle, no_examples):
+            say(f"{model}: {line}")
         return bundle
     with tempfile.TemporaryDirectory() as folder:
         place = str(Path(folder) / "exported")

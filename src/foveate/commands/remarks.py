@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from foveate.translator import Translator
 
 MOST_SHOWN = 10  # characters or groups of lines that are named
+MOST_KEPT = 10_000  # unknown tokens that are counted each; text without end has ever new ones
 BRIEF = 2  # characters of a token that is shown as it is
 
 
@@ -100,8 +101,9 @@ class Remarks:
 
         tokens = translation.source_tokens
         self._num_with_unknown += 1
-        unknown = {tokens[place] for place in translation.unknown}
-        self._unknown.update(sorted(unknown))
+        unknown = sorted({tokens[place] for place in translation.unknown})
+        has_room = len(self._unknown) < MOST_KEPT
+        self._unknown.update(one for one in unknown if has_room or one in self._unknown)
         self._scripts.update({find_script(one) for token in unknown for one in token} - {""})
         if self._is_lower_known:
             codec = self._translator.source_codec

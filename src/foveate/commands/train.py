@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -80,6 +80,7 @@ def train(
     tensorboard: Annotated[
         Place | None, Parameter(group=FURTHER, metavar="DIR", show=IS_WHOLE)
     ] = None,
+    engine: Annotated[Literal["local", "ray"], Parameter(group=FURTHER, show=IS_WHOLE)] = "local",
     learning_curve: Annotated[
         bool, Parameter(group=FURTHER, negative="", show_default=False, show=IS_WHOLE)
     ] = False,
@@ -113,6 +114,7 @@ def train(
             of both sides, such as en,de.
         licence: For the card: under which licence the model may be used, such as BSD-3-Clause.
         tensorboard: Write what the run says as events, too: tensorboard --logdir DIR.
+        engine: Where --jobs trains: on this machine (local), or on a Ray cluster.
         learning_curve: Train again on an eighth, a quarter and a half of PAIRS, to see whether more
             pairs would help, on --test where it is given. Takes four times the minutes.
         with_traditional: Train a model without attention too, to see what attention gives on PAIRS.
@@ -124,10 +126,12 @@ def train(
     from foveate.search.workers import cut_threads
     from foveate.training.folder import was_killed_early
     from foveate.training.origin import describe_data
+    from foveate.training.side_by_side import check_engine, trained_on
 
     options = merge_config(config, given_flags(flags))
     options = options.replace(threads=cut_threads(options.threads, say))
     refuse_ranks(options, report, learning_curve, with_traditional)
+    check_engine(engine, options.jobs)
     check_folder(out, resume=resume or was_killed_early(Path(out)), overwrite=overwrite)
     _refuse_alone(from_, mix, mix_share, learning_curve, with_traditional)
     page = check_page(report)
@@ -154,7 +158,8 @@ def train(
     if from_ is not None:
         old = read_table(mix, **limits) if mix is not None else None
         how["parent"] = read_parent(from_, old, mix_share, options)
-    trained = run_training(table, dev_table, options, out, how, tensorboard)
+    with trained_on(engine, options.jobs):
+        trained = run_training(table, dev_table, options, out, how, tensorboard)
     if is_other_rank():
         return 0
     if trained is None or trained.was_interrupted:
@@ -162,10 +167,14 @@ def train(
         is_begun = (Path(out) / "state").is_dir()
         say(f"stopped; {kept}" + ("the same command with --resume goes on" * is_begun))
         return 130
+    renew_card(trained, how["origin"], out)
     finish_training(trained, out, test_table)
-    if learning_curve and not keep_learning_curve(trained, options, out, listed, test_table):
-        say("stopped; the model is complete, the learning curve is not")
-        return 130
+    if learning_curve:
+        with trained_on(engine, options.jobs):
+            is_whole = keep_learning_curve(trained, options, out, listed, test_table)
+        if not is_whole:
+            say("stopped; the model is complete, the learning curve is not")
+            return 130
     if with_traditional and not compare_traditional(trained, options, out, test_table, listed):
         say("stopped; the model is complete, the traditional one is not")
         return 130
@@ -311,6 +320,15 @@ def read_parent(old: str, mix: PairTable | None, share: float | None, config: Co
     if path and config.attention_module == path:
         bundle.attention = import_attention(path)
     return Parent.take(bundle, old, mix, SHARE if share is None else share)
+
+
+def renew_card(trained: Trained, told: Mapping[str, Any], out: str) -> None:
+    """Keep what was told of the languages and the licence, also where the run had ended before."""
+    origin = trained.translator.summary.origin
+    new = {name: told[name] for name in ("language", "licence") if name in told}
+    if any(origin.get(name) != value for name, value in new.items()):
+        origin.update(new)
+        trained.translator.save(out)
 
 
 def finish_training(trained: Trained, out: str, test: PairTable | None) -> None:

@@ -235,7 +235,7 @@ def _translate_all(
         stream.write(dictionary.begin() if dictionary else "")
         for row, translation in watch(zip(copies[1], remarks.watch(found), strict=True)):
             remarks.see(row.line.text)
-            stream.writelines(_format(row, translation, format, dictionary))
+            stream.writelines(_format(row, translation, format, dictionary, translator.bundle.id))
             if is_at_once:
                 stream.flush()
         stream.write(dictionary.end() if dictionary else "")
@@ -249,12 +249,14 @@ def _format(
     found: Translation,
     format: OutputFormat | DictionaryForm,
     dictionary: Dictionary | None,
+    model_id: str,
 ) -> list[str]:
     from foveate.formats import format_translation
 
     if dictionary:
         return dictionary.add(row.line.text, found)
-    return format_translation(row.line.text, found, cast("OutputFormat", format), row.others)
+    form = cast("OutputFormat", format)
+    return format_translation(row.line.text, found, form, row.others, model_id)
 
 
 def _translate_columns(
@@ -391,7 +393,7 @@ def _translate_part(
     answers = remarks.watch(_answer(run, texts, parts.state.lines, lines, failed))
     for text, (line, others), answer in zip(texts, rows, answers, strict=True):
         remarks.see(text)
-        found += format_translation(line.text, answer, format, others)
+        found += format_translation(line.text, answer, format, others, parts.state.about["model"])
         yield text
     parts.add(lines, found, failed)
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from foveate.bundle import Bundle
 from foveate.config import Config
 from foveate.data.batching import encode_table
@@ -204,7 +206,7 @@ class _Ensemble:
         """Return the folder of a member, where the run has one."""
         if self.recorder.out is None:
             return None
-        folder = self.recorder.out / STATE / f"{MEMBER}{number + 1}"
+        folder = self.recorder.out.absolute() / STATE / f"{MEMBER}{number + 1}"
         (folder / STATE).mkdir(parents=True, exist_ok=True)
         sync_folder(folder)
         sync_folder(folder.parent)
@@ -266,6 +268,8 @@ def _train_task(task: _Task) -> Bundle:
     if task.watcher is not None:
         task.watcher.is_part = True
     recorder = Recorder(task.folder, task.listener, task.watcher)
+    if task.folder is not None and not task.folder.is_dir():  # on a machine that does not see it
+        recorder = Recorder(None, task.listener)
     return run_prepared(task.prepared, recorder, machine=task.machine).translator.bundle
 
 
@@ -288,9 +292,9 @@ def join_members(members: list[Bundle]) -> Bundle:
     for number, member in enumerate(members[1:], start=2):
         _refuse_other_text(first, member, number)
     weights = {
-        f"{number}/{name}": array
+        f"{number}/" * (len(members) > 1) + name: np.require(array, requirements="W")
         for number, member in enumerate(members)
-        for name, array in member.weights.items()
+        for name, array in member.weights.items()  # from a cluster they come read-only
     }
     summaries = [member.summary for member in members]
     summary = dataclasses.replace(
@@ -303,8 +307,6 @@ def join_members(members: list[Bundle]) -> Bundle:
         minutes=round(sum(one.minutes for one in summaries), 2),
         was_interrupted=any(one.was_interrupted for one in summaries),
     )
-    if len(members) == 1:
-        weights = first.weights
     return dataclasses.replace(first, weights=weights, summary=summary, scores={})
 
 
