@@ -10,8 +10,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 
 import functools
+import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FunctionType
 from typing import Any
 
@@ -24,10 +25,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 # Annotations such as Float[Tensor, "B T H"] are executed in the test run, and only there: in the
-# first calls of each function in each test, then in every 16th. A run of hundreds of updates
+# first calls of each function in each test, then in every 32nd. A run of hundreds of updates
 # learns nothing from the others, and the checks take a quarter of its time.
-CHECKED_AT_FIRST = 8
-CHECKED_LATER = 16
+CHECKED_AT_FIRST = 4
+CHECKED_LATER = 32
 check_shapes = jaxtyping.jaxtyped
 calls_of_this_test: dict[int, int] = {}
 
@@ -64,9 +65,20 @@ jaxtyping.jaxtyped = decorate
 jaxtyping.install_import_hook(["foveate.models", "foveate.torch_backend"], "beartype.beartype")
 
 is_in_ci = bool(os.environ.get("CI"))
-settings.register_profile("foveate", deadline=None, derandomize=is_in_ci, max_examples=40)
+settings.register_profile("foveate", deadline=None, derandomize=is_in_ci, max_examples=25)
 settings.register_profile("thorough", deadline=None, max_examples=300)  # in `make slow`
 settings.load_profile("foveate")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Import everything without looking for garbage: it stays, and nobody looks at it again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from foveate.data.batching import collate, collate_sources, encode_table, plan_batches
@@ -39,7 +39,6 @@ def contents(table: PairTable) -> list[tuple[str, str]]:
 # --- table ----------------------------------------------------------------------------------------
 
 
-@settings(max_examples=50)
 @given(PAIRS)
 def test_table_gives_back_what_it_got(pairs: list[tuple[str, str]]) -> None:
     table = PairTable.from_pairs(Pair(*pair, "file", 3) for pair in pairs)
@@ -49,7 +48,6 @@ def test_table_gives_back_what_it_got(pairs: list[tuple[str, str]]) -> None:
     assert [table.source(row - len(table)) for row in range(len(table))] == [s for s, _ in pairs]
 
 
-@settings(max_examples=50)
 @given(PAIRS.filter(bool), st.data())
 def test_rows_are_taken_in_order(pairs: list[tuple[str, str]], data: st.DataObject) -> None:
     table = PairTable.from_texts(*zip(*pairs, strict=True))
@@ -194,7 +192,6 @@ def test_encode_empty_table() -> None:
 LENGTHS = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 40)), max_size=199)
 
 
-@settings(max_examples=50)
 @given(LENGTHS, st.integers(1, 400), st.integers(0, 5), st.integers(0, 5))
 def test_every_row_is_in_one_batch_of_the_right_size(
     lengths: list[tuple[int, int]], batch_tokens: int, seed: int, epoch: int
@@ -267,7 +264,6 @@ def test_no_rows_no_batches() -> None:
 IDS = st.lists(st.integers(4, 99), max_size=7)
 
 
-@settings(max_examples=50)
 @given(st.lists(st.tuples(IDS.filter(bool), IDS), min_size=1, max_size=5))
 def test_collate_against_naive_padding(rows: list[tuple[list[int], list[int]]]) -> None:
     sources = [np.array(source, dtype=np.int32) for source, _ in rows]

@@ -235,6 +235,7 @@ def test_ablation_shows_what_has_run_best_first(load: Any, tmp_path: Path) -> No
     assert "70.0" in (tmp_path / "ablation.svg").read_text()
 
 
+@pytest.mark.long
 def test_every_variant_of_the_ablation_is_a_command_that_parses(load: Any) -> None:
     for name, told in load("ablate").VARIANTS.items():
         flags = [flag for flag in told if flag.startswith("--")]
@@ -301,6 +302,7 @@ def test_phrases_have_a_syllable_for_every_character(load: Any, tmp_path: Path) 
     assert load("further_tasks").read_pinyin(tmp_path) == [("中文", "zhōng wén")]
 
 
+@pytest.mark.long
 def test_records_stand_beside_what_is_published(
     load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

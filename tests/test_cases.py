@@ -287,6 +287,7 @@ def _shorten(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
+@pytest.mark.long
 def test_the_page_of_forms_shows_what_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -642,6 +643,7 @@ def test_what_is_held_out_is_counted_in_sources(
     assert line.split() == ["exact", "match", "0.0", "%", "0.0", "%", "to", "79.3", "%"]
 
 
+@pytest.mark.long
 def test_words_have_no_bleu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "words.tsv"
     path.write_text("".join(rows(s, t.replace(" ", "").lower()) for s, t in L))
@@ -659,6 +661,7 @@ def test_words_have_no_bleu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "token error rate  " not in out and "character error rate  " not in out
 
 
+@pytest.mark.long
 def test_other_pairs_do_not_resume_a_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -678,7 +681,7 @@ def test_the_rows_of_n_best_are_sorted_by_what_is_shown(
 ) -> None:
     path = tmp_path / "words.tsv"
     path.write_text("".join(rows(*pair) for pair in L))
-    _, model = quick(capsys, path, "--max-updates", "20")
+    _, model = quick(capsys, path, "--max-updates", "20", "--num-validations", "1")
     path.write_text("balde\n")
     more = ("--n-best", "4", "--format", "tsv", "--threads", "1")
     status, out, _ = run(capsys, "translate", model, path, *more)
@@ -689,6 +692,7 @@ def test_the_rows_of_n_best_are_sorted_by_what_is_shown(
     assert scores == sorted(scores, reverse=True)
 
 
+@pytest.mark.long
 def test_a_picture_with_boxes_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "old.tsv"
     sumerian = str.maketrans("abdeilmt", "".join(chr(0xE0100 + n) for n in range(8)))
@@ -721,6 +725,7 @@ def test_worse_than_the_sources_as_they_are_is_told(
     assert "worse than leaving the sources as they are: try " in said and "--copy" in said
 
 
+@pytest.mark.long
 def test_right_by_source_and_by_row_have_their_names(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -292,6 +292,7 @@ def planted() -> tuple[dict[str, list[int]], list[Suspicion]]:
     return places, list(check_table(make_table(spoilt), SMALL))
 
 
+@pytest.mark.long
 def test_planted_errors_come_first(planted: tuple[dict[str, list[int]], list[Suspicion]]) -> None:
     places, found = planted
     wrong = {row for rows in places.values() for row in rows}
@@ -303,6 +304,7 @@ def test_planted_errors_come_first(planted: tuple[dict[str, list[int]], list[Sus
     assert suspicions == sorted(suspicions, reverse=True)
 
 
+@pytest.mark.long
 def test_planted_errors_have_their_reasons(
     planted: tuple[dict[str, list[int]], list[Suspicion]],
 ) -> None:

@@ -179,6 +179,7 @@ def test_an_experiment_runs_from_end_to_end(name: str, monkeypatch: pytest.Monke
     assert told[-1] == pytest.approx(1)
 
 
+@pytest.mark.long
 def test_an_experiment_that_was_stopped_goes_on_with_the_models_that_are_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

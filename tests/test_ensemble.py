@@ -206,6 +206,7 @@ def test_exported_ensemble_does_the_same(ensemble: Path, tmp_path: Path) -> None
         assert score == pytest.approx(other, abs=1e-3)
 
 
+@pytest.mark.long
 def test_stopped_ensemble_goes_on_where_it_was(ensemble: Path, tmp_path: Path) -> None:
     """The second of three models was never begun: the first is not trained again."""
     out = tmp_path / "model"

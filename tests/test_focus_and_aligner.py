@@ -279,6 +279,7 @@ def test_looking_does_not_change_what_is_learnt() -> None:
         )
 
 
+@pytest.mark.long
 def test_attention_that_begins_evenly_comes_to_a_focus() -> None:
     table = make_reversals(300)
     changed = {"hidden_size": 24, "location_window": 5, "batch_tokens": 150, "learning_rate": 0.02}
@@ -411,6 +412,7 @@ def run(name: str, scale: float, folder: Path | None = None) -> Findings:
     return findings
 
 
+@pytest.mark.long
 def test_focus_in_small_measures_three_models_and_recalls_them(tmp_path: Path) -> None:
     findings = run("focus", 0.01, tmp_path)
     again = run("focus", 0.01, tmp_path)

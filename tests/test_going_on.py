@@ -83,6 +83,7 @@ def test_a_vocabulary_grows_behind(kind: str) -> None:
         assert grown.added == ("e", "d", "<t>") and counts == [1, 2, 2, 0, 0, 1]
 
 
+@pytest.mark.long
 def test_subwords_stay_and_what_they_cannot_take_is_told() -> None:
     texts = ["the cat sat on the mat", "a dog and a cat", "the dog ran to the mat"] * 9
     config = FEW.replace(max_updates=1, source_tokens="unigram", target_tokens="unigram")
@@ -145,6 +146,7 @@ def test_old_pairs_are_mixed_in_anew_in_every_pass(old: Path) -> None:
     assert prepared.facts.num_pairs == 80
 
 
+@pytest.mark.long
 def test_a_run_that_goes_on_resumes_to_the_same_weights(old: Path, tmp_path: Path) -> None:
     more, config = respell(make_table(40, 5)), FEW.replace(max_updates=12)
     told = {"parent": take(old, old=make_table())}

@@ -105,6 +105,7 @@ def test_a_model_of_the_hub_translates_and_only_its_files_are_fetched(
     assert (again.stdout, handler.asked) == ("N AY T\n", [])
 
 
+@pytest.mark.long
 def test_a_changed_file_and_one_too_large_and_a_missing_model_are_refused(
     hub: tuple[type[Hub], dict[str, str]],
 ) -> None:

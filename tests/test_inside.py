@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -201,6 +202,21 @@ WISHES: list[dict[str, Any]] = [
 ]
 
 
+def each_wish_and_backend(quick: Collection[int]) -> pytest.MarkDecorator:
+    """All wishes with graphs, which are quick, and some of them with PyTorch."""
+    rows = [
+        pytest.param(
+            backend,
+            wishes,
+            marks=[pytest.mark.long] * (backend == "torch" and place not in quick),
+            id=f"{place}-{backend}",
+        )
+        for backend in ("torch", "onnx")
+        for place, wishes in enumerate(WISHES)
+    ]
+    return pytest.mark.parametrize(("backend", "wishes"), rows)
+
+
 def score_prefix(translator: Translator, source: str, tokens: list[str]) -> list[float]:
     """Return the log-probability of each of some tokens, by forced decoding, and of the end."""
     ids = [translator.source_codec.encode(source)]
@@ -226,8 +242,7 @@ def check_choices(translator: Translator, source: str, found: Translation, count
             assert one.log_prob == pytest.approx(forced[place], abs=1e-4)
 
 
-@each_backend
-@pytest.mark.parametrize("wishes", WISHES)
+@each_wish_and_backend(quick=[1])
 def test_choices_have_the_scores_of_forced_decoding(backend: str, wishes: dict[str, Any]) -> None:
     translator = golden(backend)
     found = translator.translate_one("abcde", choices=3, **wishes)
@@ -241,8 +256,7 @@ def test_choices_have_the_scores_of_forced_decoding(backend: str, wishes: dict[s
             assert one.score == pytest.approx(total, abs=1e-4)
 
 
-@each_backend
-@pytest.mark.parametrize("wishes", WISHES)
+@each_wish_and_backend(quick=[2])
 def test_a_tree_has_the_scores_of_forced_decoding(backend: str, wishes: dict[str, Any]) -> None:
     translator = golden(backend)
     found = translator.translate_one("abcde", tree=True, **wishes)

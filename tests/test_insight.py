@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from foveate.errors import ConfigError, ModelMismatchError
@@ -294,7 +294,6 @@ def test_svg_labels_stand_at_their_rows_and_columns() -> None:
             assert start + k * cell < float(label.attrib[axis]) < start + (k + 1) * cell
 
 
-@settings(max_examples=40)
 @given(hard_tokens, hard_tokens, st.text(max_size=9))
 def test_svg_is_well_formed_whatever_the_tokens(
     source: list[str], target: list[str], title: str
@@ -431,7 +430,6 @@ def test_colour_changes_no_character() -> None:
     assert [line.rstrip() for line in plain(colored).splitlines()] == bare.splitlines()
 
 
-@settings(max_examples=40)
 @given(hard_tokens, hard_tokens, st.integers(24, 120))
 def test_terminal_lines_are_never_wider_than_asked(
     source: list[str], target: list[str], width: int
@@ -524,7 +522,6 @@ def test_page_asks_for_nothing_outside() -> None:
     assert set(re.findall(r"https?://[^\s\"'<>]+", page)) == {"http://www.w3.org/2000/svg"}
 
 
-@settings(max_examples=40)
 @given(hard_tokens, hard_tokens, st.text(max_size=12) | st.just("</title><script>x</script>"))
 def test_page_escapes_everything_that_users_give(
     source: list[str], target: list[str], text: str
@@ -643,7 +640,6 @@ names = st.text(max_size=6)
 values = st.floats(-1e3, 1e3) | st.just(float("nan"))
 
 
-@settings(max_examples=50)
 @given(st.dictionaries(names, st.lists(st.tuples(names, values), max_size=4), max_size=4), names)
 def test_curve_is_well_formed_and_inside_its_paper(
     series: dict[str, list[tuple[str, float]]], title: str

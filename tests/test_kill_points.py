@@ -7,12 +7,34 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+import kill_points
 from kill_points import STAGES
 
 KILL_POINTS = Path(__file__).with_name("kill_points.py")
+QUICK = ("zero", "cut", "torn")
 
 
+def read_rows(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_training_that_is_disturbed_ends_like_a_quiet_one(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Power that fails as a run begins and in its middle, and a last write that is torn."""
+    modes = [word for mode in QUICK for word in ("--mode", mode)]
+    status = kill_points.main(["--stages", "--scenario", "train", *modes])
+    rows = read_rows(capfd.readouterr().out)
+    assert [row["mode"] for row in rows] == list(QUICK)
+    assert [row for row in rows if row["wrong"]] == []
+    assert status == 0
+
+
+@pytest.mark.long
 def test_a_disturbed_command_ends_like_a_quiet_one() -> None:
     """One disturbance of every stage; `make slow` takes all."""
     call = [sys.executable, KILL_POINTS, "--stages"]
@@ -20,7 +42,7 @@ def test_a_disturbed_command_ends_like_a_quiet_one() -> None:
     ended = subprocess.run(
         call, capture_output=True, text=True, timeout=100, check=False, env=environment
     )
-    rows = [json.loads(line) for line in ended.stdout.splitlines()]
+    rows = read_rows(ended.stdout)
     assert len(rows) == len(STAGES), ended.stderr
     assert [row for row in rows if row["wrong"]] == []
     assert ended.returncode == 0

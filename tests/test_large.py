@@ -182,6 +182,7 @@ def test_parts_hold_every_pair_once_in_another_order_in_every_pass() -> None:
     assert WHOLE_BYTES > 10**8  # smaller tables are trained as they always were
 
 
+@pytest.mark.long
 def test_training_in_parts_resumes_to_the_same_weights(tmp_path: Path) -> None:
     prepared = replace(prepare(make_table(90), None, TINY), num_parts=4)
     codecs = prepared.source_codec, prepared.target_codec

@@ -82,6 +82,7 @@ def test_command_keeps_the_curve_with_the_model(
     assert all(f">{label}</text>" in picture for label in ("16", "32", "65", "training pairs"))
 
 
+@pytest.mark.long
 def test_a_curve_on_test_has_an_eighth_too() -> None:
     more = [(f"{a}{b}{c}{d}", f"{d}{a}".upper()) for a, b, c in (p[0] for p in PAIRS) for d in "uv"]
     test = PairTable.from_texts(["akxu", "blyv", "cmzu"], ["UA", "VB", "UC"])

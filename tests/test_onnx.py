@@ -79,11 +79,9 @@ GOLDEN = HERE / "golden" / "format-1"
 FORMATS = ("format-1", "format-2")  # in which models were exported once, and are kept
 QUICK = (
     "gnmt additive",
-    "luong feeding",
     "bahdanau, GRU",
     "traditional, GRU",
     "transformer, window, n-grams",
-    "gnmt location",
     "gnmt copying",
 )
 each_model = pytest.mark.parametrize("name", mark_others(MODELS, QUICK))
@@ -227,12 +225,13 @@ def test_batch_mates_change_nothing(name: str) -> None:
         assert_same([found], greedy_search(stepper, *alone, max_lengths=7))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "folds"),
     [
         ("gnmt additive", True),
-        pytest.param("transformer", False, marks=pytest.mark.long),
-        pytest.param("luong general", True, marks=pytest.mark.long),
+        ("transformer", False),
+        ("luong general", True),
     ],
 )
 def test_small_products_of_the_embedding_are_written_down(
@@ -375,6 +374,7 @@ def test_a_backend_has_to_be_in_the_bundle(exported: Path, tmp_path: Path) -> No
         assert translator.translate_one("abc").text == "cba"
 
 
+@pytest.mark.long
 def test_int8_is_smaller_and_says_how_often_it_agrees(tmp_path: Path) -> None:
     torch.manual_seed(3)
     model = build_model(make_options(embedding_size=64, hidden_size=96), 211, 211, True)
@@ -410,7 +410,7 @@ def write_rows(graphs: dict[str, bytes], rows: list[int]) -> tuple[np.ndarray, n
     return after.log_probs, written.log_probs[0]
 
 
-@pytest.mark.parametrize("architecture", ["attention", "transformer"])
+@pytest.mark.parametrize("architecture", mark_others(["attention", "transformer"], ["attention"]))
 def test_stored_weights_are_the_rounded_ones(architecture: str) -> None:
     plain, small = stored_graphs(architecture)
     assert sum(map(len, small.values())) < 0.5 * sum(map(len, plain.values()))
@@ -476,6 +476,7 @@ def test_a_trimmed_memory_answers_like_the_whole(tmp_path: Path) -> None:
         assert texts[0] == texts[1]
 
 
+@pytest.mark.long
 def test_the_dev_sources_of_a_model_are_compared_too(tmp_path: Path) -> None:
     bundle = load_bundle(GOLDEN)
     bundle.summary.examples = ["abc", "", "bed"]
@@ -488,7 +489,7 @@ def test_the_dev_sources_of_a_model_are_compared_too(tmp_path: Path) -> None:
 
     ours, theirs = both("gnmt additive")
     assert compare_writing(ours, theirs, *sources(5, 7)) < 1e-4
-    assert compare_writing(ours, both("gnmt dot, GRU")[1], *sources(5, 7)) > 0.01
+    assert compare_writing(ours, both("bahdanau, GRU")[1], *sources(5, 7)) > 0.01
 
 
 def test_a_run_leaves_dev_sources_in_its_bundle() -> None:

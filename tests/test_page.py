@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from foveate.insight.plots import write_picture
 from foveate.records import Translation
@@ -20,22 +20,29 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-backgroun
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
+
+
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator[tuple[Page, list[str]]]:
+def page(browser: Browser, tmp_path: Path) -> Iterator[tuple[Page, list[str]]]:
     weights = np.array([[0.7, 0.2, 0.1], [0.05, 0.9, 0.05]], np.float32)
     translation = Translation(["p", "<h>", "o"], ["F", "OW"], "F OW", -0.5, weights)
     write_picture(translation, tmp_path / "look.html")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        opened = browser.new_page(viewport={"width": 1000, "height": 900})
-        seen: list[str] = []
-        opened.on("request", lambda request: seen.append(request.url))
-        opened.on("pageerror", lambda error: seen.append(str(error)))
-        opened.goto((tmp_path / "look.html").as_uri())
-        yield opened, seen
-        browser.close()
+    opened = browser.new_page(viewport={"width": 1000, "height": 900})
+    seen: list[str] = []
+    opened.on("request", lambda request: seen.append(request.url))
+    opened.on("pageerror", lambda error: seen.append(str(error)))
+    opened.goto((tmp_path / "look.html").as_uri())
+    yield opened, seen
+    opened.close()
 
 
+@pytest.mark.long
 def test_pointer_and_keys_show_the_weight(page: tuple[Page, list[str]]) -> None:
     opened, seen = page
     picture = opened.locator(".map svg").first
@@ -54,6 +61,7 @@ def test_pointer_and_keys_show_the_weight(page: tuple[Page, list[str]]) -> None:
     assert len(seen) == 1, "the page asked for something else, or a script failed"
 
 
+@pytest.mark.long
 def test_dark_mode_is_readable(page: tuple[Page, list[str]]) -> None:
     opened, _ = page
 

@@ -112,16 +112,32 @@ class Seen:
             self.errors.append(text)
 
 
-@pytest.fixture
-def page(browser: Browser, served: Served) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1200, "height": 900}, accept_downloads=True)
+@pytest.fixture(scope="module")
+def tab(browser: Browser, served: Served) -> Iterator[tuple[Page, Seen]]:
+    """One tab for all tests: a new one costs as much as a test."""
+    context = browser.new_context(accept_downloads=True)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     context.set_default_timeout(PATIENCE)
-    seen = Seen(context, served.address)
-    opened = context.new_page()
-    opened.goto(served.address)
-    yield opened
+    yield context.new_page(), Seen(context, served.address)
     context.close()
+
+
+@pytest.fixture
+def page(tab: tuple[Page, Seen], served: Served) -> Iterator[Page]:
+    """The page as somebody sees it who comes for the first time."""
+    opened, seen = tab
+    seen.errors.clear()
+    seen.outside.clear()
+    opened.set_viewport_size({"width": 1200, "height": 900})
+    opened.emulate_media(color_scheme="light", reduced_motion="no-preference")
+    opened.goto(served.address)
+    assert opened.evaluate("localStorage.length + sessionStorage.length") == 0
+    yield opened
+    opened.context.set_offline(False)
+    opened.unroute_all()
+    for other in opened.context.pages[1:]:
+        other.close()
+    opened.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
     assert not seen.errors, "the page has an error, or its policy forbids what it does"
     assert not seen.outside, "the page asked somebody else"
 
@@ -222,6 +238,7 @@ def test_typing_shows_what_python_translates(page: Page, translator: Translator)
     expect(page.locator("#live")).to_contain_text(found.text)
 
 
+@pytest.mark.long
 def test_an_answer_that_comes_late_is_dropped(page: Page, translator: Translator) -> None:
     held: list[Route] = []
 
@@ -282,6 +299,7 @@ def test_the_heat_map_is_walked_by_keys(page: Page, translator: Translator) -> N
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+@pytest.mark.long
 def test_ribbons_cross_from_one_side_to_the_other(page: Page, translator: Translator) -> None:
     found = translate(translator)
     type_text(page, TEXT, found.text)
@@ -321,6 +339,7 @@ def test_a_chosen_token_is_forced_and_undone(page: Page, translator: Translator)
     expect(page.locator(".output p.text")).to_have_text(forced.text)
 
 
+@pytest.mark.long
 def test_typed_text_is_forced_and_an_end_too(page: Page, translator: Translator) -> None:
     found = translate(translator)
     type_text(page, TEXT, found.text)
@@ -342,6 +361,7 @@ def test_typed_text_is_forced_and_an_end_too(page: Page, translator: Translator)
     expect(page.get_by_role("button", name="end here")).to_be_visible()
 
 
+@pytest.mark.long
 def test_a_dropped_branch_is_taken_up(page: Page, translator: Translator) -> None:
     found = translate(translator)
     type_text(page, TEXT, found.text)
@@ -360,6 +380,7 @@ def test_a_dropped_branch_is_taken_up(page: Page, translator: Translator) -> Non
     )
 
 
+@pytest.mark.long
 def test_another_output_can_be_looked_at(page: Page, translator: Translator) -> None:
     found = translate(translator)
     type_text(page, TEXT, found.text)
@@ -371,6 +392,7 @@ def test_another_output_can_be_looked_at(page: Page, translator: Translator) -> 
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
+@pytest.mark.long
 def test_two_settings_are_compared(page: Page, translator: Translator, served: Served) -> None:
     type_text(page, TEXT, translate(translator).text)
     page.get_by_role("button", name="Compare").click()
@@ -394,6 +416,7 @@ def test_two_settings_are_compared(page: Page, translator: Translator, served: S
     expect(page.locator("[data-side='0'] .output p.text")).to_have_text(translate(translator).text)
 
 
+@pytest.mark.long
 def test_a_link_brings_everything_back(page: Page, translator: Translator) -> None:
     type_text(page, TEXT, translate(translator).text)
     page.get_by_text("Settings").click()
@@ -421,6 +444,7 @@ def test_a_link_brings_everything_back(page: Page, translator: Translator) -> No
     expect(other.locator("input[name='First side-beam_size']")).to_have_value("5")
 
 
+@pytest.mark.long
 def test_a_correction_is_a_pair_to_train_with(
     page: Page, translator: Translator, tmp_path: Path
 ) -> None:
@@ -443,6 +467,7 @@ def test_a_correction_is_a_pair_to_train_with(
     expect(page.locator("#corrections")).to_be_hidden()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("view", ["Heat map", "Ribbons"])
 def test_pictures_are_saved(page: Page, translator: Translator, tmp_path: Path, view: str) -> None:
     from xml.etree import ElementTree
@@ -499,6 +524,7 @@ def test_the_interface_gives_what_python_gives(page: Page, translator: Translato
     assert [model["name"] for model in info["models"]] == ["new", "old"]
 
 
+@pytest.mark.long
 def test_settings_reach_the_engine(page: Page, translator: Translator) -> None:
     type_text(page, TEXT, translate(translator).text)
     page.get_by_text("Settings").click()
@@ -517,6 +543,7 @@ def test_settings_reach_the_engine(page: Page, translator: Translator) -> None:
     expect(page.get_by_role("spinbutton", name="Seed")).to_be_visible()
 
 
+@pytest.mark.long
 def test_text_is_never_markup_and_scripts_are_shaped(page: Page, translator: Translator) -> None:
     hostile = "<img src=x onerror=alert(1)>"
     page.locator("#source").fill(hostile)
@@ -531,6 +558,7 @@ def test_text_is_never_markup_and_scripts_are_shaped(page: Page, translator: Tra
     expect(tokens(page, "source").nth(1)).to_contain_text("◌\u094d")
 
 
+@pytest.mark.long
 def test_no_width_scrolls_sideways(page: Page, served: Served, translator: Translator) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
     page.goto(f"{served.address}#text={quote('abcde' * 12)}&compare=1")
@@ -566,6 +594,7 @@ def test_axe_finds_nothing(page: Page, translator: Translator) -> None:
         page.keyboard.press("Escape")
 
 
+@pytest.mark.long
 def test_the_theme_can_be_switched(page: Page) -> None:
     background = "getComputedStyle(document.body).backgroundColor"
     page.emulate_media(color_scheme="light")

@@ -77,7 +77,9 @@ def run_quietly(room: Path) -> tuple[int, dict[str, bytes]]:
     return len(quiet.events), take_stock(room)
 
 
-@pytest.mark.parametrize(("mode", "every"), [("kill", 16), ("cut", 25)])
+@pytest.mark.parametrize(
+    ("mode", "every"), [pytest.param("kill", 16, marks=pytest.mark.long), ("cut", 25)]
+)
 def test_killed_and_gone_on_gives_the_same_bytes(room: Path, mode: str, every: int) -> None:
     num_events, expected = run_quietly(room)
     assert num_events > 30

@@ -50,6 +50,7 @@ def exported(model: Path) -> tuple[Path, list[str]]:
     return model.parent / "all", lines
 
 
+@pytest.mark.long
 def test_an_export_tells_what_it_carries(exported: tuple[Path, list[str]]) -> None:
     folder, lines = exported
     (line,) = [line for line in lines if "texts of yours" in line]
@@ -68,6 +69,7 @@ def test_no_examples_leaves_them_out_and_the_model_translates(
     assert Translator.load(out).translate_one("abc").text == "cba"
 
 
+@pytest.mark.long
 def test_a_page_has_none_of_them_either(
     exported: tuple[Path, list[str]], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

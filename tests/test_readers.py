@@ -457,7 +457,6 @@ def test_line_ends_within_csv_quotes_stay(tmp_path: Path) -> None:
     assert read(path) == [("a\r\nb\rc\nd", "x"), ("e", "f")]
 
 
-@settings(max_examples=100)
 @given(st.text(st.sampled_from('ab",\n'), max_size=40))
 def test_a_good_csv_is_read_as_the_csv_library_does(body: str) -> None:
     try:

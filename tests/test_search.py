@@ -230,7 +230,6 @@ BEAMS = {
 }
 
 
-@settings(max_examples=60, deadline=None)
 @given(**BEAMS)
 def test_beam_search_is_the_naive_beam(seed, beam_size, n_best, end_bias, length_penalty):
     stepper = FakeStepper(seed, vocabulary_size=11, end_bias=end_bias)
@@ -250,7 +249,6 @@ def test_beam_search_is_the_naive_beam(seed, beam_size, n_best, end_bias, length
         assert len(hypotheses) == options["n_best"]
 
 
-@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10_000), beam_size=st.integers(1, 5), end_bias=st.sampled_from([-2, 1]))
 def test_dropping_prefixes_early_changes_nothing_without_penalty(seed, beam_size, end_bias):
     stepper = FakeStepper(seed, vocabulary_size=13, end_bias=end_bias)
@@ -270,7 +268,6 @@ def test_dropping_prefixes_early_changes_nothing_without_penalty(seed, beam_size
         assert [hypothesis.ids for hypothesis in hypotheses] == expected
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     length_penalty=st.sampled_from([0.0, 0.5, 1.0, 3.0]),

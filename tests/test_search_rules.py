@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from foveate.errors import SearchError
@@ -97,7 +97,6 @@ def ruled_queries(draw: Any, **fixed: Any) -> tuple[Query, str]:
     return Query(**{**options, "must": tuple(must), "must_not": tuple(must_not)}), text
 
 
-@settings(max_examples=80, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     ruled=ruled_queries(max_length=LONGEST, beam_size=350, n_best=3),
@@ -124,7 +123,6 @@ def test_a_wide_beam_is_brute_force(seed: int, ruled: tuple[Query, str], end_bia
         assert one.num_unmet == 0 or not one.is_finished
 
 
-@settings(max_examples=80, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     beam_size=st.integers(1, 4),
@@ -153,7 +151,6 @@ def test_a_narrow_beam_keeps_every_rule(
             assert one.num_unmet >= is_met.count(False)
 
 
-@settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10_000), must=st.lists(alternatives, min_size=1, max_size=3))
 def test_any_beam_meets_demands_that_can_be_met(seed: int, must: Any) -> None:
     stepper = FakeStepper(seed, vocabulary_size=SIZE, end_bias=3.0)
@@ -209,7 +206,6 @@ def test_demands_that_contradict_come_back_unmet() -> None:
 short = st.lists(st.integers(4, 5), min_size=1, max_size=4).map(tuple)
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     must=st.lists(st.lists(short, min_size=1, max_size=3).map(tuple), max_size=3),
     must_not=st.lists(short, max_size=3),
@@ -329,7 +325,6 @@ def assert_all_same(found: list[list[Hypothesis]], expected: list[list[Hypothesi
         assert_same(one, other)
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     queries=st.lists(KINDS, min_size=1, max_size=5),
@@ -350,7 +345,6 @@ def test_mixed_batches_give_what_each_gives_alone(
         assert_all_same([together[row]], search(plain, source[alone], mask[alone], [query]))
 
 
-@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10_000), num_sources=st.integers(1, 7))
 def test_writing_several_tokens_in_one_call_changes_nothing(seed: int, num_sources: int) -> None:
     source, mask = make_sources(seed, num_sources)

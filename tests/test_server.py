@@ -654,6 +654,7 @@ def test_the_slow_requests_do_no_harm_either(translator: Translator) -> None:
         assert process.stop()[0] == 0
 
 
+@pytest.mark.long
 def test_overload_gives_right_answers_or_says_when_to_come_again(translator: Translator) -> None:
     """Twelve clients ask for more than a queue of two texts takes."""
     texts = ["".join(parts) for parts in itertools.product("abc", repeat=4)]
@@ -687,7 +688,9 @@ def test_requests_made_from_the_description_do_no_harm() -> None:
     assert fuzz_http.try_model(ONNX, 25) == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)]
+)
 def test_a_signal_lets_what_is_there_be_finished(number: int, translator: Translator) -> None:
     process = Process()
     texts = ["abcabcabcabc"] * 128

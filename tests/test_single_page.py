@@ -7,8 +7,8 @@ import hashlib
 import json
 import random
 import re
+import runpy
 import shutil
-import subprocess
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ ROOT = Path(__file__).parent.parent
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 TOLERANCE = 1e-4  # of log-probabilities and weights: the kernels round differently
-NUM_TEXTS = 200
+NUM_TEXTS = 120
 SIZES = {"embedding_size": 6, "hidden_size": 8, "num_heads": 2, "num_layers": 1}
 END_BIAS = 0.8  # so that random models end about half of their outputs
 # The page's policy lets no string be run as a script, so Playwright's own way of waiting is closed.
@@ -68,6 +68,7 @@ WORDS = """
 see sea the sun sang <V> <PST> naïve café cafe\u0301 Übung ﬁn שלום נמל नमस्ते हिन्दी 日本語 \
 ἀρχή 한글 👩‍🚀 a\u200db zé\u0323 İst 1½ x\u0301 \u1e9b\u0323
 """.split()  # noqa: SIM905
+LONG = pytest.mark.long
 ODD = [
     "\ufeffsun", "  the  sun ", "a\tb\nc", "\x1csea\x1f", "sea\u3000sun", "q", "zzz", "日本", "<V",
     "<a b>", "\ud800sun", "sun\udc00", "▁sun", "the▁sun", "see" * 40, "</s>", "<unk>", "\\n",
@@ -303,11 +304,16 @@ def test_floats_of_a_page_are_those_of_python(bundles: dict[str, Bundle]) -> Non
 # --- how the file is made, and what else reads a bundle -------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "name", ["characters", "tagged", "whitespace", "bytes", "decomposed", "ensemble", "remembers"]
-)
+DECODED = ["characters", "tagged", "whitespace", "bytes", "decomposed", "ensemble", "remembers"]
+
+
+@pytest.mark.parametrize("name", mark_others(DECODED, ["characters", "remembers"]))
 def test_decoder_of_the_docs_is_greedy_search(
-    bundles: dict[str, Bundle], name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    bundles: dict[str, Bundle],
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     page = (ROOT / "docs" / "bundle.md").read_text(encoding="utf-8")
     [block] = re.findall(r"^```python\n(# decode.py\n.*?)^```", page, re.DOTALL | re.MULTILINE)
@@ -319,11 +325,14 @@ def test_decoder_of_the_docs_is_greedy_search(
         f"{word} {other}\n" for word, other in pairwise(WORDS) if "\u200d" not in word + other
     )
     (tmp_path / "lines.txt").write_text(lines, encoding="utf-8")
-    command = [sys.executable, tmp_path / "decode.py", tmp_path / "model"]
-    written = subprocess.run(command, input=lines.encode(), capture_output=True, check=True)
+    with (tmp_path / "lines.txt").open(encoding="utf-8") as stream:
+        monkeypatch.setattr(sys, "argv", ["decode.py", str(tmp_path / "model")])
+        monkeypatch.setattr(sys, "stdin", stream)
+        runpy.run_path(str(tmp_path / "decode.py"), run_name="__main__")
+    written = capsys.readouterr().out
     files = [str(tmp_path / "model"), str(tmp_path / "lines.txt")]
     assert main(["translate", *files, "--beam-size", "1"]) == 0
-    assert written.stdout.decode() == capfd.readouterr().out
+    assert written == capsys.readouterr().out
 
 
 def test_export_makes_a_page_of_models(
@@ -430,10 +439,14 @@ def put_in_another_graph(page: str) -> str:
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (cut_off, "info.json is missing. Get it again."),
-        (lose_a_file, "models/a/onnx/step.onnx is missing. Get it again."),
+        pytest.param(cut_off, "info.json is missing. Get it again.", marks=LONG),
+        pytest.param(lose_a_file, "models/a/onnx/step.onnx is missing. Get it again.", marks=LONG),
         (change_a_letter, "cut off in models/a/onnx/start.onnx: get it again"),
-        (put_in_another_graph, "The model a cannot be opened. onnx/step.onnx is damaged"),
+        pytest.param(
+            put_in_another_graph,
+            "The model a cannot be opened. onnx/step.onnx is damaged",
+            marks=LONG,
+        ),
     ],
 )
 def test_a_damaged_page_says_what_to_do(

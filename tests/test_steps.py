@@ -241,6 +241,7 @@ def list_fonts(pdf: bytes) -> list[TTFont]:
     return [TTFont(io.BytesIO(zlib.decompress(stream))) for stream in streams]
 
 
+@pytest.mark.long
 def test_a_pdf_has_its_fonts_as_truetype() -> None:
     translation = make([*"שלום", "ab"])
     figure = draw_figure(translation)
@@ -393,6 +394,7 @@ def test_what_the_command_cannot_show_is_said(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_a_browser_moves_through_steps_layers_heads_and_texts(tmp_path: Path) -> None:
     """One browser for both pages; axe has nothing to complain of, in light and in dark."""
     steps, maps = tmp_path / "steps.html", tmp_path / "maps.html"

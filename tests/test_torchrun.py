@@ -62,6 +62,7 @@ def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     assert granted_threads() == 1
 
 
+@pytest.mark.long
 def test_two_processes_end_with_the_weights_of_one(pairs: Path, tmp_path: Path) -> None:
     told = ["--max-updates", "12", "--num-validations", "2", "--dropout", "0"]
     alone, together = tmp_path / "alone", tmp_path / "together"

@@ -181,9 +181,14 @@ def mix_requests(count: int) -> list[Request]:
 
 
 @pytest.mark.timeout(300)
-@each_backend
 @pytest.mark.parametrize(
-    ("num_different", "count"), [(60, 240), pytest.param(200, 1_000, marks=pytest.mark.slow)]
+    ("num_different", "count", "backend"),
+    [
+        (60, 240, "onnx"),
+        pytest.param(60, 240, "torch", marks=pytest.mark.long),
+        pytest.param(200, 1_000, "onnx", marks=pytest.mark.slow),
+        pytest.param(200, 1_000, "torch", marks=pytest.mark.slow),
+    ],
 )
 def test_many_threads_get_what_one_gets(backend: str, num_different: int, count: int) -> None:
     translator = golden(backend)
@@ -311,6 +316,7 @@ def run_alone(code: str, *arguments: str, **variables: str) -> subprocess.Comple
     )
 
 
+@pytest.mark.long
 def test_a_program_that_uses_a_model_stays_as_it_was_and_waits_asleep() -> None:
     done = run_alone(USE_A_MODEL, str(GOLDEN["torch"]), OMP_DISPLAY_ENV="verbose")
     usual = run_alone("import torch; print([torch.get_num_threads()] * 2)")
@@ -353,9 +359,8 @@ for _ in range(2):
 """
 
 
-@pytest.mark.parametrize(
-    ("batch_tokens", "hits"), [(100, True), pytest.param(1000, False, marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize(("batch_tokens", "hits"), [(100, True), (1000, False)])
 def test_small_batches_keep_their_kernels(batch_tokens: int, hits: bool) -> None:
     done = run_alone(KERNELS, str(batch_tokens), ONEDNN_VERBOSE="profile_create")
     made = [line for line in done.stdout.splitlines() if ",rnn," in line or "lstm" in line]

@@ -94,12 +94,14 @@ def call(plain: Path, *argv: str, text: str = "") -> str:
     return found.stdout
 
 
+@pytest.mark.long
 def test_there_is_no_pytorch(plain: Path) -> None:
     program = "import importlib.util as u; print([u.find_spec(n) for n in ('torch', 'onnx')])"
     python = [plain / "python", "-c", program]
     assert subprocess.run(python, capture_output=True, text=True).stdout == "[None, None]\n"
 
 
+@pytest.mark.long
 def test_the_bundled_model_answers_at_once(plain: Path) -> None:
     assert call(plain, "translate", "english", text="thoughtful\n") == "TH AO T F AH L\n"
     seconds = []
@@ -110,6 +112,7 @@ def test_the_bundled_model_answers_at_once(plain: Path) -> None:
     assert min(seconds) < MOST_TIMES * PROMISED_SECONDS
 
 
+@pytest.mark.long
 def test_the_bundled_model_shows_where_it_looks_and_what_it_is(plain: Path) -> None:
     shown = call(plain, "attend", "english", "thoughtful")
     rows = [line.split()[0] for line in shown.splitlines()[1:7]]
@@ -117,6 +120,7 @@ def test_the_bundled_model_shows_where_it_looks_and_what_it_is(plain: Path) -> N
     assert "word_error_rate" in call(plain, "info", "english")
 
 
+@pytest.mark.long
 def test_licences_come_along(plain: Path) -> None:
     (found,) = plain.parent.glob("lib/python*/site-packages/foveate-*.dist-info")
     texts = [path.read_text(encoding="utf-8") for path in found.rglob("*LICENSE*")]
@@ -240,6 +244,7 @@ def test_every_documented_call_without_pytorch_works(plain: Path, tmp_path: Path
     assert status == ["0"] * len(calls), found.stdout[-3000:] + found.stderr[-3000:]
 
 
+@pytest.mark.long
 def test_what_needs_pytorch_says_so(plain: Path, tmp_path: Path) -> None:
     write_file("pairs.tsv", tmp_path, has_columns=False)
     found = subprocess.run(
@@ -253,6 +258,7 @@ def test_what_needs_pytorch_says_so(plain: Path, tmp_path: Path) -> None:
     assert found.returncode == 2 and "pip install 'foveate[train]'" in found.stderr
 
 
+@pytest.mark.long
 def test_python_without_pytorch(plain: Path, tmp_path: Path) -> None:
     """The blocks of the docs that neither train nor load a model of one's own."""
     blocks = [

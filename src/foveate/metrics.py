@@ -29,6 +29,7 @@ METRICS = ("exact_match", "token_error_rate", "character_error_rate", "bleu", "c
 BLEU_TOKENIZERS = ("none", "13a", "intl", "char", "zh")  # those of sacrebleu that need no download
 BLEU_LENGTH = 4  # tokens of the longest n-grams of BLEU
 CHUNK = 1000  # items whose statistics are held as sacrebleu makes them, ten times as large
+DRAWN_AT_ONCE = 2**16  # items of resamples, half a megabyte of them
 BLANKLESS = ("CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
 LONGEST_PHONEME = 5  # characters of its name
 ARPABET = re.compile(
@@ -456,8 +457,10 @@ def _from_sacrebleu(
     metric.num_refs = counts.pop() if len(counts) == 1 else -1  # not those of the last chunk
 
     def combine(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        counts = np.rint(sums).astype(np.int64).tolist()
-        return np.array([metric._compute_score_from_stats(row).score for row in counts])
+        counts = np.rint(sums).astype(np.int64)
+        distinct, places = np.unique(counts, axis=0, return_inverse=True)  # few, of few sentences
+        scores = [metric._compute_score_from_stats(row).score for row in distinct.tolist()]
+        return np.array(scores)[places.reshape(-1)]
 
     def sign(resamples: int, seed: int) -> str:
         metric.n_bootstrap, metric.seed = (resamples, seed) if resamples else (None, None)
@@ -562,10 +565,14 @@ def resample_sums(
     generator = np.random.default_rng(seed)
     sums = [np.empty((resamples, rows.shape[1])) for rows in tables]
     count = len(tables[0]) if tables else 0
-    for number in range(resamples if tables else 0):
-        times = np.bincount(generator.integers(count, size=count), minlength=count)
+    block = max(1, DRAWN_AT_ONCE // max(1, count))
+    for begin in range(0, resamples if tables else 0, block):
+        size = min(block, resamples - begin)
+        drawn = generator.integers(count, size=(size, count))
+        drawn += count * np.arange(size)[:, None]  # each resample counts in a range of its own
+        times = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
         for rows, summed in zip(tables, sums, strict=True):
-            summed[number] = times @ rows
+            summed[begin : begin + size] = times @ rows
     return sums
 
 
