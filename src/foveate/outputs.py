@@ -27,7 +27,14 @@ def order_outputs(
 
     Samples stay in the order in which they were drawn. All others are merged by text and ranked:
     by their probability, by what a list of words gives to them, or by their likeness to all.
+
+    Args:
+        found: outputs, each with the rank score that its own probability and length give.
+        request: what is wanted.
+        words: ranks the outputs instead.
     """
+    if len(found) == 1 and words is None and request.mbr is None:
+        return found[0]
     if request.mbr is not None:
         ranked = _rank_by_likeness(found, request)
     elif request.sampling is not None:
@@ -41,7 +48,11 @@ def order_outputs(
 
 
 def _weigh(found: Sequence[Translation], penalty: float, words: WordList) -> list[Translation]:
-    return [replace(one, rank_score=words.weigh(one, penalty)) for one in found]
+    ranks = [words.weigh(one, penalty) for one in found]
+    return [
+        one if one.rank_score == rank else replace(one, rank_score=rank)
+        for one, rank in zip(found, ranks, strict=True)
+    ]
 
 
 def merge_texts(found: Sequence[Translation]) -> list[Translation]:
