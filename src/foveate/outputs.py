@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 
 from foveate.ranking import place_key
 from foveate.records import Request, Translation
-from foveate.search.risk import order_by_risk, temper
 from foveate.text.codec import Codec
-from foveate.text.likeness import MEASURES
 from foveate.text.word_list import NO_WORDS, WordList
 
 
@@ -80,6 +78,9 @@ def _rank_by_likeness(found: Sequence[Translation], request: Request) -> list[Tr
 
     What was cut off has no say while there are others.
     """
+    from foveate.search.risk import order_by_risk, temper
+    from foveate.text.likeness import MEASURES
+
     assert request.mbr is not None
     voters = [one for one in found if one.is_finished] or list(found)
     weights = temper([0.0 if request.sampling else one.score for one in voters])

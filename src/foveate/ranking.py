@@ -31,9 +31,9 @@ def rank_score(score: Number, length: int | NDArray[np.int64], length_penalty: N
         >>> rank_score(-6.0, 3, 1.0)
         -2.0
     """
-    if isinstance(score, float):  # for one number NumPy takes ten times as long
-        return cast(Number, score / max(cast(int, length), 1.0) ** length_penalty)
-    return cast(Number, score / np.maximum(length, 1.0) ** length_penalty)
+    # For one number NumPy takes ten times as long.
+    least_one = max(length, 1.0) if isinstance(length, int) else np.maximum(length, 1.0)
+    return cast(Number, score / least_one**length_penalty)
 
 
 def place_key(rank: float, is_finished: bool) -> tuple[bool, float]:

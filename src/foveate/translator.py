@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, Unpack
+from typing import NoReturn, TypeVar, Unpack
 
 import numpy as np
 
@@ -18,13 +18,11 @@ from foveate.bundle import Bundle, Summary, load_bundle, save_bundle
 from foveate.bundle_files import make_room
 from foveate.data.batching import collate_sources
 from foveate.errors import ConfigError, ModelMismatchError, SearchError
-from foveate.explaining import add_explanations, count_choices
-from foveate.inside import add_choices, add_trees
 from foveate.outputs import Partial, order_outputs, put_first, replay
 from foveate.ranking import rank_score
 from foveate.records import Request, Translation
 from foveate.runtime import LENGTH_EXTRA
-from foveate.search import Hypothesis, Query, Stepper, run_all, search, stream_search
+from foveate.search import Hypothesis, Query, Stepper, run_all, search
 from foveate.search.coalescing import Coalescer
 from foveate.search.workers import BATCH_TOKENS, LEAST_WORK, cut_batches, granted_threads
 from foveate.text.cleaning import clean_source, fold_case, known_letters
@@ -253,6 +251,8 @@ class Translator:
         if not ids or is_recalled or (self._stand_ins and UNK in ids):
             yield from replay(self.translate_one(request), self.target_codec)
             return
+        from foveate.search.streaming import stream_search
+
         query = self._aim(request, len(ids), 0)
         job = _Job(source, ids, len(all_ids) - len(ids), request.attention, query)
         written: list[int] = []
@@ -291,28 +291,26 @@ class Translator:
         results = self._add_confidence(results)
         self._recall(requests, sources, results)
         if any(one.tree or one.choices or one.explain for one in requests):
+            from foveate.inside import add_trees
+
             trees = [found[0].tree if found else [] for found in searched]
             add_trees(requests, trees, results, self._steering)
             self._look_inside(jobs, requests, results)
         return results
 
-    def _plan(
-        self, sources: Sequence[str], requests: Sequence[Request], start: int
-    ) -> list[_Job]:
+    def _plan(self, sources: Sequence[str], requests: Sequence[Request], start: int) -> list[_Job]:
         """Return what the search has to do for each source; queries that are equal are one."""
         jobs, queries = list[_Job](), dict[tuple[int, int, int], Query]()
         encoded = self.source_codec.encode_many(sources)
         for row, (request, source, ids) in enumerate(zip(requests, sources, encoded, strict=True)):
-            num_cut = max(0, len(ids) - self.max_source)
-            ids = ids[: self.max_source]
+            num_cut, ids = max(0, len(ids) - self.max_source), ids[: self.max_source]
             aim = id(request), len(ids), (start + row) * (request.sampling is not None)
             if aim not in queries:
                 queries[aim] = self._aim(request, len(ids), aim[-1])
-            jobs.append(
-                _Job(source, ids, num_cut, request.attention, queries[aim], request.must_not)
-            )
+            job = _Job(source, ids, num_cut, request.attention, queries[aim], request.must_not)
             if UNK in ids:
-                self._stand_in(jobs[-1])
+                self._stand_in(job)
+            jobs.append(job)
         return jobs
 
     def _add_confidence(self, results: list[Translation]) -> list[Translation]:
@@ -332,6 +330,9 @@ class Translator:
         self, jobs: Sequence[_Job], requests: Sequence[Request], results: list[Translation]
     ) -> None:
         """Add to the results what else the model might have written, and what attention did."""
+        from foveate.explaining import add_explanations, count_choices
+        from foveate.inside import add_choices
+
         sources, asked = [job.ids for job in jobs], [request.explain for request in requests]
         counts = [count_choices(request.choices, request.explain) for request in requests]
         add_choices(self.stepper, self._steering, sources, counts, results, self.threads)
@@ -495,7 +496,9 @@ class Translator:
     def _describe(self, job: _Job, found: Sequence[Hypothesis]) -> list[Translation]:
         source_tokens = self.source_codec.split(job.source)[: len(job.ids)]
         unknown = job.unknown or (_find_unknown(job.ids) if UNK in job.ids else ())
-        outputs = [self._write(job, one.ids) for one in found]
+        outputs = [self.target_codec.tokens(one.ids) for one in found]
+        if job.restored:  # what a stand-in stood for is written itself
+            outputs = [[job.restored.get(one, one) for one in tokens] for tokens in outputs]
         penalty = job.query.length_penalty
         return [
             Translation(
@@ -512,11 +515,6 @@ class Translator:
             )
             for one, tokens in zip(found, outputs, strict=True)
         ]
-
-    def _write(self, job: _Job, ids: Sequence[int]) -> list[str]:
-        """Return the tokens of an output; what a stand-in stood for is written itself."""
-        tokens = self.target_codec.tokens(ids)
-        return [job.restored.get(token, token) for token in tokens] if job.restored else tokens
 
     def _leave_empty(self, request: Request) -> Translation:
         """Return the translation of a blank: nothing, and certainly so if nothing is demanded."""

@@ -302,7 +302,7 @@ def _read(
     file: str, columns: str | None, translator: Translator, *, is_at_once: bool
 ) -> Iterator[SourceRow]:
     """Return the sources of a file: its lines, or a column of a table."""
-    from foveate.data.readers import read_all_lines
+    from foveate.data.lines import read_all_lines
     from foveate.data.source_row import SourceRow
 
     if columns is not None:
@@ -453,11 +453,11 @@ def _name_column(file: str, column: str) -> str:
 
 def _find_table(file: str, written: Sequence[str]) -> tuple[str, str]:
     """Return what parts the fields of a table, and its first column; nothing for plain lines."""
-    from foveate.data.json_lines import parse
-
     if written and all("\t" in text for text in written):
         return "\t", "1"
     if written and all(text.startswith("{") for text in written):
+        from foveate.data.json_lines import parse
+
         found = parse(written[0])
         return "{", "NAME" if isinstance(found, str) else shlex.quote(next(iter(found.value), ""))
     first = written[0].lstrip().lower() if written else ""
