@@ -5,7 +5,7 @@ The beam uses it while it searches, and whoever puts outputs in another order af
 
 from __future__ import annotations
 
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ def rank_score(score: Number, length: int | NDArray[np.int64], length_penalty: N
         -2.0
     """
     # For one number NumPy takes ten times as long.
-    least_one = max(length, 1.0) if isinstance(length, int) else np.maximum(length, 1.0)
+    least_one: Any = max(length, 1.0) if isinstance(length, int) else np.maximum(length, 1.0)
     return cast(Number, score / least_one**length_penalty)
 
 
