@@ -5,8 +5,9 @@ It puts codec, stepper and search together. Which backend steps is decided in `l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import NoReturn, TypeVar, Unpack
@@ -52,7 +53,7 @@ class _Job:
     query: Query
     must_not: tuple[str, ...] = ()
     unknown: tuple[int, ...] = ()
-    restored: Mapping[str, str] = field(default_factory=dict)  # a stand-in, and for what it stands
+    restored: Mapping[str, str] | None = None  # a stand-in, and for what it stands
 
 
 class Translator:
@@ -375,7 +376,7 @@ class Translator:
 
     def _limit(self, source_length: int) -> int:
         ratio = self.bundle.decoding.length_ratio
-        return int(np.ceil(source_length * ratio)) + LENGTH_EXTRA
+        return math.ceil(source_length * ratio) + LENGTH_EXTRA
 
     def _words(self, request: Request) -> WordList | None:
         """Return the list of words that ranks the outputs of a request, if one does."""
@@ -496,15 +497,12 @@ class Translator:
     def _describe(self, job: _Job, found: Sequence[Hypothesis]) -> list[Translation]:
         source_tokens = self.source_codec.split(job.source)[: len(job.ids)]
         unknown = job.unknown or (_find_unknown(job.ids) if UNK in job.ids else ())
-        outputs = [self.target_codec.tokens(one.ids) for one in found]
-        if job.restored:  # what a stand-in stood for is written itself
-            outputs = [[job.restored.get(one, one) for one in tokens] for tokens in outputs]
-        penalty = job.query.length_penalty
+        codec, penalty = self.target_codec, job.query.length_penalty
         return [
             Translation(
                 source_tokens,
-                tokens,
-                self.target_codec.join(tokens),
+                tokens := _put_back(codec.tokens(one.ids), job.restored),
+                codec.join(tokens),
                 one.score,
                 one.attention if job.attention else None,
                 is_finished=one.is_finished,
@@ -513,7 +511,7 @@ class Translator:
                 num_cut=job.num_cut,
                 rank_score=rank_score(one.score, len(one.ids) + one.is_finished, penalty),
             )
-            for one, tokens in zip(found, outputs, strict=True)
+            for one in found
         ]
 
     def _leave_empty(self, request: Request) -> Translation:
@@ -565,6 +563,11 @@ def _find_request(given: str | Request, wanted: Request) -> Request:
     if isinstance(given, str):
         return wanted
     return given if isinstance(given, Request) else replace(wanted, source=given)  # which raises
+
+
+def _put_back(tokens: list[str], restored: Mapping[str, str] | None) -> list[str]:
+    """Return tokens in which stands what a stand-in stood for."""
+    return [restored.get(token, token) for token in tokens] if restored else tokens
 
 
 def _find_unknown(ids: Sequence[int]) -> tuple[int, ...]:

@@ -217,9 +217,10 @@ def _translate_all(
     """Translate a file from its first line to its last."""
     from foveate.console import watch
     from foveate.data.source_row import demand_good
+    from foveate.formats import format_translation
     from foveate.output import open_output
 
-    dictionary = _make_dictionary(format, translator)
+    dictionary, form = _make_dictionary(format, translator), cast("OutputFormat", format)
     is_dialogue = file == "-" and sys.stdin.isatty()
     is_at_once = is_dialogue or unbuffered
     rows = demand_good(file, _read(file, columns, translator, is_at_once=is_at_once))
@@ -235,26 +236,17 @@ def _translate_all(
         stream.write(dictionary.begin() if dictionary else "")
         for row, translation in watch(zip(copies[1], remarks.watch(found), strict=True)):
             remarks.see(row.line.text)
-            stream.writelines(_format(row, translation, format, dictionary))
+            if dictionary:
+                lines = dictionary.add(row.line.text, translation)
+            else:
+                lines = format_translation(row.line.text, translation, form, row.others)
+            stream.writelines(lines)
             if is_at_once:
                 stream.flush()
         stream.write(dictionary.end() if dictionary else "")
     remarks.tell()
     if dictionary:
         _tell_left_out(dictionary)
-
-
-def _format(
-    row: SourceRow,
-    found: Translation,
-    format: OutputFormat | DictionaryForm,
-    dictionary: Dictionary | None,
-) -> list[str]:
-    from foveate.formats import format_translation
-
-    if dictionary:
-        return dictionary.add(row.line.text, found)
-    return format_translation(row.line.text, found, cast("OutputFormat", format), row.others)
 
 
 def _translate_columns(
