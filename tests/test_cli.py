@@ -482,6 +482,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
         ["train", "pairs.tsv", "--out", "new", "--hiden-size", "3"],
         "Did you mean --hidden-size?",
     ),
+    "unknown option like no other": (["info", "attention", "--bogus"], "--bogus (see foveate info"),
     "unknown short option": (["info", "attention", "-x"], "-x"),
     "no pairs": (["train", "--out", "new"], "PAIRS is missing"),
     "no model": (["translate"], "MODEL is missing"),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import NoReturn, TypeVar, Unpack
+from typing import Any, NoReturn, TypeVar, Unpack
 
 import numpy as np
 
@@ -559,7 +559,7 @@ class Translator:
         return self._steering.is_met(target, request.prefix, request.must, request.must_not)
 
 
-def _find_request(given: str | Request, wanted: Request) -> Request:
+def _find_request(given: Any, wanted: Request) -> Request:
     if isinstance(given, str):
         return wanted
     return given if isinstance(given, Request) else replace(wanted, source=given)  # which raises

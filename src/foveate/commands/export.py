@@ -135,10 +135,11 @@ def _export_page(
     from foveate.single_page import build_single_page
 
     check_file(out)
+    loaded = _load_all(models, told)  # what cannot be had is said before anything is exported
     bundles: dict[str, Bundle] = {}
-    for model in models:
-        name = _name_model(model, bundles)
-        bundle = _load_exported(model, make, told)
+    for model, (name, bundle) in zip(models, loaded.items(), strict=True):
+        if not bundle.graphs:
+            bundle = _export_aside(model, make)
         bundles[name] = leave_out_texts(bundle) if no_examples else bundle
         if line := tell_texts(bundles[name], no_examples):
             say(f"{name}: {line}")
@@ -160,15 +161,23 @@ def _name_model(model: str, taken: dict[str, Bundle]) -> str:
     return name
 
 
-def _load_exported(model: str, make: Export, told: list[str]) -> Bundle:
-    """Return a model that has graphs, exported now if it was not before."""
+def _load_all(models: list[str], told: list[str]) -> dict[str, Bundle]:
+    """Return the models of a page by their names."""
     from foveate.bundle import load_bundle
 
-    bundle = load_bundle(model)
-    if bundle.graphs and told:
-        raise ModelMismatchError(f"{model}: is an exported model already; leave out {told[0]}")
-    if bundle.graphs:
-        return bundle
+    loaded: dict[str, Bundle] = {}
+    for model in models:
+        name = _name_model(model, loaded)
+        loaded[name] = load_bundle(model)
+        if loaded[name].graphs and told:
+            raise ModelMismatchError(f"{model}: is an exported model already; leave out {told[0]}")
+    return loaded
+
+
+def _export_aside(model: str, make: Export) -> Bundle:
+    """Return what a model is when it is exported."""
+    from foveate.bundle import load_bundle
+
     with tempfile.TemporaryDirectory() as folder:
         place = str(Path(folder) / "exported")
         make(model, place)
