@@ -40,6 +40,7 @@ napoleon_numpy_docstring = False
 
 html_theme = "furo"
 html_title = "Foveate"
+html_static_path, html_css_files = ["style"], ["foveate.css"]
 html_search_scorer = str(Path(__file__).parent / "search_scorer.js")
 html_math_renderer = "mathml"
 
@@ -53,7 +54,7 @@ def show_inline(translator: HTML5Translator, node: nodes.math) -> None:
 def show_display(translator: HTML5Translator, node: nodes.math_block) -> None:
     """Write an equation of its own; a wide one gets a bar to scroll it."""
     equation = convert(node.astext(), display="block")
-    translator.body.append(f'<div class="math" style="overflow: auto hidden">{equation}</div>')
+    translator.body.append(f'<div class="math">{equation}</div>')
     raise nodes.SkipNode
 
 

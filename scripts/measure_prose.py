@@ -1,6 +1,6 @@
 """Measure how long the sentences of the documentation are.
 
-    python scripts/measure_prose.py README.md docs/guide.md
+    python scripts/measure_prose.py README.md docs/training.md
 
 prints for each page the number of sentences, the median and the greatest length in words, and every
 sentence that is longer than 35 words. Without arguments it takes all pages for users. Code, tables,

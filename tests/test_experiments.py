@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from foveate.experiments.experiment import (
     Report,
     Table,
 )
-from foveate.experiments.write import FAILED, HELD
+from foveate.experiments.write import FAILED, HELD, Run, draw_page
 from foveate.insight.curves import draw_length_curve
 from test_python import run_plain
 
@@ -154,6 +155,14 @@ def test_without_pytorch_the_list_works_and_a_run_says_what_to_install(tmp_path:
     assert done.stdout.splitlines()[-1] == "[0, 2]"
     assert "length" in done.stdout
     assert "pip install 'foveate[train]'" in done.stderr
+
+
+@pytest.mark.parametrize(("width", "is_full"), [("893.3", True), ("704", False)])
+def test_a_wide_picture_takes_the_whole_width(width: str, is_full: bool) -> None:
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" height="9" width="{width}"></svg>'
+    found = replace(toss(Budget(1.0, 1), lambda *told: None), pictures=[Picture("a", "", "", svg)])
+    page = draw_page(COIN, found, Run("", Budget(1.0, 1), 1.0))
+    assert ('class="card picture full"' in page) == is_full
 
 
 def test_a_curve_says_where_training_ends() -> None:

@@ -330,6 +330,8 @@ def test_a_step_is_chosen() -> None:
             found.explain(step)
     with pytest.raises(SearchError, match="explain=True"):
         golden("torch").translate_one("abc").explain()
+    with pytest.raises(SearchError, match="the source is blank"):
+        golden("torch").translate_one("  ", explain=True).explain()
 
 
 def test_a_layer_is_chosen() -> None:

@@ -621,6 +621,15 @@ def test_names_at_the_ends_do_not_touch() -> None:
     assert min(np.diff(ys)) > 13
 
 
+def test_lines_that_lie_on_each_other_are_seen_and_named_above_the_axis() -> None:
+    series = {name: [("1", 5.0), ("2", 0.0)] for name in ("first", "second", "third")}
+    root = ElementTree.fromstring(draw_length_curve(series, "exact match", ""))
+    radii = [float(circle.attrib["r"]) for circle in root.iter(f"{SVG}circle")]
+    assert radii[0] > radii[2] > radii[4] > 3  # what is drawn later leaves a ring of the earlier
+    heights = {text.text: float(text.attrib["y"]) for text in root.iter(f"{SVG}text")}
+    assert max(heights[name] for name in series) < heights["2"] - 10
+
+
 def test_a_value_that_is_missing_leaves_a_gap() -> None:
     values = [1.0, 2.0, float("nan"), 3.0]
     series = {"a": [(str(k), value) for k, value in enumerate(values)]}

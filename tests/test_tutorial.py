@@ -97,8 +97,8 @@ SCORES, OWN = "tutorial/2-scores-weights-context", "tutorial/4-your-own-attentio
         # and any user
         ("attention", "", "attention"),
         ("Bahdanau", "", SCORES),
-        ("export", "", "guide"),
-        ("resume", "", "guide"),
+        ("export", "", "using"),
+        ("resume", "", "training"),
     ],
 )
 def test_a_search_finds(built: Path, page: Page, words: str, first: str, also: str) -> None:
@@ -121,3 +121,6 @@ def test_pages_load_nothing_from_outside(built: Path) -> None:
         assert not [one for one in loaded if "://" in one], path
     text = (built / "tutorial" / "2-scores-weights-context.html").read_text(encoding="utf-8")
     assert text.count("<math ") > 20
+    assert (
+        'href="../_static/foveate.css' in text
+    )  # names fonts that have every sign of the equations

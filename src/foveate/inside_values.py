@@ -242,7 +242,7 @@ class Explanation:
         best = self.source_tokens[int(self.weights.mean(axis=0).argmax())]
         return (
             f"<Explanation of step {self.step} of {len(self.tokens)}, {token or 'the end'!r} "
-            f"looked most at {best!r}; {len(self.looks)} attentions>"
+            f"looked most at {best!r}; attentions: {len(self.looks)}>"
         )
 
     def _repr_html_(self) -> str:

@@ -258,7 +258,8 @@ class Translation:
             SearchError: it was not asked for, or there is no such step.
         """
         if self.explanation is None:
-            raise SearchError("nothing was recorded to explain: translate with explain=True")
+            why = "translate with explain=True" if self.source_tokens else "the source is blank"
+            raise SearchError(f"nothing was recorded to explain: {why}")
         return self.explanation.at(step)
 
     def plot(self) -> Figure:

@@ -208,8 +208,7 @@ class Translator:
                 "translate takes a list of texts, or anything that gives them one by one: "
                 "put the text into a list, or use translate_one"
             )
-        fixed = complete_wishes(wishes)
-        wanted = Request("", **fixed)
+        wanted = Request("", **complete_wishes(wishes))
         self._aim(wanted, 1, 0)  # raises what is wrong with the wishes
         return self._translate_all(requests, wanted, batch_tokens, start)
 

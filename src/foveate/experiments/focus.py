@@ -123,9 +123,10 @@ def _describe(observed: dict[str, Observed], even: float, checks: dict[str, bool
     return (
         f"Weights that are spread evenly have an entropy of {even:.2f} nats here. The models begin "
         f"there. They end at {ends}.\n\nHalf of the attention is at most one letter from the "
-        f"expected letter from these updates on: {half}.\n\nOf the weights of entmax "
-        f"{100 * last['entmax'].zeros:.0f} % are exactly 0 at the end, of the softmax "
-        f"{100 * last['softmax'].zeros:.0f} %.\n\nOf the test words are wrong: {wrong}. Sharp "
+        f"expected letter from these updates on: {half}.\n\nAt the end, "
+        f"{100 * last['entmax'].zeros:.0f} % of the weights of entmax are exactly 0, and "
+        f"{100 * last['softmax'].zeros:.0f} % of the weights of the softmax.\n\nTest words that "
+        f"are wrong: {wrong}. Sharp "
         f"weights are easier to read. They do not make a better model by themselves.{doubt}"
     )
 

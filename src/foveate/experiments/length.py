@@ -100,7 +100,7 @@ def join_dates(dates: Sequence[tuple[str, str]]) -> tuple[str, str]:
 
 
 def draw_pairs(dates: Dates, count: int, generator: random.Random) -> PairTable:
-    """Draw pairs of one to three dates, each number as often."""
+    """Draw pairs of one to four dates, each number as often."""
     from foveate.data.table import PairTable
 
     pairs = [join_dates(generator.sample(dates, 1 + k % MOST_DATES)) for k in range(count)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -18,6 +19,8 @@ from foveate.insight.svg import clean
 
 HELD = "The claim held in this run."
 FAILED = "The claim did not hold in this run."
+SVG_WIDTH = re.compile(r'<svg[^>]* width="([\d.]+)')
+HALF_WIDTH = 720.0  # pixels; wider pictures could not be read in half the width of the page
 
 
 @dataclass(frozen=True)
@@ -139,8 +142,10 @@ def _draw_verdict(findings: Findings, budget: Budget) -> Iterator[str]:
 
 
 def _draw_picture(picture: Picture) -> str:
+    width = SVG_WIDTH.search(picture.svg)
+    kind = " full" if width and float(width[1]) > HALF_WIDTH else ""
     return (
-        f'<figure class="card picture" id="{_show(picture.name)}">{picture.svg}'
+        f'<figure class="card picture{kind}" id="{_show(picture.name)}">{picture.svg}'
         f"<figcaption><strong>{_show(picture.title)}</strong> {_show(picture.caption)}"
         "</figcaption></figure>"
     )

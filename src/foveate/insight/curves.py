@@ -1,6 +1,7 @@
 """Draw a metric by source length, one line a model, as a hand-written SVG.
 
-Lines carry their names at their ends, so nobody has to look colours up in a legend.
+Lines carry their names at their ends, so nobody has to look colours up in a legend. Points of
+earlier lines are larger, so that lines that lie on each other are still seen as rings.
 
 Reference: Bahdanau, Cho, Bengio 2015, figure 2.
 """
@@ -70,12 +71,12 @@ def draw_length_curve(
     frame = _frame(series, title, [end for ends in intervals.values() for end in ends])
     body = [
         *_draw_axes(frame, ylabel, xlabel, title),
-        *(_draw_limit(frame, *limit) if limit else ()),
+        *(_draw_limit(frame, ylabel, *limit) if limit else ()),
         *(_draw_interval(frame, label, *ends) for label, ends in intervals.items()),
         *(
             part
             for k, name in enumerate(series)
-            for part in _draw_line(frame, k, name, series[name])
+            for part in _draw_line(frame, k, name, series[name], _radius(k, len(series)))
         ),
         *_draw_names(frame, series),
     ]
@@ -145,18 +146,24 @@ def _draw_axes(frame: _Frame, ylabel: str, xlabel: str, title: str) -> Iterator[
     yield write_text(frame.left + _PLOT_WIDTH / 2, _HEIGHT - 14, xlabel, "muted", style)
 
 
-def _draw_limit(frame: _Frame, label: str, says: str) -> Iterator[str]:
-    """Draw an upright line behind a bin, and write beside it what begins there."""
+def _draw_limit(frame: _Frame, ylabel: str, label: str, says: str) -> Iterator[str]:
+    """Draw an upright line behind a bin, and write above the plot what begins there."""
     x = frame.x(label) + _PLOT_WIDTH / len(frame.labels) / 2
     yield (
-        f'<line class="limit" x1="{x:.1f}" y1="{frame.top:g}" x2="{x:.1f}" '
+        f'<line class="limit" x1="{x:.1f}" y1="{frame.top - 24:g}" x2="{x:.1f}" '
         f'y2="{_HEIGHT - _BOTTOM:g}" stroke="{LIGHT.muted}" stroke-dasharray="3 4"/>'
     )
-    yield write_text(x + 6, frame.top - 4, says, "muted", 'font-size="11"')
+    behind = 34 + width_in_em(ylabel) * 11  # the name of the metric stands in the same row
+    yield write_text(max(x + 6, behind), frame.top - 16, says, "muted", 'font-size="11"')
+
+
+def _radius(k: int, count: int) -> float:
+    """Return the radius of the points of line k: the first line has the largest."""
+    return 3.2 + min(1.3, 4.0 / count) * (count - 1 - k)
 
 
 def _draw_line(
-    frame: _Frame, k: int, name: str, points: Sequence[tuple[str, float]]
+    frame: _Frame, k: int, name: str, points: Sequence[tuple[str, float]], radius: float
 ) -> Iterator[str]:
     color, kind = LIGHT.series[k % _COLORS], k % _COLORS
     dash = "" if k < _COLORS else ' stroke-dasharray="5 4"'
@@ -175,7 +182,8 @@ def _draw_line(
             says = escape(clean(f"{name}, {label}: {value:.4g}"))
             yield (
                 f'<circle class="d{kind}" cx="{frame.x(label):.1f}" cy="{frame.y(value):.1f}" '
-                f'r="3.6" fill="{color}"><title>{says}</title></circle>'
+                f'r="{radius:.1f}" fill="{color}" stroke="{LIGHT.paper}" stroke-width="0.8">'
+                f"<title>{says}</title></circle>"
             )
 
 
@@ -196,7 +204,7 @@ def _draw_names(frame: _Frame, series: Mapping[str, Sequence[tuple[str, float]]]
         if finite:
             ends.append((frame.y(finite[-1][1]), k % _COLORS, name))
     ends.sort()
-    places = spread([end[0] for end in ends])
+    places = _keep_above(_HEIGHT - _BOTTOM, spread([end[0] for end in ends]))
     for (_, kind, name), y in zip(ends, places, strict=True):
         x, style = frame.x(frame.labels[-1]) + 11, 'font-size="13" font-weight="600"'
         yield write_text(x, y + 4.5, name, f"d{kind}", style, LIGHT.series[kind])
@@ -219,6 +227,14 @@ def spread(places: Sequence[float]) -> list[float]:
     ]
 
 
+def _keep_above(bottom: float, places: Sequence[float]) -> list[float]:
+    """Move sorted places up where they would stand among the labels of the axis."""
+    kept: list[float] = []
+    for place in reversed(places):
+        kept.insert(0, min(place, kept[0] - _NAME_DISTANCE if kept else bottom))
+    return kept
+
+
 def _describe(
     series: Mapping[str, Sequence[tuple[str, float]]], ylabel: str, title: str, xlabel: str
 ) -> str:
@@ -234,7 +250,7 @@ def dark_rules() -> str:
     rules = [
         f".foveate-curve .paper{{fill:{DARK.paper}}}.foveate-curve .ink{{fill:{DARK.ink}}}",
         f".foveate-curve .muted{{fill:{DARK.muted}}}.foveate-curve .line{{stroke:{DARK.line}}}",
-        f".foveate-curve .limit{{stroke:{DARK.muted}}}",
+        f".foveate-curve .limit{{stroke:{DARK.muted}}}.foveate-curve circle{{stroke:{DARK.paper}}}",
     ]
     for k, color in enumerate(DARK.series):
         rules.append(f".foveate-curve .s{k}{{stroke:{color}}}.foveate-curve .d{k}{{fill:{color}}}")
