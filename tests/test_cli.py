@@ -98,6 +98,29 @@ def test_help_is_quick_and_loads_nothing_heavy() -> None:
     assert found.stdout == "[]\n"
 
 
+UNUSED = (  # by the translation of plain lines, which is quick to begin because it loads none
+    "torch", "pydantic", "pandas", "sentencepiece", "csv", "xml.etree", "statistics",
+    "foveate.data.readers", "foveate.data.columns", "foveate.data.json_lines",
+    "foveate.data.table", "foveate.inside", "foveate.inside_values", "foveate.explaining",
+    "foveate.search.choices", "foveate.search.rules", "foveate.search.streaming",
+    "foveate.text.likeness", "foveate.card", "foveate.first_format", "foveate.estimator",
+)  # fmt: skip
+
+
+def test_translating_lines_loads_no_more_than_it_uses(tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("abc\n", encoding="utf-8")
+    model = Path(__file__).parent / "golden-onnx" / "format-2"
+    argv = ["translate", str(model), str(tmp_path / "in.txt"), "--out", str(tmp_path / "out.txt")]
+    code = f"import sys; from foveate.cli import main; main({argv}); "
+    code += f"print([name for name in {UNUSED} if name in sys.modules])"
+    environment = {**os.environ, "PYTHONPATH": str(Path(foveate.__file__).parents[1])}
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    assert found.stdout == "[]\n"
+    assert (tmp_path / "out.txt").exists()
+
+
 def test_help_says_of_each_command_what_its_own_help_says() -> None:
     """The table in `cli.py` is there only so that the commands need not be loaded."""
     commands = [name for name in app.resolved_commands() if not name.startswith("-")]
@@ -460,6 +483,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
         ["train", "pairs.tsv", "--out", "new", "--hiden-size", "3"],
         "Did you mean --hidden-size?",
     ),
+    "unknown option like no other": (["info", "attention", "--bogus"], "--bogus (see foveate info"),
     "unknown short option": (["info", "attention", "-x"], "-x"),
     "no pairs": (["train", "--out", "new"], "PAIRS is missing"),
     "no model": (["translate"], "MODEL is missing"),

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from foveate.cli import main
 from foveate.errors import SearchError
 from foveate.records import Request, Sampling, Translation
-from foveate.search import EnsembleStepper, Node, Query, list_choices, search
+from foveate.search import EnsembleStepper, Node, Query, search
+from foveate.search.choices import list_choices
 from foveate.text.vocabulary import BOS, EOS
 from foveate.translator import Translator
 from test_search import FakeStepper, assert_same, make_sources, walk_slowly

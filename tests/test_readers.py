@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foveate.data.readers import read_lines, read_pairs, read_words
+from foveate.data.lines import read_lines
+from foveate.data.readers import read_pairs, read_words
 from foveate.errors import DataError, FoveateError
 
 CORPUS = Path(__file__).parent / "corpus" / "pairs"  # small files that were once read wrongly

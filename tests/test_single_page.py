@@ -363,6 +363,16 @@ def test_export_makes_a_page_of_models(
     assert "MIT License" in page
 
 
+def test_a_missing_model_is_told_before_another_is_exported(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    trained = Path(__file__).parent / "golden" / "format-2"  # has to be exported for a page
+    missing = str(tmp_path / "missing")
+    assert main(["export", str(trained), str(tmp_path / "out.html"), "--also", missing])
+    said = capfd.readouterr().err
+    assert "there is no such model" in said and said.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -36,12 +36,10 @@ from foveate.bundle_files import (
     write_model,
 )
 from foveate.bundled import find_model
-from foveate.card import format_card
 from foveate.confidence import Confidence
 from foveate.config import format_toml, parse_toml
 from foveate.errors import BundleError, ConfigError
 from foveate.files import is_aside, read_regular
-from foveate.first_format import convert_manifest, restore_options
 from foveate.options import NGRAM_SIZE, ModelOptions, TextOptions, find_architecture, restore_part
 from foveate.own_code import AttentionFactory
 from foveate.runtime import describe_runtime, read_runtime
@@ -201,6 +199,8 @@ def save_bundle(bundle: Bundle, path: str | Path, *, keep_card: bool = True) -> 
     Raises:
         BundleError: the path is taken by something that is not a bundle, or cannot be written.
     """
+    from foveate.card import format_card
+
     path = Path(path)
     refuse_foreign(path)
     files = collect_files(bundle)
@@ -335,6 +335,8 @@ def _check_sizes(bundle: Bundle, weights: Mapping[str, NDArray[np.float32]], ori
 def _read_options(data: bytes, manifest: Manifest) -> tuple[TextOptions, ModelOptions]:
     tables = parse_toml(data, CONFIG)
     if manifest.format_version == 1:
+        from foveate.first_format import restore_options
+
         return restore_options(tables, manifest.is_shared, CONFIG)
     for name in ("text", "model"):
         if not isinstance(tables.get(name), dict):
@@ -414,7 +416,11 @@ def _check_manifest(values: Any) -> Manifest:
             f"format version {version!r:.20} is not known to this Foveate, which reads 1 and "
             f"{FORMAT_VERSION}: pip install --upgrade foveate"
         )
-    old = convert_manifest(values) if version == 1 else {}
+    old: dict[str, Any] = {}
+    if version == 1:
+        from foveate.first_format import convert_manifest
+
+        old = convert_manifest(values)
     values = {**values, **old}
     for name in ("files", "summary", "scores"):
         if not isinstance(values.get(name), dict):

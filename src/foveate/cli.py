@@ -28,7 +28,7 @@ from foveate import __version__
 from foveate.commands.arguments import STANDARD_STREAM
 from foveate.commands.other_names import find_command, find_ours
 from foveate.console import print_error, say
-from foveate.errors import FoveateError
+from foveate.errors import FoveateError, did_you_mean
 from foveate.streams import drop_output, prepare_streams
 
 if TYPE_CHECKING:
@@ -157,12 +157,22 @@ def _describe_call(error: CycloptsError) -> str:
         what = _describe_unused(error)
     elif isinstance(error, UnknownOptionError) and (ours := find_ours(_flag(error))):
         what = f"unknown option: {_flag(error)}; here it is {ours}"
+    elif isinstance(error, UnknownOptionError):
+        what = _keep_near_name(str(error), _flag(error))
     else:
         what = str(error)
     what = what.partition(" Available commands:")[0]
     what = what.replace(STANDARD_STREAM, "-").strip().rstrip(".")
     what = what[:1].lower() + what[1:] if what[1:2].islower() else what
     return f"{what} (see {command} --help)"
+
+
+def _keep_near_name(what: str, flag: str) -> str:
+    """Drop the name that cyclopts proposes for an unknown option where it is not alike."""
+    before, _, proposed = what.partition(" Did you mean ")
+    name = proposed.partition("?")[0].strip('"-')
+    is_near = did_you_mean(flag.partition("=")[0].strip("-"), [name])
+    return what if is_near else before
 
 
 def _flag(error: UnknownOptionError) -> str:

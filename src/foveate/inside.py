@@ -9,7 +9,8 @@ from itertools import islice
 from foveate.data.batching import collate_sources
 from foveate.inside_values import Choice, NodeState, TreeNode
 from foveate.records import Request, Translation
-from foveate.search import Candidate, Node, Stepper, list_choices, run_all
+from foveate.search import Node, Stepper, run_all
+from foveate.search.choices import Candidate, list_choices
 from foveate.search.workers import BATCH_TOKENS, cut_batches
 from foveate.text.steering import Steering
 from foveate.text.vocabulary import BOS, EOS

@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 
 from foveate.ranking import place_key
 from foveate.records import Request, Translation
-from foveate.search.risk import order_by_risk, temper
 from foveate.text.codec import Codec
-from foveate.text.likeness import MEASURES
 from foveate.text.word_list import NO_WORDS, WordList
 
 
@@ -27,7 +25,14 @@ def order_outputs(
 
     Samples stay in the order in which they were drawn. All others are merged by text and ranked:
     by their probability, by what a list of words gives to them, or by their likeness to all.
+
+    Args:
+        found: outputs, each with the rank score that its own probability and length give.
+        request: what is wanted.
+        words: ranks the outputs instead.
     """
+    if len(found) == 1 and words is None and request.mbr is None:
+        return found[0]
     if request.mbr is not None:
         ranked = _rank_by_likeness(found, request)
     elif request.sampling is not None:
@@ -41,7 +46,11 @@ def order_outputs(
 
 
 def _weigh(found: Sequence[Translation], penalty: float, words: WordList) -> list[Translation]:
-    return [replace(one, rank_score=words.weigh(one, penalty)) for one in found]
+    ranks = [words.weigh(one, penalty) for one in found]
+    return [
+        one if one.rank_score == rank else replace(one, rank_score=rank)
+        for one, rank in zip(found, ranks, strict=True)
+    ]
 
 
 def merge_texts(found: Sequence[Translation]) -> list[Translation]:
@@ -69,6 +78,9 @@ def _rank_by_likeness(found: Sequence[Translation], request: Request) -> list[Tr
 
     What was cut off has no say while there are others.
     """
+    from foveate.search.risk import order_by_risk, temper
+    from foveate.text.likeness import MEASURES
+
     assert request.mbr is not None
     voters = [one for one in found if one.is_finished] or list(found)
     weights = temper([0.0 if request.sampling else one.score for one in voters])

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from foveate.counted import counted
 from foveate.drawing import load_drawer
 from foveate.errors import SearchError
-from foveate.inside_values import Choice, Explanation, TreeNode
 from foveate.ranking import MOST_PENALTY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from foveate.inside_values import Choice, Explanation, TreeNode
 
 Likeness = Literal["chrf", "edits"]  # how outputs are compared for minimum Bayes risk
 
@@ -151,9 +152,9 @@ def _find_bad_texts(request: Request) -> Iterator[str]:
     for name, given in (("must", request.must), ("must_not", request.must_not)):
         if not _is_texts(given):
             yield f"{name} must be a tuple of texts, not {given!r:.60}"
-        elif not all(text.strip() for text in given):
+        elif given and not all(text.strip() for text in given):
             yield f"{name} has an empty text: leave it out"
-    if request.mbr not in (None, *get_args(Likeness)):
+    if request.mbr is not None and request.mbr not in get_args(Likeness):
         yield f"mbr must be chrf, edits or None, not {request.mbr!r}"
 
 

@@ -5,8 +5,9 @@ It puts codec, stepper and search together. Which backend steps is decided in `l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, Unpack
@@ -18,13 +19,11 @@ from foveate.bundle import Bundle, Summary, load_bundle, save_bundle
 from foveate.bundle_files import make_room
 from foveate.data.batching import collate_sources
 from foveate.errors import ConfigError, ModelMismatchError, SearchError
-from foveate.explaining import add_explanations, count_choices
-from foveate.inside import add_choices, add_trees
 from foveate.outputs import Partial, order_outputs, put_first, replay
 from foveate.ranking import rank_score
 from foveate.records import Request, Translation
 from foveate.runtime import LENGTH_EXTRA
-from foveate.search import Hypothesis, Query, Stepper, run_all, search, stream_search
+from foveate.search import Hypothesis, Query, Stepper, run_all, search
 from foveate.search.coalescing import Coalescer
 from foveate.search.workers import BATCH_TOKENS, LEAST_WORK, cut_batches, granted_threads
 from foveate.text.cleaning import clean_source, fold_case, known_letters
@@ -54,7 +53,7 @@ class _Job:
     query: Query
     must_not: tuple[str, ...] = ()
     unknown: tuple[int, ...] = ()
-    restored: Mapping[str, str] = field(default_factory=dict)  # a stand-in, and for what it stands
+    restored: Mapping[str, str] | None = None  # a stand-in, and for what it stands
 
 
 class Translator:
@@ -209,9 +208,9 @@ class Translator:
                 "translate takes a list of texts, or anything that gives them one by one: "
                 "put the text into a list, or use translate_one"
             )
-        fixed = complete_wishes(wishes)
-        self._aim(Request("", **fixed), [0], 0)  # raises what is wrong with the wishes
-        return self._translate_all(requests, fixed, batch_tokens, start)
+        wanted = Request("", **complete_wishes(wishes))
+        self._aim(wanted, 1, 0)  # raises what is wrong with the wishes
+        return self._translate_all(requests, wanted, batch_tokens, start)
 
     def translate_batch(self, requests: Sequence[Request]) -> list[Translation]:
         """Translate requests at once; each may want something else.
@@ -225,7 +224,7 @@ class Translator:
         """Translate one text or request; the options are those of `translate`."""
         if not isinstance(request, Request):
             request = Request(request, **complete_wishes(wishes))
-        return self._answer([request], 0, BATCH_TOKENS)[0]
+        return self._answer([request.source], [request], 0, BATCH_TOKENS)[0]
 
     def stream(self, request: Request) -> Iterator[Partial | Translation]:
         """Translate a text greedily, token by token; the whole translation comes last.
@@ -252,7 +251,9 @@ class Translator:
         if not ids or is_recalled or (self._stand_ins and UNK in ids):
             yield from replay(self.translate_one(request), self.target_codec)
             return
-        query = self._aim(request, ids, 0)
+        from foveate.search.streaming import stream_search
+
+        query = self._aim(request, len(ids), 0)
         job = _Job(source, ids, len(all_ids) - len(ids), request.attention, query)
         written: list[int] = []
         found = stream_search(self.stepper, np.array(ids), query, attention=request.attention)
@@ -265,55 +266,52 @@ class Translator:
             yield Partial(token, self.target_codec.decode(written), part.log_prob, part.attention)
 
     def _translate_all(
-        self,
-        requests: Iterable[str | Request],
-        wishes: Mapping[str, Any],
-        batch_tokens: int,
-        start: int,
+        self, given: Iterable[str | Request], wanted: Request, batch_tokens: int, start: int
     ) -> Iterator[Translation]:
-        for window in _windows(requests):
-            asked = [one if isinstance(one, Request) else Request(one, **wishes) for one in window]
-            yield from self._answer(asked, start, batch_tokens)
+        """Translate texts, of all of which the same is wanted, and requests."""
+        for window in _windows(given):
+            requests = [_find_request(one, wanted) for one in window]
+            texts = [one if isinstance(one, str) else one.source for one in window]
+            yield from self._answer(texts, requests, start, batch_tokens)
             start += len(window)
 
     def _answer(
-        self, requests: Sequence[Request], start: int, batch_tokens: int
+        self, texts: Sequence[str], requests: Sequence[Request], start: int, batch_tokens: int
     ) -> list[Translation]:
-        """Translate a window of requests, the first of which has the number `start`."""
-        sources = [clean_source(request.source, self._known, self._case) for request in requests]
-        jobs = [
-            _Job(
-                source,
-                ids[: self.max_source],
-                max(0, len(ids) - self.max_source),
-                request.attention,
-                self._aim(request, ids[: self.max_source], start + row),
-                request.must_not,
-            )
-            for row, (request, source, ids) in enumerate(
-                zip(requests, sources, self.source_codec.encode_many(sources), strict=True)
-            )
-        ]
-        for job in jobs:
-            self._stand_in(job)
-        results = []
+        """Translate a window of texts as requests want it; the first has the number `start`."""
+        sources = [clean_source(text, self._known, self._case) for text in texts]
+        jobs = self._plan(sources, requests, start)
         searched = self._run(jobs, batch_tokens)
-        for request, job, found in zip(requests, jobs, searched, strict=True):
-            if not job.ids:
-                results.append(self._leave_empty(request))
-                continue
-            described = self._describe(job, found)
-            results.append(order_outputs(described, request, self._words(request)))
+        results = [
+            order_outputs(self._describe(job, found), request, self._words(request))
+            if found
+            else self._leave_empty(request)
+            for request, job, found in zip(requests, jobs, searched, strict=True)
+        ]
         results = self._add_confidence(results)
         self._recall(requests, sources, results)
-        add_trees(
-            requests,
-            [found[0].tree if found else [] for found in searched],
-            results,
-            self._steering,
-        )
-        self._look_inside(jobs, requests, results)
+        if any(one.tree or one.choices or one.explain for one in requests):
+            from foveate.inside import add_trees
+
+            trees = [found[0].tree if found else [] for found in searched]
+            add_trees(requests, trees, results, self._steering)
+            self._look_inside(jobs, requests, results)
         return results
+
+    def _plan(self, sources: Sequence[str], requests: Sequence[Request], start: int) -> list[_Job]:
+        """Return what the search has to do for each source; queries that are equal are one."""
+        jobs, queries = list[_Job](), dict[tuple[int, int, int], Query]()
+        encoded = self.source_codec.encode_many(sources)
+        for row, (request, source, ids) in enumerate(zip(requests, sources, encoded, strict=True)):
+            num_cut, ids = max(0, len(ids) - self.max_source), ids[: self.max_source]
+            aim = id(request), len(ids), (start + row) * (request.sampling is not None)
+            if aim not in queries:
+                queries[aim] = self._aim(request, len(ids), aim[-1])
+            job = _Job(source, ids, num_cut, request.attention, queries[aim], request.must_not)
+            if UNK in ids:
+                self._stand_in(job)
+            jobs.append(job)
+        return jobs
 
     def _add_confidence(self, results: list[Translation]) -> list[Translation]:
         """Add to outputs how sure one may be of them, where the model knows it."""
@@ -332,6 +330,9 @@ class Translator:
         self, jobs: Sequence[_Job], requests: Sequence[Request], results: list[Translation]
     ) -> None:
         """Add to the results what else the model might have written, and what attention did."""
+        from foveate.explaining import add_explanations, count_choices
+        from foveate.inside import add_choices
+
         sources, asked = [job.ids for job in jobs], [request.explain for request in requests]
         counts = [count_choices(request.choices, request.explain) for request in requests]
         add_choices(self.stepper, self._steering, sources, counts, results, self.threads)
@@ -339,12 +340,12 @@ class Translator:
 
     def _stand_in(self, job: _Job) -> None:
         """Note the unknown tokens of a source, and let others stand in for them."""
-        job.unknown = tuple(place for place, index in enumerate(job.ids) if index == UNK)
-        if job.unknown and self._stand_ins:
+        job.unknown = _find_unknown(job.ids)
+        if self._stand_ins:
             tokens = self.source_codec.split(job.source)[: len(job.ids)]
             job.ids, job.restored = put_in(tokens, job.ids, self._stand_ins)
 
-    def _aim(self, request: Request, ids: Sequence[int], number: int) -> Query:
+    def _aim(self, request: Request, source_length: int, number: int) -> Query:
         """Return what a request wants of the ids of the output.
 
         Raises:
@@ -357,7 +358,7 @@ class Translator:
         num_rows, chosen_from = count_rows(request, self._words(request) is not None)
         may_be_one_text = self.target_codec.kind not in ("characters", "whitespace")
         return Query(
-            max_length=request.max_length or self._limit(len(ids)) + demanded,
+            max_length=request.max_length or self._limit(source_length) + demanded,
             beam_size=request.beam_size,
             n_best=chosen_from,
             num_found=num_rows if may_be_one_text and request.sampling is None else 0,
@@ -374,7 +375,7 @@ class Translator:
 
     def _limit(self, source_length: int) -> int:
         ratio = self.bundle.decoding.length_ratio
-        return int(np.ceil(source_length * ratio)) + LENGTH_EXTRA
+        return math.ceil(source_length * ratio) + LENGTH_EXTRA
 
     def _words(self, request: Request) -> WordList | None:
         """Return the list of words that ranks the outputs of a request, if one does."""
@@ -437,8 +438,9 @@ class Translator:
             replace(self._describe(job, found)[0], tokens=split(target), text=target)
             for job, found, (_, target) in scored
         ]
-        wanted = [Request(source, choices=choices, explain=explain) for source in sources]
-        self._look_inside(jobs, wanted, results)
+        if choices or explain:
+            wanted = [Request("", choices=choices, explain=explain)] * len(jobs)
+            self._look_inside(jobs, wanted, results)
         return results
 
     def _run(self, jobs: Sequence[_Job], batch_tokens: int) -> list[list[Hypothesis]]:
@@ -493,29 +495,23 @@ class Translator:
 
     def _describe(self, job: _Job, found: Sequence[Hypothesis]) -> list[Translation]:
         source_tokens = self.source_codec.split(job.source)[: len(job.ids)]
-        unknown = job.unknown or tuple(n for n, index in enumerate(job.ids) if index == UNK)
-        outputs = [self._write(job, one.ids) for one in found]
-        penalty = job.query.length_penalty
+        unknown = job.unknown or (_find_unknown(job.ids) if UNK in job.ids else ())
+        codec, penalty = self.target_codec, job.query.length_penalty
         return [
             Translation(
                 source_tokens,
-                tokens,
-                self.target_codec.join(tokens),
+                tokens := _put_back(codec.tokens(one.ids), job.restored),
+                codec.join(tokens),
                 one.score,
                 one.attention if job.attention else None,
                 is_finished=one.is_finished,
                 unknown=unknown,
                 token_scores=tuple(one.token_log_probs),
                 num_cut=job.num_cut,
-                rank_score=float(rank_score(one.score, len(one.ids) + one.is_finished, penalty)),
+                rank_score=rank_score(one.score, len(one.ids) + one.is_finished, penalty),
             )
-            for one, tokens in zip(found, outputs, strict=True)
+            for one in found
         ]
-
-    def _write(self, job: _Job, ids: Sequence[int]) -> list[str]:
-        """Return the tokens of an output; what a stand-in stood for is written itself."""
-        tokens = self.target_codec.tokens(ids)
-        return [job.restored.get(token, token) for token in tokens] if job.restored else tokens
 
     def _leave_empty(self, request: Request) -> Translation:
         """Return the translation of a blank: nothing, and certainly so if nothing is demanded."""
@@ -550,7 +546,7 @@ class Translator:
                 best,
                 attention=best.attention if request.attention else None,
                 confidence=sure.recalled if sure else None,
-                rank_score=float(rank_score(best.score, length, request.length_penalty)),
+                rank_score=rank_score(best.score, length, request.length_penalty),
             )
             results[row] = put_first(best, results[row], request.n_best)
 
@@ -560,6 +556,21 @@ class Translator:
         if not self.target_codec.split(target):  # an empty one says nothing
             return False
         return self._steering.is_met(target, request.prefix, request.must, request.must_not)
+
+
+def _find_request(given: Any, wanted: Request) -> Request:
+    if isinstance(given, str):
+        return wanted
+    return given if isinstance(given, Request) else replace(wanted, source=given)  # which raises
+
+
+def _put_back(tokens: list[str], restored: Mapping[str, str] | None) -> list[str]:
+    """Return tokens in which stands what a stand-in stood for."""
+    return [restored.get(token, token) for token in tokens] if restored else tokens
+
+
+def _find_unknown(ids: Sequence[int]) -> tuple[int, ...]:
+    return tuple(place for place, index in enumerate(ids) if index == UNK)
 
 
 def _may_join(jobs: Sequence[_Job]) -> bool:

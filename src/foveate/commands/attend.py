@@ -134,7 +134,7 @@ def _check_out(out: str | None, is_stepwise: bool, step: int | None) -> None:
 
 
 def _read_sources(texts: Sequence[str], file: str | None, target: str | None) -> list[str]:
-    from foveate.data.readers import read_lines
+    from foveate.data.lines import read_lines
 
     sources = [next(iter(read_lines("-")), "") if text == "-" else text for text in texts]
     if file is not None:

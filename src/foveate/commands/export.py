@@ -131,13 +131,19 @@ def _export_page(
 ) -> int:
     """Write a page; `make` exports a model that has no graphs, and `told` says how it should."""
     from foveate.output import check_file, open_output
+    from foveate.personal import leave_out_texts, tell_texts
     from foveate.single_page import build_single_page
 
     check_file(out)
+    loaded = _load_all(models, told)  # what cannot be had is said before anything is exported
     bundles: dict[str, Bundle] = {}
-    for model in models:
-        name = _name_model(model, bundles)
-        bundles[name] = _load_exported(model, make, told, no_examples)
+    for model, (name, bundle) in zip(models, loaded.items(), strict=True):
+        if not bundle.graphs:
+            bundles[name] = _export_aside(model, make)  # which tells of its texts
+            continue
+        bundles[name] = leave_out_texts(bundle) if no_examples else bundle
+        if line := tell_texts(bundles[name], no_examples):
+            say(f"{name}: {line}")
     page = build_single_page(bundles)
     with open_output(out) as stream:
         stream.write(page)
@@ -156,19 +162,23 @@ def _name_model(model: str, taken: dict[str, Bundle]) -> str:
     return name
 
 
-def _load_exported(model: str, make: Export, told: list[str], no_examples: bool) -> Bundle:
-    """Return a model that has graphs, exported now if it was not before; tell of its texts."""
+def _load_all(models: list[str], told: list[str]) -> dict[str, Bundle]:
+    """Return the models of a page by their names."""
     from foveate.bundle import load_bundle
-    from foveate.personal import leave_out_texts, tell_texts
 
-    bundle = load_bundle(model)
-    if bundle.graphs and told:
-        raise ModelMismatchError(f"{model}: is an exported model already; leave out {told[0]}")
-    if bundle.graphs:
-        bundle = leave_out_texts(bundle) if no_examples else bundle
-        if line := tell_texts(bundle, no_examples):
-            say(f"{model}: {line}")
-        return bundle
+    loaded: dict[str, Bundle] = {}
+    for model in models:
+        name = _name_model(model, loaded)
+        loaded[name] = load_bundle(model)
+        if loaded[name].graphs and told:
+            raise ModelMismatchError(f"{model}: is an exported model already; leave out {told[0]}")
+    return loaded
+
+
+def _export_aside(model: str, make: Export) -> Bundle:
+    """Return what a model is when it is exported."""
+    from foveate.bundle import load_bundle
+
     with tempfile.TemporaryDirectory() as folder:
         place = str(Path(folder) / "exported")
         make(model, place)

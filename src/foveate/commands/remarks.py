@@ -71,6 +71,7 @@ class Remarks:
         has_limits: bool = True,
     ) -> None:
         self._translator = translator
+        self._may_fold = translator.bundle.text.source_case in ("lower", "upper")
         self._has_limits = has_limits
         self._noun = noun
         self._begin = begin
@@ -82,7 +83,8 @@ class Remarks:
 
     def see(self, source: str) -> None:
         """Look at a source as it was written."""
-        self._num_folded += self._translator.changes_case(source)
+        if self._may_fold:
+            self._num_folded += self._translator.changes_case(source)
 
     def watch(self, translations: Iterable[Translation]) -> Iterator[Translation]:
         """Look at translations as they pass by."""

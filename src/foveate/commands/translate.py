@@ -217,9 +217,10 @@ def _translate_all(
     """Translate a file from its first line to its last."""
     from foveate.console import watch
     from foveate.data.source_row import demand_good
+    from foveate.formats import format_translation
     from foveate.output import open_output
 
-    dictionary = _make_dictionary(format, translator)
+    dictionary, form = _make_dictionary(format, translator), cast("OutputFormat", format)
     is_dialogue = file == "-" and sys.stdin.isatty()
     is_at_once = is_dialogue or unbuffered
     rows = demand_good(file, _read(file, columns, translator, is_at_once=is_at_once))
@@ -235,28 +236,19 @@ def _translate_all(
         stream.write(dictionary.begin() if dictionary else "")
         for row, translation in watch(zip(copies[1], remarks.watch(found), strict=True)):
             remarks.see(row.line.text)
-            stream.writelines(_format(row, translation, format, dictionary, translator.bundle.id))
+            if dictionary:
+                lines = dictionary.add(row.line.text, translation)
+            else:
+                lines = format_translation(
+                    row.line.text, translation, form, row.others, translator.bundle.id
+                )
+            stream.writelines(lines)
             if is_at_once:
                 stream.flush()
         stream.write(dictionary.end() if dictionary else "")
     remarks.tell()
     if dictionary:
         _tell_left_out(dictionary)
-
-
-def _format(
-    row: SourceRow,
-    found: Translation,
-    format: OutputFormat | DictionaryForm,
-    dictionary: Dictionary | None,
-    model_id: str,
-) -> list[str]:
-    from foveate.formats import format_translation
-
-    if dictionary:
-        return dictionary.add(row.line.text, found)
-    form = cast("OutputFormat", format)
-    return format_translation(row.line.text, found, form, row.others, model_id)
 
 
 def _translate_columns(
@@ -304,7 +296,7 @@ def _read(
     file: str, columns: str | None, translator: Translator, *, is_at_once: bool
 ) -> Iterator[SourceRow]:
     """Return the sources of a file: its lines, or a column of a table."""
-    from foveate.data.readers import read_all_lines
+    from foveate.data.lines import read_all_lines
     from foveate.data.source_row import SourceRow
 
     if columns is not None:
@@ -455,11 +447,11 @@ def _name_column(file: str, column: str) -> str:
 
 def _find_table(file: str, written: Sequence[str]) -> tuple[str, str]:
     """Return what parts the fields of a table, and its first column; nothing for plain lines."""
-    from foveate.data.json_lines import parse
-
     if written and all("\t" in text for text in written):
         return "\t", "1"
     if written and all(text.startswith("{") for text in written):
+        from foveate.data.json_lines import parse
+
         found = parse(written[0])
         return "{", "NAME" if isinstance(found, str) else shlex.quote(next(iter(found.value), ""))
     first = written[0].lstrip().lower() if written else ""

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foveate.data.table import PairTable
 from foveate.records import Batch
 from foveate.text.vocabulary import BOS, EOS, PAD
+
+if TYPE_CHECKING:
+    from foveate.data.table import PairTable
 
 _CHUNK = 10_000  # rows encoded at once
 _ENOUGH = 0.04  # share of padding below which batches may be looser, and so more random

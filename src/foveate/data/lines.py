@@ -22,6 +22,7 @@ from foveate.errors import DataError, did_you_mean
 
 STANDARD_INPUT = "-"
 HEAD_LINES, HEAD_CHARACTERS = 1000, 2**20
+MAX_LINE = 100_000  # characters of a line: the memory of a search grows with it
 MAX_LINE_BYTES = 16 * 2**20  # a file without line ends must not fill the memory
 
 _CONTROLS = bytes(sorted({*range(32), 127} - set(b"\t\n\v\f\r\x1b")))
@@ -47,6 +48,32 @@ class Line(NamedTuple):
     text: str
     problem: str
     end: str = "\n"
+
+
+def read_lines(where: str | Path) -> Iterator[str]:
+    """Read the lines of a text file, or of standard input for `-`, without their ends.
+
+    Raises:
+        DataError: the file cannot be read, or a line is not UTF-8 or longer than `MAX_LINE`.
+    """
+    name = str(where)
+    for line in read_all_lines(name):
+        if line.problem:
+            raise DataError(f"{show_name(name)}:{line.number}: {line.problem}")
+        yield line.text
+
+
+def read_all_lines(where: str | Path) -> Iterator[Line]:
+    """Read the lines as `read_lines` does; a bad one comes with its problem.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    for line in read_numbered_lines(str(where)):
+        if len(line.text) > MAX_LINE:
+            problem = f"{len(line.text):,} characters, more than {MAX_LINE:,}: cut it into lines"
+            line = line._replace(problem=problem)
+        yield line
 
 
 def read_numbered_lines(name: str) -> Iterator[Line]:

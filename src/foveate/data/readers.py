@@ -17,8 +17,8 @@ from foveate.data.forms import recognise
 from foveate.data.json_lines import read_json_lines, read_json_value
 from foveate.data.lines import (
     STANDARD_INPUT,
-    Line,
     is_gzip_name,
+    read_lines,
     read_numbered_lines,
     show_name,
     take_head,
@@ -31,7 +31,6 @@ from foveate.data.xml_units import read_xml
 from foveate.errors import DataError
 from foveate.records import Pair
 
-MAX_LINE = 100_000  # characters of a line: the memory of a search grows with it
 MOST_LEFT_OUT = 0.03  # of the rows, before --skip-bad says it loudly
 MOST_BYTES = 5  # rows that are not UTF-8, before the file has another encoding
 _COUNT = re.compile(r"\d+(\.\d+)?([eE][-+]?\d+)?")
@@ -88,32 +87,6 @@ def read_pairs(
             continue
         faults.add(row.path, row.line, problem)
     _judge(name, num_good, faults, skip_bad, note)
-
-
-def read_lines(where: str | Path) -> Iterator[str]:
-    """Read the lines of a text file, or of standard input for `-`, without their ends.
-
-    Raises:
-        DataError: the file cannot be read, or a line is not UTF-8 or longer than `MAX_LINE`.
-    """
-    name = str(where)
-    for line in read_all_lines(name):
-        if line.problem:
-            raise DataError(f"{show_name(name)}:{line.number}: {line.problem}")
-        yield line.text
-
-
-def read_all_lines(where: str | Path) -> Iterator[Line]:
-    """Read the lines as `read_lines` does; a bad one comes with its problem.
-
-    Raises:
-        DataError: the file cannot be read.
-    """
-    for line in read_numbered_lines(str(where)):
-        if len(line.text) > MAX_LINE:
-            problem = f"{len(line.text):,} characters, more than {MAX_LINE:,}: cut it into lines"
-            line = line._replace(problem=problem)
-        yield line
 
 
 def read_words(where: str | Path) -> tuple[str, ...]:

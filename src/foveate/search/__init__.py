@@ -4,7 +4,6 @@ Greedy, beam, sampled, forced and constrained decoding are queries of `search`. 
 PyTorch, ONNX, text or files.
 """
 
-from foveate.search.choices import Candidate, list_choices
 from foveate.search.core import search
 from foveate.search.ensemble import EnsembleStepper, join_steppers
 from foveate.search.hypothesis import Hypothesis, Node
@@ -19,11 +18,9 @@ from foveate.search.stepper import (
     best,
     best_candidates,
 )
-from foveate.search.streaming import Streamed, stream_search
 from foveate.search.workers import run_all
 
 __all__ = [
-    "Candidate",
     "Capabilities",
     "EnsembleStepper",
     "Hypothesis",
@@ -32,14 +29,11 @@ __all__ = [
     "State",
     "Step",
     "Stepper",
-    "Streamed",
     "Writer",
     "Written",
     "best",
     "best_candidates",
     "join_steppers",
-    "list_choices",
     "run_all",
     "search",
-    "stream_search",
 ]

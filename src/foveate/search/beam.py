@@ -7,7 +7,7 @@ side; no Python object stands for a prefix or for a candidate.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,6 +161,13 @@ class _Options:
     last_places: Integers  # [A] n_best - 1
     limits: Integers  # [A] greatest number of tokens
     penalties: Floats  # [A]
+    widest: int = field(init=False)
+    is_even: bool = field(init=False)  # whether all are that wide
+
+    def __post_init__(self) -> None:
+        """Find the greatest width once, not at every step."""
+        self.widest = int(self.widths.max(initial=0))
+        self.is_even = bool((self.widths == self.widest).all())
 
     def take(self, is_active: Booleans) -> _Options:
         """Return those of some beams."""
@@ -217,8 +224,7 @@ class _Candidates:
             order = order[
                 here, _take_turns(totals[here, order], spread.reshape(totals.shape)[here, order])
             ]
-        own = beam.options.widths
-        widest, narrowest = int(own.max()), int(own.min())
+        own, widest = beam.options.widths, beam.options.widest
         order = order[:, : 2 * widest]
         self.totals: Floats = totals[here, order]
         self.rows: Integers = rows[here * width + order // num_columns]
@@ -229,7 +235,7 @@ class _Candidates:
         self.is_ending[:, widest:] = False
         others = ~is_end & is_possible
         self.is_live: Booleans = others & (others.cumsum(axis=1) <= own[:, None])
-        if narrowest < widest:
+        if not beam.options.is_even:
             self.is_ending &= np.arange(order.shape[1]) < own[:, None]
         self.log_probs = log_probs
 

@@ -17,11 +17,12 @@ Result = TypeVar("Result")
 class _Call(Generic[Item, Result]):
     """The items of one call, on their way."""
 
+    has_turn: threading.Event  # only of a call that has to wait
+
     def __init__(self, items: Sequence[Item]) -> None:
         self.items = items
         self.group: list[_Call[Item, Result]] = []  # whose items its thread has to run; none: wait
         self.results: list[Result] | None = None
-        self.has_turn = threading.Event()
 
 
 class Coalescer(Generic[Item, Result]):
@@ -52,6 +53,7 @@ class Coalescer(Generic[Item, Result]):
         call = _Call[Item, Result](items)
         with self._lock:
             if self._is_busy:
+                call.has_turn = threading.Event()
                 self._waiting.append(call)
             else:
                 self._is_busy = True
@@ -87,7 +89,8 @@ class Coalescer(Generic[Item, Result]):
             if self._waiting:
                 self._begin_next()
         for other in call.group:
-            other.has_turn.set()
+            if other is not call:
+                other.has_turn.set()
 
     def _begin_next(self) -> None:
         """Give the first that waits all that may go with it, and its turn."""

@@ -14,7 +14,6 @@ from foveate.search.beam import Beams
 from foveate.search.chooser import Chooser
 from foveate.search.hypothesis import Hypothesis, Integers, Trace, find_lowest
 from foveate.search.query import Query
-from foveate.search.rules import Rules
 from foveate.search.stepper import State, Stepper, Writer, Written
 from foveate.search.tree import TreeTrace
 from foveate.text.vocabulary import BOS, EOS
@@ -86,7 +85,8 @@ class Plan:
 
 def plan_search(queries: Sequence[Query]) -> Plan:
     """Return the beams of a search, and what is wanted of each."""
-    if any(query.has_rules for query in queries):
+    distinct = {id(query): query for query in queries}.values()  # many texts may share one
+    if any(query.has_rules for query in distinct):
         return _plan_beams(queries)
     widths = [query.beam_size for query in queries]
     num_singles = widths.count(1)
@@ -94,7 +94,7 @@ def plan_search(queries: Sequence[Query]) -> Plan:
         return _plan_beams(queries)
     limits = [query.max_length for query in queries]
     num_found = [query.num_found or query.n_best for query in queries]
-    chooser = Chooser([query.num_considered for query in queries])
+    chooser = Chooser([query.num_considered for query in distinct])
     return Plan(queries, None, chooser, widths, limits, num_found, num_singles)
 
 
@@ -108,16 +108,24 @@ def _plan_beams(queries: Sequence[Query]) -> Plan:
     widths = [width for width, _, _ in beams]
     own = [_strip(queries[place]) for _, place, _ in beams]
     considered = [query.num_considered for query in own]
-    is_ruled = any(query.has_rules for query in own)
+    copies = [copy for _, _, copy in beams]
     return Plan(
         own,
         np.array([place for _, place, _ in beams]),
-        Rules(own, considered, [copy for _, _, copy in beams]) if is_ruled else Chooser(considered),
+        _build_chooser(own, considered, copies),
         widths,
         [0 if query.target == () else query.max_length for query in own],
         [query.num_found or query.n_best for query in own],
         widths.count(1),
     )
+
+
+def _build_chooser(queries: Sequence[Query], widths: list[int], copies: list[int]) -> Chooser:
+    if not any(query.has_rules for query in queries):
+        return Chooser(widths)
+    from foveate.search.rules import Rules  # most searches have none
+
+    return Rules(queries, widths, copies)
 
 
 def _strip(query: Query) -> Query:

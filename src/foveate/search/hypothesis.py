@@ -7,6 +7,7 @@ copied. `Trace.hypotheses` walks back once, for all hypotheses together.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -55,7 +56,7 @@ class Hypothesis:
     is_finished: bool
     end_log_prob: float | None = None
     num_unmet: int = 0
-    tree: list[Node] = field(default_factory=list)
+    tree: Sequence[Node] = ()
 
 
 @dataclass(slots=True)

@@ -122,7 +122,7 @@ class Query:
         """How many live prefixes each of them may have."""
         if self.target is not None or self.sampling is not None:
             return 1
-        return self.beam_size + sum(min(map(len, item)) for item in self.must)
+        return self.beam_size + (sum(min(map(len, item)) for item in self.must) if self.must else 0)
 
     @property
     def num_considered(self) -> int:

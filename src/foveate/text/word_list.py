@@ -60,10 +60,10 @@ class WordList:
         """Return what an output is ranked by: as in beam search, but for what it gains."""
         length = len(one.tokens) + one.is_finished
         gained = one.score + self._gain(one.text, length)
-        return float(rank_score(gained, length, length_penalty))
+        return rank_score(gained, length, length_penalty)
 
     def _gain(self, text: str, length: int) -> float:
-        ranks = self._find_ranks(text)
+        ranks = self._find_ranks(text) if self.ranks else None
         if ranks is None:
             return 0.0
         return self.bonus * length - self.rarity * math.log(math.prod(ranks))
