@@ -239,6 +239,6 @@ ALIGNER = Experiment(
         "The weights say where the model looked. Do they also say which word is the translation of "
         "which? How good are they beside an aligner that was made for it?"
     ),
-    minutes=4,
+    minutes=3,
     run=run,
 )

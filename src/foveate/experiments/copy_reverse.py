@@ -390,6 +390,6 @@ COPY_REVERSE = Experiment(
         "How long a string fits into one vector? Where does attention look when it copies, "
         "reverses or sorts? Where does it break?"
     ),
-    minutes=14,
+    minutes=10,
     run=run,
 )

@@ -269,6 +269,6 @@ FOCUS = Experiment(
         "Nobody tells the model which letter belongs to which sound. How does its attention get "
         "from everywhere to the right letter? What do entmax and location change about it?"
     ),
-    minutes=4,
+    minutes=2,
     run=run,
 )
