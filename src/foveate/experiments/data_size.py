@@ -330,6 +330,6 @@ DATA = Experiment(
         "How does quality grow with the number of pairs, from a hundred to a hundred thousand? "
         "Does attention need fewer pairs than one vector, and the Transformer more?"
     ),
-    minutes=18,
+    minutes=16,
     run=run,
 )
