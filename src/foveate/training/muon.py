@@ -26,6 +26,24 @@ MOMENTUM = 0.95
 STEP_SIZE = 0.2  # root mean square of a step of AdamW, beside its learning rate
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of a X + b X X^T X + c (X X^T)^2 X
 NUM_ITERATIONS = 5
+SMALLEST_SIDE = 16  # of a matrix; filters and vectors are thinner
+LAYERS = ("encoder.", "decoder.", "to_embedding.")
+
+
+def find_matrices(parameters: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of the matrices of layers, which map states to states.
+
+    Example:
+        >>> matrix = torch.zeros(64, 32)
+        >>> find_matrices({"source_embedding.weight": matrix, "decoder.bridge.weight": matrix})
+        ['decoder.bridge.weight']
+    """
+    matrices = {name: one for name, one in parameters.items() if one.dim() == 2}
+    return [
+        name
+        for name, matrix in matrices.items()
+        if name.startswith(LAYERS) and min(matrix.shape) >= SMALLEST_SIDE
+    ]
 
 
 def orthogonalize(blocks: Float[Tensor, "K A B"]) -> Float[Tensor, "K A B"]:

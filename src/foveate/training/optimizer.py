@@ -8,12 +8,11 @@ from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
 from foveate.options import TrainingOptions
-from foveate.training.muon import step_matrices
+from foveate.training.muon import find_matrices, step_matrices
 
 BETAS = (0.9, 0.98)
 EPSILON = 1e-8
 MATRIX_RATE = 1.0  # of the learning rate, for the matrices
-SMALLEST_SIDE = 16  # of a matrix; filters and vectors are thinner
 
 
 def learning_rate_factor(update: int, total: int, warmup: float) -> float:
@@ -49,9 +48,7 @@ class Optimizer:
         self.learning_rate = 0.0  # of the last update
         named = model.named_parameters()
         self.parameters = {name: one for name, one in named if one.requires_grad}
-        self.matrices = [name for name, one in self.parameters.items() if is_matrix(name, one)]
-        if options.optimizer != "muon":
-            self.matrices = []
+        self.matrices = find_matrices(self.parameters) if options.optimizer == "muon" else []
         self.state = {
             name: _start_state(parameter, name in self.matrices)
             for name, parameter in self.parameters.items()
@@ -125,19 +122,6 @@ class Optimizer:
         for name, value in tensors.items():
             parameter, key = name.rsplit("|", 1)
             self.state[parameter][key].copy_(value)
-
-
-def is_matrix(name: str, parameter: Tensor) -> bool:
-    """Say whether a parameter is a matrix of a layer: then it maps states to states.
-
-    Example:
-        >>> is_matrix("decoder.bridge.projection.weight", torch.zeros(64, 32))
-        True
-        >>> is_matrix("source_embedding.weight", torch.zeros(64, 32))
-        False
-    """
-    is_inside = name.startswith(("encoder.", "decoder.", "to_embedding."))
-    return is_inside and parameter.dim() == 2 and min(parameter.shape) >= SMALLEST_SIDE
 
 
 def _start_state(parameter: Tensor, is_matrix: bool) -> dict[str, Tensor]:

@@ -28,11 +28,7 @@ from foveate.models.seq2seq import Seq2SeqModel, SoftTensors, TensorBatch
 from foveate.options import TrainingOptions
 from foveate.records import Batch, SoftTargets
 from foveate.training.lexicon import Lexicon
-from foveate.training.optimizer import (
-    Optimizer,
-    learning_rate_factor,
-    update_average,
-)
+from foveate.training.optimizer import Optimizer, learning_rate_factor, update_average
 from foveate.training.ranks import Ranks
 from foveate.training.schedule import GUIDED_SHARE, Counters, Pace
 
