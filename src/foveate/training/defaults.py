@@ -43,6 +43,7 @@ SECONDS_OF_NO_PRODUCT = 0.03  # of an update, whatever its size, on the slow cor
 MANY_UPDATES = 19_000  # from which on a longer run wants no lower learning rate
 FEW_PASSES = 20  # from which on a longer run over the same pairs does not, either
 HIGHEST_RATE = 1.6e-2
+LARGE_BATCH = 1_400  # tokens, from which on Muon wants its highest rate (docs/decisions/0064)
 MANY_PASSES = 150  # estimated ones; fewer get no noise on the tokens (docs/decisions/0017)
 MOST_BATCH_TOKENS = 2_000  # characters or symbols; long rows want many updates, too
 LONGEST_NGRAM = 5  # of characters and symbols
@@ -212,7 +213,9 @@ def choose_learning_rate(options: Options, facts: DataFacts, updates: int) -> fl
         return options.training.learning_rate
     rate = 4e-3 * min(128 / options.model.hidden_size, 1)
     if options.model.architecture == "transformer":
-        rate *= 2 if options.training.optimizer == "muon" else 0.5
+        rate *= 0.5
+        if options.training.optimizer == "muon":
+            rate *= 4 * min(options.training.batch_tokens / LARGE_BATCH, 1) ** 0.5
     if facts.is_going_on:
         rate *= GENTLE
     elif options.model.architecture == "attention":
