@@ -1,12 +1,18 @@
 """Muon: what it computes, and of which parameters."""
 
+import copy
+
 import pytest
 import torch
 
 from foveate.config import Config
+from foveate.models.build import build_model
 from foveate.models.randomness import OwnGenerator
 from foveate.training.defaults import DataFacts, resolve
 from foveate.training.muon import BLOCK_SIZE, orthogonalize, split_blocks, step_matrices
+from foveate.training.optimizer import Optimizer
+
+FACTS = DataFacts(100, 5.0, 5.0, 30, 30, "characters", "characters")
 
 
 @pytest.mark.parametrize("shape", [(1, 32, 128), (3, 128, 32), (2, 5, 5), (1, 1, 7)])
@@ -56,8 +62,34 @@ def test_steps_are_those_of_pytorch() -> None:
     ("architecture", "optimizer"), [("attention", "adamw"), ("transformer", "muon")]
 )
 def test_only_a_transformer_is_trained_so_by_itself(architecture: str, optimizer: str) -> None:
-    facts = DataFacts(100, 5.0, 5.0, 30, 30, "characters", "characters")
     config = Config(architecture=architecture)
-    assert resolve(config, facts).training.optimizer == optimizer
+    assert resolve(config, FACTS).training.optimizer == optimizer
     other = config.replace(optimizer="adamw" if optimizer == "muon" else "muon")
-    assert resolve(other, facts).training.optimizer != optimizer
+    assert resolve(other, FACTS).training.optimizer != optimizer
+
+
+def test_an_optimizer_goes_on_where_another_stopped() -> None:
+    """The momenta are part of its state, and only the matrices of layers have one."""
+    options = resolve(Config(architecture="transformer", hidden_size=16), FACTS)
+    with OwnGenerator(3):
+        first = build_model(options.model, 30, 30, False)
+    half = copy.deepcopy(first)
+    optimizer, goes_on = (Optimizer(one, options.training) for one in (first, half))
+    take_steps(first, optimizer, 2)
+    half.load_state_dict(first.state_dict())
+    goes_on.restore(optimizer.tensors())
+    for model, own in ((first, optimizer), (half, goes_on)):
+        take_steps(model, own, 1)
+    for one, other in zip(first.parameters(), half.parameters(), strict=True):
+        assert torch.equal(one, other)
+    momenta = {name.split("|")[0] for name in optimizer.tensors() if "momentum" in name}
+    assert momenta == set(optimizer.matrices) >= {"encoder.layers.0.attention.query.weight"}
+    assert not any("embedding.weight" in name for name in momenta - {"to_embedding.weight"})
+
+
+def take_steps(model: torch.nn.Module, optimizer: Optimizer, count: int) -> None:
+    """Pull every weight towards 0."""
+    for _ in range(count):
+        for parameter in model.parameters():
+            parameter.grad = parameter.detach().clone()
+        optimizer.step(0.01)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,9 +22,9 @@ from playwright.sync_api import (
     Page,
     Route,
     expect,
-    sync_playwright,
 )
 
+from browsing import CHROMIUM, open_browser
 from choices_naive import find_choices
 from foveate.insight.labels import show_token
 from foveate.insight.palette import DARK, LIGHT, ink_on, ramp
@@ -33,16 +32,6 @@ from foveate.page import PAGE_FILES, read_page_file
 from foveate.records import Request, Translation
 from foveate.translator import Translator
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 FOLDER = Path(__file__).parent
 TEXT = "cabbed"
 PATIENCE = 20_000  # milliseconds: two cores may be busy with other tests
@@ -87,10 +76,8 @@ def translator(served: Served) -> Translator:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with open_browser() as opened:
         yield opened
-        opened.close()
 
 
 class Seen:

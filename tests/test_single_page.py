@@ -8,7 +8,6 @@ import json
 import random
 import re
 import runpy
-import shutil
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -20,8 +19,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import BrowserContext, Error, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Error, Page, expect
 
+from browsing import CHROMIUM, open_browser
 from foveate.bundle import Bundle, Decoding, load_bundle, save_bundle
 from foveate.bundled import find_model
 from foveate.cli import main
@@ -43,8 +43,6 @@ from made import make_options, mark_others
 from models_naive import randomise
 
 ROOT = Path(__file__).parent.parent
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 TOLERANCE = 1e-4  # of log-probabilities and weights: the kernels round differently
 NUM_TEXTS = 120
 SIZES = {"embedding_size": 6, "hidden_size": 8, "num_heads": 2, "num_layers": 1}
@@ -170,12 +168,10 @@ def bundles() -> dict[str, Bundle]:
 @pytest.fixture(scope="module")
 def offline() -> Iterator[BrowserContext]:
     """A browser without a network."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with open_browser() as browser:
         context = browser.new_context()
         context.set_offline(True)
         yield context
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from fontTools.ttLib import TTFont
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
+from browsing import open_browser
 from foveate.cli import main
 from foveate.errors import ConfigError, SearchError
 from foveate.inside_values import Choice, Equation, Explanation, Look
@@ -31,7 +32,6 @@ from foveate.insight.svg import draw_svg
 from foveate.insight.views import list_views, stage_grid
 from foveate.records import Translation
 from test_insight import Page
-from test_page_in_browser import CHROMIUM, FLAGS
 
 S, T, N, D = 5, 3, 2, 7
 SVG = "{http://www.w3.org/2000/svg}"
@@ -401,8 +401,7 @@ def test_a_browser_moves_through_steps_layers_heads_and_texts(tmp_path: Path) ->
     texts = [make(), make(list("abcde"))]
     steps.write_text(draw_explained(texts, "Steps"), encoding="utf-8")
     maps.write_text(draw_html(texts, "Maps", browse=True), encoding="utf-8")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with open_browser() as browser:
         page = browser.new_page()
         problems: list[str] = []
         page.on("pageerror", lambda error: problems.append(str(error)))
@@ -434,5 +433,4 @@ def test_a_browser_moves_through_steps_layers_heads_and_texts(tmp_path: Path) ->
         expect(page.locator("section:visible")).to_have_count(1)
         page.keyboard.press("n")
         expect(page.locator("section:visible .source-text")).to_have_text("abcde")
-        browser.close()
     assert not problems

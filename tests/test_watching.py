@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
+from browsing import CHROMIUM, open_browser
 from foveate.cli import main
 from foveate.errors import TrainingError
 from foveate.estimator import Seq2Seq
@@ -29,9 +30,6 @@ from foveate.training.report import Report
 from foveate.training.run import train
 from foveate.translator import Translator
 from test_training import TINY, assert_same_weights, make_table
-
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 
 
 def read_data(page: Path) -> dict[str, Any]:
@@ -236,8 +234,7 @@ def test_texts_are_never_markup_and_long_curves_are_thinned() -> None:
 def test_in_a_browser_the_slider_moves_time_and_stays_where_it_was(tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     path.write_text(draw_training_page(make_watched()), encoding="utf-8")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with open_browser() as browser:
         page = browser.new_page(viewport={"width": 360, "height": 800})
         seen: list[str] = []
         page.on("request", lambda request: seen.append(request.url))
@@ -272,4 +269,3 @@ def test_in_a_browser_the_slider_moves_time_and_stays_where_it_was(tmp_path: Pat
         assert page.title().endswith("done")
         assert page.locator("#follow").count() == 0
         assert {url for url in seen if not url.startswith("file:")} == set()
-        browser.close()

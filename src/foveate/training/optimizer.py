@@ -12,7 +12,6 @@ from foveate.training.muon import find_matrices, step_matrices
 
 BETAS = (0.9, 0.98)
 EPSILON = 1e-8
-MATRIX_RATE = 1.0  # of the learning rate, for the matrices
 
 
 def learning_rate_factor(update: int, total: int, warmup: float) -> float:
@@ -72,7 +71,7 @@ class Optimizer:
             {name: self.parameters[name] for name in matrices},
             {name: gradients[name] / divisor for name in matrices},
             {name: self.state[name]["momentum"] for name in matrices},
-            MATRIX_RATE * learning_rate,
+            learning_rate,
             self._weight_decay,
         )
         others = {name: one for name, one in gradients.items() if name not in self.matrices}
